@@ -1,0 +1,140 @@
+"""The adapter for one agent program: what a harness implements.
+
+A harness knows how its program is launched and told its role, which of its marks must not reach a child,
+and, where the program can resume a conversation by an id, how that is asked for.
+"""
+
+from __future__ import annotations
+
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from .model import AgentKind, Command, ConversationId, Exit
+
+
+class Evidence(StrEnum):
+    """What can be said of a conversation's transcript."""
+
+    FOUND = "found"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+
+
+class ExitKind(StrEnum):
+    """Why an agent's process ended, as far as its harness can tell."""
+
+    QUIT = "quit"
+    CRASH = "crash"
+    AUTH = "auth"
+    """It is not signed in, or no longer."""
+    UNRESUMABLE = "unresumable"
+    """It refused the conversation id that it was given."""
+    UNKNOWN = "unknown"
+
+
+class ExitInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """An end that a harness is asked to explain: how it came, after how long, and the last of the output.
+
+    Attributes:
+        ran_for: How many seconds the process lived.
+        tail: The last output, at most a few KiB, as text.
+    """
+
+    exit: Exit
+    ran_for: float
+    tail: str = ""
+
+
+class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the Tower wants launched.
+
+    Attributes:
+        name: The agent's name.
+        cwd: Where the program is to run.
+        env: The environment, already scrubbed of every harness's nesting marks.
+        role: The text that tells the agent who it is and how this workspace works; empty for none.
+        task: What to do first; None for nothing.
+        args: Arguments that a person added.
+        session_args: What this harness's session said to add to begin or resume a conversation.
+        directory: A directory of this agent's own for files, such as a role prompt. It exists (mode 0700).
+    """
+
+    kind: AgentKind
+    name: str
+    cwd: str
+    env: dict[str, str]
+    role: str = ""
+    task: str | None = None
+    args: tuple[str, ...] = ()
+    session_args: tuple[str, ...] = ()
+    directory: str
+
+
+class HarnessSession(ABC):
+    """How conversations of one program are begun and resumed by an id."""
+
+    mints_ids: ClassVar[bool]
+    """True where the program can be told the id of a new conversation."""
+
+    def mint(self) -> ConversationId:
+        """Return an id for a new conversation, in the form the program wants. The default is a UUID.
+
+        Only asked of a session that mints ids.
+        """
+        import uuid
+
+        return str(uuid.uuid4())
+
+    @abstractmethod
+    def new_session_args(self, session_id: ConversationId) -> Sequence[str]:
+        """Return the arguments that begin a conversation under this id."""
+
+    @abstractmethod
+    def resume_args(self, session_id: ConversationId) -> Sequence[str]:
+        """Return the arguments that resume the conversation of this id."""
+
+    @abstractmethod
+    async def verify(self, session_id: ConversationId, cwd: Path) -> Evidence:
+        """Tell whether the program has a conversation of this id that can be resumed in `cwd`."""
+
+
+class HarnessProvider(ABC):
+    """The adapter for one agent program. It is made without arguments, once for a Tower."""
+
+    name: ClassVar[str]
+    commands: ClassVar[tuple[str, ...]]
+    """The program's executables by base name, the preferred one first."""
+    nesting_marks: ClassVar[tuple[str, ...]] = ()
+    """Environment variables by which the program knows that it runs inside itself. Neither this harness's
+    children nor anybody else's ever see them. A trailing ``*`` stands for any ending."""
+    set_when_nested: ClassVar[tuple[str, ...]] = ()
+    """Variables that the program also sets for its children and that mean something else elsewhere, such
+    as PAGER. They are removed only where a nesting mark shows that they came from the program."""
+    session: HarnessSession | None = None
+    """None where the program has no conversations that can be resumed by an id: it always starts fresh."""
+
+    def find(self, env: Mapping[str, str]) -> str | None:
+        """Return the path of the installed program, or None where it is not on the PATH of `env`."""
+        for command in self.commands:
+            found = shutil.which(command, path=env.get("PATH"))
+            if found is not None:
+                return found
+        return None
+
+    @abstractmethod
+    def launch(self, request: LaunchRequest) -> Command:
+        """Return the command that starts the program as requested.
+
+        Raises:
+            SpawnError: It cannot be started, for a reason a person can mend.
+        """
+
+    def classify_exit(self, info: ExitInfo) -> ExitKind:
+        """Say why the process ended. The default knows exit code 0 as a quit and all else as a crash."""
+        return ExitKind.QUIT if info.exit.ok else ExitKind.CRASH
