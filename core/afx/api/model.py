@@ -104,8 +104,9 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):
-    """How and when a terminal's process ended. Exactly one of `code` and `signal` is set, or neither where
-    the end is known and its manner is not.
+    """How and when a terminal's process ended.
+
+    Exactly one of `code` and `signal` is set, or neither where the end is known and its manner is not.
 
     Attributes:
         code: The exit code.
@@ -186,6 +187,20 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     harness: str
     source: ConversationSource
     at: float
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that was sent to an agent. While the agent is down it waits.
+
+    Attributes:
+        delivered_at: When it was typed into the agent's terminal; None while it waits.
+    """
+
+    id: str
+    agent_id: AgentId
+    text: str
+    at: float
+    delivered_at: float | None = None
 
 
 class TerminalRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -93,7 +93,7 @@ def send_signal(identity: ProcessIdentity, number: signal.Signals) -> bool:
     Raises:
         PermissionError: The process belongs to somebody else.
     """
-    if sys.platform == "linux":
+    if hasattr(os, "pidfd_open"):
         try:
             handle = os.pidfd_open(identity.pid)
         except ProcessLookupError:

@@ -13,17 +13,21 @@ from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
-from .model import Agent, Conversation, TerminalId, TerminalRecord, Workspace
+from .model import Agent, Conversation, Message, TerminalId, TerminalRecord, Workspace
 
-Record: TypeAlias = Workspace | Agent | Conversation | TerminalRecord
+Record: TypeAlias = Workspace | Agent | Conversation | Message | TerminalRecord
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is stored about one host. Conversations come oldest first."""
+    """Everything that is stored about one host.
+
+    Conversations come oldest first. Of the messages only those that wait, oldest first.
+    """
 
     workspaces: tuple[Workspace, ...] = ()
     agents: tuple[Agent, ...] = ()
     conversations: tuple[Conversation, ...] = ()
+    messages: tuple[Message, ...] = ()
     terminals: tuple[TerminalRecord, ...] = ()
 
 

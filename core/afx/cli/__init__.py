@@ -1,0 +1,1 @@
+"""The Tower's door for people: the command ``afx``."""

@@ -1,0 +1,1 @@
+"""The Tower's door for machines and browsers: HTTP, server-sent events and WebSockets."""

@@ -1,0 +1,1 @@
+"""Fakes and suites for plugin authors and for our own tests."""

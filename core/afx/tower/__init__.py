@@ -1,0 +1,1 @@
+"""The engine room: agents, terminals, reconnecting and what decides about them. No HTTP in it."""
