@@ -151,6 +151,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         spawned_by: Id of the agent that asked for this one.
         task: What it was told to do at the start.
         args: Arguments a person added to the program's command line.
+        past_terminals: Ids of the terminals it had and that are gone, newest first, so that whoever still
+            looks at one of them finds its successor.
         reason: One sentence about `state`, where there is more to say than its word.
         removed_at: When a person cleaned it up. Such an agent is shown nowhere; its conversations stay.
     """
@@ -169,6 +171,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     spawned_by: AgentId | None = None
     task: str | None = None
     args: tuple[str, ...] = ()
+    past_terminals: tuple[TerminalId, ...] = ()
     created_at: float
     removed_at: float | None = None
 

@@ -1,0 +1,309 @@
+"""Agents, their terminals and conversations: the state machine, and the only writer of storage.
+
+What is stored is held in memory as well, so that reading the state costs no query and has no side effect.
+Every change goes through `Agents.commit`: first to storage, then to memory, then to whoever listens.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import anyio
+import msgspec
+
+from afx.api.errors import NotFoundError
+from afx.api.model import (
+    Agent,
+    AgentId,
+    AgentKind,
+    AgentState,
+    Conversation,
+    Exit,
+    Message,
+    TerminalId,
+    TerminalRecord,
+    Workspace,
+    WorkspacePath,
+)
+from afx.api.storage import Changes, Record, Storage
+
+_REMEMBERED_CHANGES = 1024
+_REMEMBERED_TERMINALS = 16
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What one commit, or one piece of news that is not stored, touched."""
+
+    version: int
+    agents: frozenset[AgentId] = frozenset()
+    workspaces: frozenset[WorkspacePath] = frozenset()
+
+
+class Agents:
+    """All that the Tower of one host knows of its agents.
+
+    Attributes:
+        version: Grows by one with every change.
+    """
+
+    def __init__(self, storage: Storage, host: str) -> None:
+        self.host = host
+        self.version = 0
+        self._storage = storage
+        self._writing = anyio.Lock()
+        self._workspaces: dict[WorkspacePath, Workspace] = {}
+        self._agents: dict[AgentId, Agent] = {}
+        self._conversations: dict[AgentId, list[Conversation]] = {}
+        self._waiting: dict[AgentId, dict[str, Message]] = {}
+        self._terminals: dict[TerminalId, TerminalRecord] = {}
+        self._terminal_of: dict[AgentId, TerminalId] = {}
+        self._unreachable: dict[TerminalId, str] = {}
+        self._history: deque[Change] = deque(maxlen=_REMEMBERED_CHANGES)
+        self._listeners: list[Callable[[Change], None]] = []
+
+    async def load(self) -> None:
+        """Read everything of this host from storage."""
+        snapshot = await self._storage.load(self.host)
+        self._absorb(
+            Changes(
+                put=(
+                    *snapshot.workspaces,
+                    *snapshot.agents,
+                    *snapshot.conversations,
+                    *snapshot.messages,
+                    *snapshot.terminals,
+                )
+            )
+        )
+
+    # Reading. None of it changes anything or asks anybody.
+
+    def workspaces(self) -> list[Workspace]:
+        """Return all workspaces, by name."""
+        return sorted(self._workspaces.values(), key=lambda workspace: (workspace.name, workspace.path))
+
+    def workspace(self, path: WorkspacePath) -> Workspace:
+        """Return a workspace by its path.
+
+        Raises:
+            NotFoundError: It is not known.
+        """
+        try:
+            return self._workspaces[path]
+        except KeyError:
+            raise NotFoundError(
+                f"{path} is no workspace of this Tower.", hint="Run `afx workspace start` in it."
+            ) from None
+
+    def all(self) -> Iterator[Agent]:
+        """Yield every agent that was not removed."""
+        return (agent for agent in self._agents.values() if agent.removed_at is None)
+
+    def by_id(self) -> dict[AgentId, Agent]:
+        """Return every agent there ever was, removed ones too."""
+        return dict(self._agents)
+
+    def of_workspace(self, path: WorkspacePath) -> list[Agent]:
+        """Return a workspace's agents: architects first, then builders, then shells, each by age."""
+        order = list(AgentKind)
+        mine = (agent for agent in self.all() if agent.workspace == path)
+        return sorted(mine, key=lambda agent: (order.index(agent.kind), agent.created_at, agent.name))
+
+    def agent(self, agent_id: AgentId) -> Agent:
+        """Return an agent by its id.
+
+        Raises:
+            NotFoundError: There is none, or it was removed.
+        """
+        agent = self._agents.get(agent_id)
+        if agent is None or agent.removed_at is not None:
+            raise NotFoundError(f"There is no agent {agent_id!r}.", hint="`afx status` lists all agents.")
+        return agent
+
+    def find(self, workspace: WorkspacePath, kind: AgentKind, name: str) -> Agent | None:
+        """Return the agent of this identity, if there is one."""
+        for agent in self.all():
+            if (agent.workspace, agent.kind, agent.name) == (workspace, kind, name):
+                return agent
+        return None
+
+    def terminal_of(self, agent_id: AgentId) -> TerminalRecord | None:
+        """Return the record of an agent's terminal, if it has one."""
+        terminal_id = self._terminal_of.get(agent_id)
+        return None if terminal_id is None else self._terminals[terminal_id]
+
+    def terminal(self, terminal_id: TerminalId) -> TerminalRecord:
+        """Return the record of a terminal.
+
+        Raises:
+            NotFoundError: There is none of this id.
+        """
+        try:
+            return self._terminals[terminal_id]
+        except KeyError:
+            raise NotFoundError(f"There is no terminal {terminal_id!r}.") from None
+
+    def terminals(self) -> list[TerminalRecord]:
+        """Return the records of all terminals."""
+        return list(self._terminals.values())
+
+    def why_unreachable(self, terminal_id: TerminalId) -> str | None:
+        """Return why a terminal cannot be reached now, or None where it can."""
+        return self._unreachable.get(terminal_id)
+
+    def conversation_of(self, agent_id: AgentId) -> Conversation | None:
+        """Return an agent's newest conversation."""
+        mine = self._conversations.get(agent_id)
+        return mine[-1] if mine else None
+
+    def waiting(self, agent_id: AgentId) -> list[Message]:
+        """Return the messages that wait for an agent, oldest first."""
+        return list(self._waiting.get(agent_id, {}).values())
+
+    def changes_since(self, version: int) -> list[Change] | None:
+        """Return the changes after `version`, or None where they are not remembered that far back."""
+        if version > self.version or version < self.version - len(self._history):
+            return None
+        return [change for change in self._history if change.version > version]
+
+    def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
+        """Call `listener` after every change, and return what stops that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    # Writing.
+
+    async def commit(
+        self,
+        *put: Record,
+        prune: Iterable[TerminalId] = (),
+        forget: Iterable[WorkspacePath] = (),
+    ) -> None:
+        """Store a change, all of it or nothing, and only then take it over and tell the listeners.
+
+        Raises:
+            StorageError: It could not be stored. Nothing has changed.
+        """
+        changes = Changes(put=put, prune=tuple(prune), forget=tuple(forget))
+        if not (changes.put or changes.prune or changes.forget):
+            return
+        # Half a commit must not be: once storage was asked, memory follows, even if the caller is cancelled.
+        with anyio.CancelScope(shield=True):
+            async with self._writing:
+                await self._storage.apply(self.host, changes)
+                self._publish(*self._absorb(changes))
+
+    async def transition(self, agent_id: AgentId, state: AgentState, reason: str = "") -> Agent:
+        """Move an agent to another state, and return it as it is then."""
+        agent = self.agent(agent_id)
+        if (agent.state, agent.reason) != (state, reason):
+            agent = msgspec.structs.replace(agent, state=state, reason=reason)
+            await self.commit(agent)
+        return agent
+
+    async def note_end(self, terminal_id: TerminalId, end: Exit) -> Agent:
+        """Note that a terminal's process ended. A stopped agent stays stopped."""
+        record = self.terminal(terminal_id)
+        agent = self._agents[record.agent_id]
+        if agent.state is not AgentState.STOPPED:
+            state = AgentState.EXITED if end.ok else AgentState.CRASHED
+            agent = msgspec.structs.replace(agent, state=state, reason=describe_end(end))
+        await self.commit(agent, msgspec.structs.replace(record, exit=end))
+        return agent
+
+    async def drop_terminal(
+        self, terminal_id: TerminalId, state: AgentState, reason: str = "", *, removed: bool = False
+    ) -> Agent:
+        """Prune a terminal that is gone; its agent remembers its id and moves to `state`."""
+        agent = msgspec.structs.replace(
+            self.without_terminal(self.terminal(terminal_id)),
+            state=state,
+            reason=reason,
+            removed_at=time.time() if removed else None,
+        )
+        await self.commit(agent, prune=[terminal_id])
+        return agent
+
+    def without_terminal(self, record: TerminalRecord) -> Agent:
+        """Return the agent of a terminal as it is once that terminal belongs to its past."""
+        agent = self._agents[record.agent_id]
+        past = (record.id, *(old for old in agent.past_terminals if old != record.id))
+        return msgspec.structs.replace(agent, past_terminals=past[:_REMEMBERED_TERMINALS])
+
+    def set_unreachable(self, terminal_id: TerminalId, reason: str | None) -> None:
+        """Note that a terminal cannot be reached, or (None) that it can again. This is not stored."""
+        if self._unreachable.get(terminal_id) == reason:
+            return
+        if reason is None:
+            self._unreachable.pop(terminal_id, None)
+        else:
+            self._unreachable[terminal_id] = reason
+        record = self._terminals.get(terminal_id)
+        if record is not None:
+            self.touch(record.agent_id)
+
+    def touch(self, agent_id: AgentId) -> None:
+        """Tell the listeners that something about an agent changed that is not stored."""
+        agent = self._agents[agent_id]
+        self._publish({agent_id}, {agent.workspace})
+
+    def _absorb(self, changes: Changes) -> tuple[set[AgentId], set[WorkspacePath]]:
+        agents: set[AgentId] = set()
+        workspaces: set[WorkspacePath] = set(changes.forget)
+        for record in changes.put:
+            match record:
+                case Workspace():
+                    self._workspaces[record.path] = record
+                    workspaces.add(record.path)
+                case Agent():
+                    self._agents[record.id] = record
+                    agents.add(record.id)
+                case Conversation():
+                    mine = self._conversations.setdefault(record.agent_id, [])
+                    if all(known.id != record.id for known in mine):
+                        mine.append(record)
+                    agents.add(record.agent_id)
+                case Message():
+                    waiting = self._waiting.setdefault(record.agent_id, {})
+                    if record.delivered_at is None:
+                        waiting[record.id] = record
+                    else:
+                        waiting.pop(record.id, None)
+                    agents.add(record.agent_id)
+                case TerminalRecord():
+                    self._terminals[record.id] = record
+                    self._terminal_of[record.agent_id] = record.id
+                    agents.add(record.agent_id)
+        for terminal_id in changes.prune:
+            gone = self._terminals.pop(terminal_id, None)
+            self._unreachable.pop(terminal_id, None)
+            if gone is not None and self._terminal_of.get(gone.agent_id) == terminal_id:
+                del self._terminal_of[gone.agent_id]
+                agents.add(gone.agent_id)
+        for path in changes.forget:
+            self._workspaces.pop(path, None)
+        workspaces.update(self._agents[agent_id].workspace for agent_id in agents if agent_id in self._agents)
+        return agents, workspaces
+
+    def _publish(self, agents: set[AgentId], workspaces: set[WorkspacePath]) -> None:
+        self.version += 1
+        change = Change(self.version, frozenset(agents), frozenset(workspaces))
+        self._history.append(change)
+        for listener in tuple(self._listeners):
+            listener(change)
+
+
+def describe_end(end: Exit) -> str:
+    """Say in one sentence how a process ended."""
+    import signal
+
+    if end.signal is not None:
+        try:
+            return f"Its process was ended by {signal.Signals(end.signal).name}."
+        except ValueError:
+            return f"Its process was ended by signal {end.signal}."
+    if end.code is None:
+        return "Its process ended; how is not known."
+    return f"Its process ended with exit code {end.code}."
