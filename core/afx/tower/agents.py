@@ -149,6 +149,17 @@ class Agents:
         """Return the records of all terminals."""
         return list(self._terminals.values())
 
+    def state_of(self, agent: Agent) -> tuple[AgentState, str]:
+        """Return the state to show of an agent, and the sentence about it.
+
+        An agent whose terminal cannot be reached is shown so; what is stored of it stays, since nothing
+        is known to have changed.
+        """
+        terminal_id = self._terminal_of.get(agent.id)
+        if terminal_id in self._unreachable and agent.state is not AgentState.STOPPED:
+            return AgentState.UNREACHABLE, self._unreachable[terminal_id]
+        return agent.state, agent.reason
+
     def why_unreachable(self, terminal_id: TerminalId) -> str | None:
         """Return why a terminal cannot be reached now, or None where it can."""
         return self._unreachable.get(terminal_id)
@@ -253,29 +264,11 @@ class Agents:
         agents: set[AgentId] = set()
         workspaces: set[WorkspacePath] = set(changes.forget)
         for record in changes.put:
-            match record:
-                case Workspace():
-                    self._workspaces[record.path] = record
-                    workspaces.add(record.path)
-                case Agent():
-                    self._agents[record.id] = record
-                    agents.add(record.id)
-                case Conversation():
-                    mine = self._conversations.setdefault(record.agent_id, [])
-                    if all(known.id != record.id for known in mine):
-                        mine.append(record)
-                    agents.add(record.agent_id)
-                case Message():
-                    waiting = self._waiting.setdefault(record.agent_id, {})
-                    if record.delivered_at is None:
-                        waiting[record.id] = record
-                    else:
-                        waiting.pop(record.id, None)
-                    agents.add(record.agent_id)
-                case TerminalRecord():
-                    self._terminals[record.id] = record
-                    self._terminal_of[record.agent_id] = record.id
-                    agents.add(record.agent_id)
+            if isinstance(record, Workspace):
+                self._workspaces[record.path] = record
+                workspaces.add(record.path)
+            else:
+                agents.add(self._take_over(record))
         for terminal_id in changes.prune:
             gone = self._terminals.pop(terminal_id, None)
             self._unreachable.pop(terminal_id, None)
@@ -286,6 +279,26 @@ class Agents:
             self._workspaces.pop(path, None)
         workspaces.update(self._agents[agent_id].workspace for agent_id in agents if agent_id in self._agents)
         return agents, workspaces
+
+    def _take_over(self, record: Agent | Conversation | Message | TerminalRecord) -> AgentId:
+        match record:
+            case Agent():
+                self._agents[record.id] = record
+                return record.id
+            case Conversation():
+                mine = self._conversations.setdefault(record.agent_id, [])
+                if all(known.id != record.id for known in mine):
+                    mine.append(record)
+            case Message():
+                waiting = self._waiting.setdefault(record.agent_id, {})
+                if record.delivered_at is None:
+                    waiting[record.id] = record
+                else:
+                    waiting.pop(record.id, None)
+            case TerminalRecord():
+                self._terminals[record.id] = record
+                self._terminal_of[record.agent_id] = record.id
+        return record.agent_id
 
     def _publish(self, agents: set[AgentId], workspaces: set[WorkspacePath]) -> None:
         self.version += 1

@@ -1,0 +1,155 @@
+"""One connected terminal and those who look at it.
+
+The hub knows who of several onlookers sets the size, whose answers to terminal queries count, and keeps a
+message to the agent apart from what a person types. The bytes themselves pass it by: each onlooker has a
+`Watch` of its own, so that a slow one holds up nobody.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+
+import anyio
+
+from afx.api.model import Position, Size, TerminalId
+from afx.api.strategy import Connection, TerminalFacts, Watch, WatchItem
+
+# What a terminal sends by itself: answers to queries (cursor position, device attributes, modes, colours,
+# settings, kitty flags) and focus reports. A person types none of it.
+_REPORT = re.compile(
+    rb"(?:\x1b\[(?:[?>=]?[0-9;:]*(?:[cRn]|\$y)|\?[0-9]+u|[IO]|[0-9;]+t)"
+    rb"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"
+    rb"|\x1b[P_][^\x1b]*\x1b\\)+"
+)
+_ENDS_DRAFT = b"\r\n\x03\x04\x15"
+_DRAFT_PATIENCE = 60.0
+
+
+class Onlooker:
+    """One who looks at a terminal, and may type into it.
+
+    Attributes:
+        size: The size of the onlooker's own window; None where it has none.
+    """
+
+    def __init__(self, hub: TerminalHub, watch: Watch, size: Size | None) -> None:
+        self.size = size
+        self._hub = hub
+        self._watch = watch
+
+    async def receive(self) -> WatchItem:
+        """Return the next piece of output or news, see `Watch.receive`."""
+        return await self._watch.receive()
+
+    async def type(self, data: bytes) -> None:
+        """Type into the terminal. Who types sets the size.
+
+        Raises:
+            ConnectionLostError: It could not be delivered.
+        """
+        await self._hub.type(self, data)
+
+    async def resize(self, size: Size) -> None:
+        """Say that the onlooker's window has another size."""
+        self.size = size
+        if self._hub.leader is self:
+            await self._hub.resize(size)
+
+    async def aclose(self) -> None:
+        """Look away."""
+        await self._hub.leave(self)
+        await self._watch.aclose()
+
+
+class TerminalHub:
+    """The Tower's hold on one terminal, shared by all who look at it.
+
+    Attributes:
+        leader: The onlooker whose window sets the terminal's size: who typed last, else who came last.
+    """
+
+    def __init__(self, terminal_id: TerminalId, connection: Connection) -> None:
+        self.terminal_id = terminal_id
+        self.connection = connection
+        self.leader: Onlooker | None = None
+        self._onlookers: list[Onlooker] = []
+        self._typing = anyio.Lock()
+        self._draft_at: float | None = None
+
+    @property
+    def facts(self) -> TerminalFacts:
+        """What is known of the terminal now."""
+        return self.connection.facts
+
+    async def join(
+        self, since: Position | None = None, *, tail: int | None = None, size: Size | None = None
+    ) -> Onlooker:
+        """Begin to look at the terminal.
+
+        Raises:
+            ConnectionLostError: It does not answer.
+        """
+        first = self.leader is None
+        if first and size is not None:
+            # Before the replay, so that a full-screen program's answer to the new size is part of it.
+            await self.resize(size)
+        watch = await self.connection.watch(since, tail=tail)
+        onlooker = Onlooker(self, watch, size)
+        self._onlookers.append(onlooker)
+        if first and size is not None:
+            self.leader = onlooker
+        return onlooker
+
+    async def leave(self, onlooker: Onlooker) -> None:
+        """Take an onlooker away; the lead passes to the latest of the others that has a window."""
+        if onlooker not in self._onlookers:
+            return
+        self._onlookers.remove(onlooker)
+        if self.leader is onlooker:
+            self.leader = next((other for other in reversed(self._onlookers) if other.size), None)
+            if self.leader is not None and self.leader.size is not None:
+                await self.resize(self.leader.size)
+
+    async def type(self, onlooker: Onlooker, data: bytes) -> None:
+        """Deliver what an onlooker sends.
+
+        Of the answers to terminal queries only the leader's count, or the program would get one from
+        each onlooker.
+
+        Raises:
+            ConnectionLostError: It could not be delivered.
+        """
+        if _REPORT.fullmatch(data):
+            if self.leader is None or self.leader is onlooker:
+                await self.connection.write(data)
+            return
+        async with self._typing:
+            if onlooker.size is not None and self.leader is not onlooker:
+                self.leader = onlooker
+                await self.resize(onlooker.size)
+            self._draft_at = None if data[-1:] in _ENDS_DRAFT else time.monotonic()
+            await self.connection.write(data)
+
+    @property
+    def has_draft(self) -> bool:
+        """Whether a person seems to be in the middle of typing something."""
+        return self._draft_at is not None and time.monotonic() - self._draft_at < _DRAFT_PATIENCE
+
+    async def deliver(self, keystrokes: Sequence[bytes], pause: float) -> None:
+        """Type a message, `pause` seconds between its parts. Whatever a person types meanwhile comes after.
+
+        Raises:
+            ConnectionLostError: It could not be delivered as a whole.
+        """
+        async with self._typing:
+            for number, part in enumerate(keystrokes):
+                if number:
+                    await anyio.sleep(pause)
+                await self.connection.write(part)
+
+    async def resize(self, size: Size) -> None:
+        """Give the terminal another size, where it has not this one already."""
+        if self.facts.size != size:
+            await self.connection.resize(size)

@@ -1,0 +1,372 @@
+"""The terminals that are connected now: started, found again at boot, followed, regained when lost.
+
+This is where the decisions of `reconcile` are carried out, and where each terminal's notices are turned into
+changes of its agent's state. It asks strategies and knows none of them by name.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+import anyio
+import anyio.abc
+import msgspec
+
+from afx.api.errors import AfxError, ConnectionLostError, StorageError, UnreachableError
+from afx.api.model import Agent, AgentId, AgentState, Exit, TerminalId, TerminalRecord, TerminalSpec
+from afx.api.storage import Record
+from afx.api.strategy import (
+    Activity,
+    Connection,
+    Ended,
+    Notice,
+    Orphan,
+    ReconnectStrategy,
+    Respawned,
+    Survival,
+)
+
+from .agents import Agents, describe_end
+from .hub import TerminalHub
+from .reconcile import Adopt, Decision, FinishStop, Prune, Reconnect, Report, Wait, judge, reconcile
+
+log = logging.getLogger("afx.terminals")
+
+_RETRY_FIRST = 0.1
+_RETRY_LONGEST = 1.0
+_RETRY_DEADLINE = 1.0
+_STORE_AGAIN_AFTER = 1.0
+
+
+class Terminals:
+    """The live side of the agents' terminals.
+
+    Attributes:
+        orphans: Live terminals that no record names and that could not be adopted.
+    """
+
+    def __init__(
+        self,
+        agents: Agents,
+        strategies: Mapping[str, ReconnectStrategy],
+        tasks: anyio.abc.TaskGroup,
+        on_running: Callable[[AgentId], Awaitable[None]],
+    ) -> None:
+        self.orphans: list[Orphan] = []
+        self._agents = agents
+        self._strategies = strategies
+        self._tasks = tasks
+        self._on_running = on_running
+        self._hubs: dict[TerminalId, TerminalHub] = {}
+        self._ending: set[TerminalId] = set()
+        self._lost = anyio.Event()
+
+    async def boot(self, deadline: float) -> None:
+        """Find every recorded terminal again, or find out why it is gone.
+
+        Returns within about `deadline` seconds, whatever the holders do.
+        """
+        records = [record for record in self._agents.terminals() if record.host == self._agents.host]
+        survivals: dict[TerminalId, Survival] = {}
+        orphans: list[Orphan] = []
+
+        async def survey(name: str, strategy: ReconnectStrategy) -> None:
+            mine = [record for record in records if record.strategy == name]
+            survivals.update(await self._survey(strategy, mine, deadline))
+
+        async def seek(strategy: ReconnectStrategy) -> None:
+            with anyio.move_on_after(deadline):
+                try:
+                    orphans.extend(await strategy.orphans(records))
+                except AfxError:
+                    log.exception("Looking for orphans failed.")
+
+        async with anyio.create_task_group() as probes:
+            for name, strategy in self._strategies.items():
+                probes.start_soon(survey, name, strategy)
+                probes.start_soon(seek, strategy)
+        await self._carry_out(
+            reconcile(
+                host=self._agents.host,
+                agents=self._agents.by_id(),
+                records=records,
+                survivals=survivals,
+                orphans=orphans,
+            )
+        )
+        self._tasks.start_soon(self._regain_lost)
+
+    def hub(self, terminal_id: TerminalId) -> TerminalHub:
+        """Return the hub of a connected terminal.
+
+        Raises:
+            NotFoundError: There is no such terminal.
+            UnreachableError: There is, and it does not answer.
+        """
+        self._agents.terminal(terminal_id)
+        hub = self._hubs.get(terminal_id)
+        if hub is None:
+            why = self._agents.why_unreachable(terminal_id) or "It is being ended."
+            raise UnreachableError(
+                f"Terminal {terminal_id} does not answer. {why}", hint="Try again in a while."
+            )
+        return hub
+
+    def connected(self, terminal_id: TerminalId) -> TerminalHub | None:
+        """Return the hub of a terminal, or None where it is not connected."""
+        return self._hubs.get(terminal_id)
+
+    async def open(self, agent: Agent, spec: TerminalSpec, *also: Record) -> TerminalRecord:
+        """Start a terminal for an agent, and store it, the agent as running, and what else belongs to it.
+
+        Raises:
+            SpawnError: It could not be started.
+            StorageError: It could not be stored; it was ended again.
+        """
+        strategy = self._strategy(agent.strategy)
+        spawned = await strategy.spawn(spec)
+        connection = spawned.connection
+        record = TerminalRecord(
+            id=spec.id,
+            agent_id=agent.id,
+            host=agent.host,
+            strategy=agent.strategy,
+            handle=spawned.handle,
+            process=connection.facts.process,
+            size=spec.size,
+            started_at=time.time(),
+            predecessors=agent.past_terminals,
+        )
+        running = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
+        try:
+            await self._agents.commit(running, *also, record)
+        except StorageError:
+            with anyio.CancelScope(shield=True):
+                await strategy.terminate(record)
+            raise
+        self._follow(record, connection)
+        return record
+
+    async def end(self, record: TerminalRecord) -> None:
+        """End a terminal and its process, and let go of it. Its row is the caller's to prune.
+
+        Raises:
+            UnreachableError: Its holder does not answer, so it could not be ended.
+        """
+        self._ending.add(record.id)
+        try:
+            await self._strategy(record.strategy).terminate(record)
+        except UnreachableError:
+            self._ending.discard(record.id)
+            if record.id not in self._hubs:
+                self._note_lost(record.id, "It was to be ended and its holder did not answer.")
+            raise
+        hub = self._hubs.pop(record.id, None)
+        if hub is not None:
+            await hub.connection.aclose()
+        self._ending.discard(record.id)
+
+    async def aclose(self) -> None:
+        """Let go of every terminal. All of them live on."""
+        hubs = list(self._hubs.values())
+        self._ending.update(hub.terminal_id for hub in hubs)
+        self._hubs.clear()
+        for hub in hubs:
+            await hub.connection.aclose()
+
+    def _strategy(self, name: str) -> ReconnectStrategy:
+        try:
+            return self._strategies[name]
+        except KeyError:
+            raise UnreachableError(
+                f"The reconnect strategy {name!r} is not available.", hint="`afx plugins` says why."
+            ) from None
+
+    async def _survey(
+        self, strategy: ReconnectStrategy, records: Sequence[TerminalRecord], deadline: float
+    ) -> Mapping[TerminalId, Survival]:
+        if not records:
+            return {}
+        # A strategy keeps its deadline by itself; one that does not is not waited for.
+        with anyio.move_on_after(deadline * 1.1):
+            try:
+                return await strategy.survey(records, deadline)
+            except AfxError:
+                log.exception("The survey of strategy %s failed.", strategy.name)
+        return {}
+
+    async def _carry_out(self, decisions: Iterable[Decision]) -> None:
+        """Do what was decided, with one write to storage for all of it."""
+        put: list[Record] = []
+        prune: list[TerminalId] = []
+        connected: list[tuple[TerminalRecord, Connection]] = []
+        forgotten: list[TerminalRecord] = []
+        for decision in decisions:
+            match decision:
+                case Reconnect(record):
+                    await self._take_back(record, put, connected)
+                case Adopt(orphan):
+                    await self._take_back(self._record_of(orphan), put, connected, adopted=True)
+                case Wait(record, reason):
+                    self._note_lost(record.id, reason)
+                case Prune(record, reason, end):
+                    put.append(self._after_loss(record, reason, end))
+                    prune.append(record.id)
+                    forgotten.append(record)
+                case FinishStop(record):
+                    self._tasks.start_soon(self._finish_stop, record)
+                case Report(orphan):
+                    self.orphans.append(orphan)
+        await self._agents.commit(*put, prune=prune)
+        for record, connection in connected:
+            self._follow(record, connection)
+        for record in forgotten:
+            await self._strategy(record.strategy).forget(record)
+
+    async def _take_back(
+        self,
+        record: TerminalRecord,
+        put: list[Record],
+        connected: list[tuple[TerminalRecord, Connection]],
+        *,
+        adopted: bool = False,
+    ) -> None:
+        try:
+            connection = await self._strategy(record.strategy).reconnect(record)
+        except ConnectionLostError as lost:
+            if adopted:
+                log.warning("An orphan could not be adopted: %s", lost.message)
+            else:
+                self._note_lost(record.id, lost.message)
+            return
+        facts = connection.facts
+        agent = self._agents.agent(record.agent_id)
+        current = msgspec.structs.replace(
+            record, process=facts.process or record.process, size=facts.size, exit=facts.exit
+        )
+        if facts.exit is None and agent.state is not AgentState.RUNNING:
+            agent = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
+        elif facts.exit is not None and (record.exit is None or adopted):
+            state = AgentState.EXITED if facts.exit.ok else AgentState.CRASHED
+            agent = msgspec.structs.replace(agent, state=state, reason=describe_end(facts.exit))
+        put.extend(
+            new for new, old in ((agent, self._agents.agent(agent.id)), (current, record)) if new != old
+        )
+        if adopted and current == record:
+            put.append(current)
+        connected.append((current, connection))
+
+    def _record_of(self, orphan: Orphan) -> TerminalRecord:
+        return TerminalRecord(
+            id=orphan.terminal_id,
+            agent_id=orphan.agent_id,
+            host=self._agents.host,
+            strategy=orphan.strategy,
+            handle=orphan.handle,
+            started_at=orphan.started_at,
+            predecessors=tuple(
+                old for old in self._agents.agent(orphan.agent_id).past_terminals if old != orphan.terminal_id
+            ),
+        )
+
+    def _after_loss(self, record: TerminalRecord, reason: str, end: Exit | None) -> Agent:
+        agent = self._agents.without_terminal(record)
+        if agent.state is AgentState.STOPPED or agent.removed_at is not None:
+            return agent
+        end = end or record.exit
+        if end is None:
+            return msgspec.structs.replace(agent, state=AgentState.LOST, reason=reason)
+        state = AgentState.EXITED if end.ok else AgentState.CRASHED
+        return msgspec.structs.replace(agent, state=state, reason=describe_end(end))
+
+    async def _finish_stop(self, record: TerminalRecord) -> None:
+        try:
+            await self.end(record)
+        except UnreachableError as error:
+            log.warning("A stopped agent's terminal could not be ended yet: %s", error.message)
+            return
+        await self._agents.commit(self._agents.without_terminal(record), prune=[record.id])
+
+    def _follow(self, record: TerminalRecord, connection: Connection) -> None:
+        self._hubs[record.id] = TerminalHub(record.id, connection)
+        self._agents.set_unreachable(record.id, None)
+        self._tasks.start_soon(self._hear, record.id, connection)
+        if connection.facts.exit is None:
+            self._tasks.start_soon(self._on_running, record.agent_id)
+
+    async def _hear(self, terminal_id: TerminalId, connection: Connection) -> None:
+        """Turn a terminal's notices into changes of its agent, until the connection ends."""
+        try:
+            async for notice in connection.notices():
+                await self._heed(terminal_id, connection, notice)
+        except ConnectionLostError as lost:
+            if terminal_id in self._ending:
+                return
+            self._hubs.pop(terminal_id, None)
+            await connection.aclose()
+            self._note_lost(terminal_id, lost.message)
+
+    async def _heed(self, terminal_id: TerminalId, connection: Connection, notice: Notice) -> None:
+        match notice:
+            case Ended(end):
+                if self._agents.terminal(terminal_id).exit != end:
+                    await self._store_until_done(terminal_id, end)
+                await connection.acknowledge(end)
+            case Respawned(process):
+                record = self._agents.terminal(terminal_id)
+                agent = self._agents.agent(record.agent_id)
+                await self._agents.commit(
+                    msgspec.structs.replace(agent, state=AgentState.RUNNING, reason=""),
+                    msgspec.structs.replace(record, process=process, exit=None),
+                )
+                await self._on_running(agent.id)
+            case Activity():
+                self._agents.touch(self._agents.terminal(terminal_id).agent_id)
+            case _:
+                self._agents.touch(self._agents.terminal(terminal_id).agent_id)
+
+    async def _store_until_done(self, terminal_id: TerminalId, end: Exit) -> None:
+        """Note an end. A full disk delays that; the holder keeps the end until it is acknowledged."""
+        while True:
+            try:
+                await self._agents.note_end(terminal_id, end)
+            except StorageError:
+                log.exception("An end could not be stored; trying again.")
+                await anyio.sleep(_STORE_AGAIN_AFTER)
+            else:
+                return
+
+    def _note_lost(self, terminal_id: TerminalId, reason: str) -> None:
+        self._agents.set_unreachable(terminal_id, reason)
+        self._lost.set()
+
+    async def _regain_lost(self) -> None:
+        """Ask again after every terminal that cannot be reached, for as long as there is one."""
+        while True:
+            await self._lost.wait()
+            self._lost = anyio.Event()
+            pause = _RETRY_FIRST
+            while lost := self._out_of_reach():
+                for name, records in lost.items():
+                    found = await self._survey(self._strategies[name], records, _RETRY_DEADLINE)
+                    by_id = self._agents.by_id()
+                    decisions = [
+                        judge(record, found.get(record.id), by_id.get(record.agent_id)) for record in records
+                    ]
+                    try:
+                        await self._carry_out(d for d in decisions if not isinstance(d, Wait))
+                    except StorageError:
+                        log.exception("What became of lost terminals could not be stored; trying again.")
+                with anyio.move_on_after(pause):
+                    await self._lost.wait()
+                pause = min(pause * 2, _RETRY_LONGEST)
+
+    def _out_of_reach(self) -> dict[str, list[TerminalRecord]]:
+        lost: dict[str, list[TerminalRecord]] = {}
+        for record in self._agents.terminals():
+            unreachable = self._agents.why_unreachable(record.id) is not None
+            if unreachable and record.strategy in self._strategies and record.id not in self._ending:
+                lost.setdefault(record.strategy, []).append(record)
+        return lost
