@@ -135,6 +135,14 @@ class HarnessProvider(ABC):
             SpawnError: It cannot be started, for a reason a person can mend.
         """
 
+    def keystrokes(self, text: str) -> Sequence[bytes]:
+        """Return what to type so that the running program takes `text` as one message and acts on it.
+
+        The parts are typed with a short pause between them. The default is a bracketed paste, and then
+        Enter. `text` holds no control characters but newlines and tabs.
+        """
+        return (b"\x1b[200~" + text.encode() + b"\x1b[201~", b"\r")
+
     def classify_exit(self, info: ExitInfo) -> ExitKind:
         """Say why the process ended. The default knows exit code 0 as a quit and all else as a crash."""
         return ExitKind.QUIT if info.exit.ok else ExitKind.CRASH

@@ -7,7 +7,7 @@ the directory an agent works in, real paths without symlinks.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -71,8 +71,8 @@ class TerminalState(StrEnum):
 class Size(msgspec.Struct, frozen=True):
     """The size of a terminal in character cells."""
 
-    cols: int = 80
-    rows: int = 24
+    cols: Annotated[int, msgspec.Meta(ge=1, le=2000)] = 80
+    rows: Annotated[int, msgspec.Meta(ge=1, le=2000)] = 24
 
 
 class Position(msgspec.Struct, frozen=True):

@@ -128,6 +128,11 @@ class Watch(ABC):
     does not read holds the terminal's program back for a moment, and then no more.
     """
 
+    @property
+    @abstractmethod
+    def end(self) -> Position:
+        """Where the output ended when the onlooker came."""
+
     @abstractmethod
     async def receive(self) -> WatchItem:
         """Return the next item.

@@ -31,6 +31,7 @@ from afx.api.storage import Changes, Record, Storage
 
 _REMEMBERED_CHANGES = 1024
 _REMEMBERED_TERMINALS = 16
+_KINDS = tuple(AgentKind)
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -105,11 +106,21 @@ class Agents:
         """Return every agent there ever was, removed ones too."""
         return dict(self._agents)
 
+    def present(self, agent_ids: Iterable[AgentId]) -> list[Agent]:
+        """Return those of some agents that were not removed."""
+        found = (self._agents.get(agent_id) for agent_id in agent_ids)
+        return [agent for agent in found if agent is not None and agent.removed_at is None]
+
+    def by_workspace(self) -> list[tuple[Workspace, list[Agent]]]:
+        """Return all workspaces by name, each with its agents as `of_workspace` orders them."""
+        members: dict[WorkspacePath, list[Agent]] = {path: [] for path in self._workspaces}
+        for agent in sorted(self.all(), key=_by_kind_and_age):
+            members.setdefault(agent.workspace, []).append(agent)
+        return [(workspace, members[workspace.path]) for workspace in self.workspaces()]
+
     def of_workspace(self, path: WorkspacePath) -> list[Agent]:
         """Return a workspace's agents: architects first, then builders, then shells, each by age."""
-        order = list(AgentKind)
-        mine = (agent for agent in self.all() if agent.workspace == path)
-        return sorted(mine, key=lambda agent: (order.index(agent.kind), agent.created_at, agent.name))
+        return sorted((agent for agent in self.all() if agent.workspace == path), key=_by_kind_and_age)
 
     def agent(self, agent_id: AgentId) -> Agent:
         """Return an agent by its id.
@@ -306,6 +317,10 @@ class Agents:
         self._history.append(change)
         for listener in tuple(self._listeners):
             listener(change)
+
+
+def _by_kind_and_age(agent: Agent) -> tuple[int, float, str]:
+    return _KINDS.index(agent.kind), agent.created_at, agent.name
 
 
 def describe_end(end: Exit) -> str:

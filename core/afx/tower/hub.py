@@ -39,6 +39,11 @@ class Onlooker:
         self._hub = hub
         self._watch = watch
 
+    @property
+    def end(self) -> Position:
+        """Where the terminal's output ended when this onlooker came."""
+        return self._watch.end
+
     async def receive(self) -> WatchItem:
         """Return the next piece of output or news, see `Watch.receive`."""
         return await self._watch.receive()

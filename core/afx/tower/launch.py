@@ -17,16 +17,16 @@ from afx.api.model import Agent, AgentKind, Command, Conversation, ConversationS
 
 DEFAULT_ROLES: Mapping[AgentKind, str] = {
     AgentKind.ARCHITECT: (
-        "You are the architect of this repository. You plan, and you hand work to builders, each of which works "
-        "in a git worktree and on a branch of its own. Start one with "
+        "You are the architect of this repository. You plan, and you hand work to builders, each of which "
+        "works in a git worktree and on a branch of its own. Start one with "
         '`afx spawn NAME --task "what to do"`, see how all of them are with `afx status`, write to one with '
         '`afx send builder/NAME "text"`, read its screen with `afx logs builder/NAME`, and once its work is '
         "merged remove it with `afx cleanup builder/NAME`."
     ),
     AgentKind.BUILDER: (
-        "You are a builder. You work alone in this git worktree, on a branch of your own; commit there, and do "
-        "not touch other worktrees. When your task is done, or you need a decision, say so to the agent that "
-        'gave you the task with `afx send architect "text"`.'
+        "You are a builder. You work alone in this git worktree, on a branch of your own; commit there, and "
+        "do not touch other worktrees. When your task is done, or you need a decision, say so to the agent "
+        'that gave you the task with `afx send architect "text"`.'
     ),
 }
 

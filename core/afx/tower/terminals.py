@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any
 
 import anyio
 import anyio.abc
 import msgspec
 
-from afx.api.errors import AfxError, ConnectionLostError, StorageError, UnreachableError
+from afx.api.errors import AfxError, ConnectionLostError, NotFoundError, StorageError, UnreachableError
 from afx.api.model import Agent, AgentId, AgentState, Exit, TerminalId, TerminalRecord, TerminalSpec
 from afx.api.storage import Record
 from afx.api.strategy import (
@@ -52,7 +53,7 @@ class Terminals:
         agents: Agents,
         strategies: Mapping[str, ReconnectStrategy],
         tasks: anyio.abc.TaskGroup,
-        on_running: Callable[[AgentId], Awaitable[None]],
+        on_running: Callable[[AgentId], Coroutine[Any, Any, None]],
     ) -> None:
         self.orphans: list[Orphan] = []
         self._agents = agents
@@ -251,10 +252,9 @@ class Terminals:
         elif facts.exit is not None and (record.exit is None or adopted):
             state = AgentState.EXITED if facts.exit.ok else AgentState.CRASHED
             agent = msgspec.structs.replace(agent, state=state, reason=describe_end(facts.exit))
-        put.extend(
-            new for new, old in ((agent, self._agents.agent(agent.id)), (current, record)) if new != old
-        )
-        if adopted and current == record:
+        if agent != self._agents.agent(agent.id):
+            put.append(agent)
+        if adopted or current != record:
             put.append(current)
         connected.append((current, connection))
 
@@ -301,6 +301,8 @@ class Terminals:
         try:
             async for notice in connection.notices():
                 await self._heed(terminal_id, connection, notice)
+        except NotFoundError:
+            return  # The terminal was ended and pruned while a notice of it was on its way.
         except ConnectionLostError as lost:
             if terminal_id in self._ending:
                 return

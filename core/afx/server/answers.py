@@ -1,0 +1,88 @@
+"""Requests read and answers written: JSON by msgspec, and errors as sentences with the status that fits."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from afx.api.errors import (
+    AfxError,
+    BadInputError,
+    ConflictError,
+    NotFoundError,
+    PluginError,
+    SpawnError,
+    UnreachableError,
+)
+
+from .wire import ErrorAnswer, ErrorBody
+
+LONGEST_BODY = 1024 * 1024
+Shape = TypeVar("Shape")
+
+_STATUS: tuple[tuple[type[AfxError], int], ...] = (
+    (BadInputError, 400),
+    (PluginError, 400),
+    (SpawnError, 400),
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (UnreachableError, 503),
+)
+
+
+class TooLargeError(AfxError):
+    """A body is longer than `LONGEST_BODY` bytes."""
+
+    code = "too-large"
+
+
+def json_response(value: object, status: int = 200) -> Response:
+    """Return `value` as JSON."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def error_response(error: AfxError, status: int | None = None) -> Response:
+    """Return an error with the status that fits its class, or `status`."""
+    if status is None:
+        status = next((known for kind, known in _STATUS if isinstance(error, kind)), 500)
+    if isinstance(error, TooLargeError):
+        status = 413
+    body = ErrorAnswer(error=ErrorBody(code=error.code, message=error.message, hint=error.hint))
+    return json_response(body, status)
+
+
+async def read(request: Request, shape: type[Shape]) -> Shape:
+    """Return a request's JSON body as `shape`.
+
+    Raises:
+        BadInputError: It is not JSON, or of another shape; the sentence names the place.
+        TooLargeError: It is too long.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            raise TooLargeError(f"The request's body is longer than {LONGEST_BODY} bytes.")
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.DecodeError as error:
+        raise BadInputError(
+            f"The request's body does not fit: {error}.", hint="`GET /api/schema` says what fits."
+        ) from None
+
+
+def query_number(request: Any, name: str, *, least: int, most: int) -> int | None:
+    """Return a number from the query of a request or WebSocket, or None where it is left out.
+
+    Raises:
+        BadInputError: It is no whole number from `least` to `most`.
+    """
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 16 and least <= int(text) <= most):
+        raise BadInputError(f"{name}={text!r} is no whole number from {least} to {most}.")
+    return int(text)

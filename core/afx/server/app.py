@@ -1,0 +1,90 @@
+"""The application: which path leads to which handler, behind the guard."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+
+from afx.api.errors import AfxError
+from afx.tower.tower import Tower
+
+from .answers import error_response
+from .auth import Gate
+from .events import Events
+from .guard import Guard
+from .page import page
+from .routes import Routes
+from .websocket import TerminalSocket
+
+log = logging.getLogger("afx.server")
+
+
+def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Starlette:
+    """Return the application that serves a Tower.
+
+    Args:
+        tower: A Tower that has booted.
+        gate: Decides who may come in.
+        url: Where it is served.
+        stopping: To be set when the server is about to stop, so that streams end by themselves.
+    """
+    do = Routes(tower, gate, url)
+    return Starlette(
+        routes=[
+            Route("/", page),
+            Route("/health", do.health),
+            Route("/api/state", do.state),
+            Route("/api/events", Events(tower, stopping).stream),
+            Route("/api/schema", do.schema),
+            Route("/api/plugins", do.plugins),
+            Route("/api/login-codes", do.login_code, methods=["POST"]),
+            Route("/api/login", do.login, methods=["POST"]),
+            Route("/api/workspaces", do.add_workspace, methods=["POST"]),
+            Route("/api/workspaces/stop", do.stop_workspace, methods=["POST"]),
+            Route("/api/workspaces/forget", do.forget_workspace, methods=["POST"]),
+            Route("/api/agents", do.spawn_agent, methods=["POST"]),
+            Route("/api/agents/{agent}", do.remove_agent, methods=["DELETE"]),
+            Route("/api/agents/{agent}/start", do.start_agent, methods=["POST"]),
+            Route("/api/agents/{agent}/stop", do.stop_agent, methods=["POST"]),
+            Route("/api/agents/{agent}/send", do.send, methods=["POST"]),
+            Route("/api/terminals/{terminal}/resize", do.resize, methods=["POST"]),
+            Route("/api/terminals/{terminal}/signal", do.signal, methods=["POST"]),
+            Route("/api/terminals/{terminal}/output", do.output),
+            WebSocketRoute("/ws/terminal/{terminal}", TerminalSocket(tower, stopping).serve),
+        ],
+        middleware=[Middleware(Guard, gate=gate)],
+        exception_handlers={AfxError: _refused, HTTPException: _no_route, Exception: _unexpected},
+    )
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    if not isinstance(error, AfxError):
+        raise error
+    return error_response(error)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    if status == 405:
+        sentence = f"{request.url.path} does not take {request.method}."
+    else:
+        sentence = f"There is nothing at {request.url.path}."
+    return error_response(
+        AfxError(sentence, hint="`GET /api/schema` lists the shapes.", code="no-route"), status
+    )
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed.", request.method, request.url.path, exc_info=error)
+    return error_response(
+        AfxError(
+            "Something went wrong in the Tower itself.", hint="`afx tower log` says what.", code="internal"
+        )
+    )

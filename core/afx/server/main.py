@@ -1,0 +1,178 @@
+"""The Tower as a process: it boots, only then listens, serves until it is told to stop, and lets go.
+
+Whoever started it learns of the outcome through the pipe whose number is in ``AFX_READY_FD``: one line of
+JSON, and then the end of the pipe.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import uvicorn
+
+from afx import __version__
+from afx.api.errors import AfxError
+from afx.settings import Settings, state_directory
+from afx.tower.tower import Tower
+
+from .app import build_app
+from .auth import Gate, load_key
+from .log import set_up_log
+from .port import bind, taken
+
+log = logging.getLogger("afx.server")
+
+_LARGEST_INPUT = 1024 * 1024
+_LAST_WORDS = 2
+
+
+class Announcement:
+    """The one line to whoever started this process."""
+
+    def __init__(self) -> None:
+        number = os.environ.pop("AFX_READY_FD", "")
+        self._descriptor = int(number) if number.isdigit() else None
+        if self._descriptor is not None:
+            # The pipe's end is how the starter learns that nothing more comes: no child may keep it open.
+            os.set_inheritable(self._descriptor, False)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether there is somebody to tell."""
+        return self._descriptor is not None
+
+    def make(self, **facts: object) -> None:
+        """Tell, once."""
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        with os.fdopen(descriptor, "w", encoding="utf-8") as pipe:
+            try:
+                pipe.write(json.dumps(facts) + "\n")
+                pipe.flush()
+            except BrokenPipeError:
+                log.warning("Whoever started the Tower did not wait for it.")
+
+
+class Server(uvicorn.Server):
+    """uvicorn, told when to stop by us and telling us when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = anyio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone: the Tower hears them itself."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets=sockets)
+        self.listening.set()
+
+
+def main() -> int:
+    """Run the Tower of this environment until it is stopped; return the exit status."""
+    announcement = Announcement()
+    try:
+        anyio.run(_run, announcement)
+    except* AfxError as errors:
+        error = _first(errors)
+        announcement.make(ready=False, code=error.code, message=error.message, hint=error.hint)
+        log.error("%s", error.message)
+        print(
+            f"Error: {error.message}\n{f'Hint: {error.hint}' if error.hint else ''}".rstrip(), file=sys.stderr
+        )
+        return 2
+    return 0
+
+
+async def _run(announcement: Announcement) -> None:
+    settings = Settings.load(None)
+    home = state_directory()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = load_key(home)
+    set_up_log(home, key, to_stderr=not announcement.is_awaited)
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with Tower.open(home, Settings.load, dict(os.environ)) as tower:
+            listener = bind(int(settings["tower.port"]))
+            port = listener.getsockname()[1]
+            url = f"http://127.0.0.1:{port}"
+            stopping = anyio.Event()
+            app = build_app(tower, Gate(key, port), url, stopping)
+            server = Server(_server_config(app))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_serve, server, listener, port)
+                await server.listening.wait()
+                with _published(home, port, url):
+                    log.info("The Tower %s serves %s at %s.", __version__, home, url)
+                    announcement.make(ready=True, url=url, pid=os.getpid())
+                    async for number in signals:
+                        log.info("Stopping on %s; every terminal lives on.", signal.Signals(number).name)
+                        break
+                    stopping.set()
+                    server.should_exit = True
+    log.info("The Tower is gone.")
+
+
+def _server_config(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]  # uvicorn's own type is narrower than ASGI
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=_LARGEST_INPUT,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=_LAST_WORDS,
+    )
+
+
+async def _serve(server: Server, listener: socket.socket, port: int) -> None:
+    try:
+        await server.serve(sockets=[listener])
+    except OSError as error:
+        # Two sockets may be bound to one port; only one may listen.
+        if error.errno == errno.EADDRINUSE:
+            raise taken(port) from None
+        raise
+
+
+@contextmanager
+def _published(home: Path, port: int, url: str) -> Iterator[None]:
+    """Say in ``tower.json`` where the Tower is, for as long as it is there."""
+    path = home / "tower.json"
+    facts = {
+        "pid": os.getpid(),
+        "port": port,
+        "url": url,
+        "version": __version__,
+        "started_at": time.time(),
+    }
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    new.chmod(0o600)
+    new.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _first(errors: BaseExceptionGroup[AfxError]) -> AfxError:
+    for error in errors.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return AfxError("The Tower could not start.")

@@ -1,0 +1,119 @@
+"""Messages to agents: each arrives whole, is submitted once, and waits while the agent is down.
+
+A message is typed into the agent's terminal. It is kept apart from what a person types there, and from a
+program that is still starting and would throw it away.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+
+import anyio
+import msgspec
+
+from afx.api.errors import AfxError, BadInputError
+from afx.api.model import Agent, AgentId, AgentState, Message, TerminalId, TerminalRecord
+from afx.loader import Plugins
+
+from .agents import Agents
+from .hub import TerminalHub
+from .terminals import Terminals
+
+log = logging.getLogger("afx.inbox")
+
+LONGEST = 256 * 1024
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_KEY_PAUSE = 0.15
+_SETTLED_AFTER_QUIET = 1.0
+_SETTLED_AT_LAST = 20.0
+_LOOK_AGAIN = 0.1
+_PATIENCE_OF_SENDER = 5.0
+
+
+class Inbox:
+    """The messages that wait for agents, and their delivery."""
+
+    def __init__(self, agents: Agents, terminals: Terminals, plugins: Plugins) -> None:
+        self._agents = agents
+        self._terminals = terminals
+        self._plugins = plugins
+        self._delivering: dict[AgentId, anyio.Lock] = {}
+        self._settled: set[TerminalId] = set()
+
+    async def send(self, agent_id: AgentId, text: str) -> bool:
+        """Store a message for an agent and deliver it if the agent runs; return whether it was delivered.
+
+        Raises:
+            NotFoundError: There is no such agent.
+            BadInputError: The text is empty, or longer than `LONGEST` characters.
+        """
+        self._agents.agent(agent_id)
+        text = clean(text)
+        await self._agents.commit(
+            message := Message(id=secrets.token_hex(8), agent_id=agent_id, text=text, at=time.time())
+        )
+        with anyio.move_on_after(_PATIENCE_OF_SENDER):
+            await self.deliver_waiting(agent_id)
+        return all(waiting.id != message.id for waiting in self._agents.waiting(agent_id))
+
+    async def deliver_waiting(self, agent_id: AgentId) -> None:
+        """Deliver what waits for an agent, oldest first, for as long as the agent runs."""
+        async with self._delivering.setdefault(agent_id, anyio.Lock()):
+            while waiting := self._agents.waiting(agent_id):
+                agent = self._agents.agent(agent_id)
+                record = self._agents.terminal_of(agent_id)
+                hub = None if record is None else self._terminals.connected(record.id)
+                if record is None or hub is None or agent.state is not AgentState.RUNNING:
+                    return
+                if not self._is_settled(record, hub) or hub.has_draft:
+                    await anyio.sleep(_LOOK_AGAIN)
+                    continue
+                await self._deliver(agent, hub, waiting[0])
+
+    async def on_running(self, agent_id: AgentId) -> None:
+        """Deliver what waits for an agent that has just been connected or started."""
+        try:
+            await self.deliver_waiting(agent_id)
+        except AfxError as error:
+            log.warning("Messages for agent %s still wait: %s", agent_id, error.message)
+
+    async def _deliver(self, agent: Agent, hub: TerminalHub, message: Message) -> None:
+        if agent.harness is None:
+            keystrokes = [message.text.replace("\n", "\r").encode() + b"\r"]
+        else:
+            keystrokes = list(self._plugins.harness(agent.harness).keystrokes(message.text))
+        # Typed and noted as delivered, both or neither, whatever becomes of the one who sent it.
+        with anyio.CancelScope(shield=True):
+            await hub.deliver(keystrokes, _KEY_PAUSE)
+            await self._agents.commit(msgspec.structs.replace(message, delivered_at=time.time()))
+
+    def _is_settled(self, record: TerminalRecord, hub: TerminalHub) -> bool:
+        """Whether the program has come up: it wrote something and then paused, or it had time enough."""
+        if record.id in self._settled:
+            return True
+        now = time.time()
+        last = hub.facts.last_output_at
+        quiet = last is not None and now - last >= _SETTLED_AFTER_QUIET
+        if quiet or now - record.started_at >= _SETTLED_AT_LAST:
+            self._settled.add(record.id)
+        return record.id in self._settled
+
+
+def clean(text: str) -> str:
+    """Return a message's text without what a terminal would take for more than text.
+
+    Raises:
+        BadInputError: Nothing is left, or too much.
+    """
+    text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).rstrip("\n")
+    if not text.strip():
+        raise BadInputError("The message is empty.", hint="Write some text, or `-` to read it from stdin.")
+    if len(text) > LONGEST:
+        raise BadInputError(
+            f"The message has {len(text)} characters; {LONGEST} is the most.",
+            hint="Put it into a file and send the file's path.",
+        )
+    return text

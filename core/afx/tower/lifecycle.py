@@ -1,0 +1,364 @@
+"""What a person can ask for: workspaces added and stopped, agents started, stopped and removed.
+
+Each request either happens as a whole or leaves nothing half-made, and says in a sentence why not. What is
+wanted is stored before it is done, so that a Tower killed in between finishes it at its next boot.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import msgspec
+
+from afx.api.errors import AfxError, BadInputError, ConflictError, NotFoundError, UnreachableError
+from afx.api.harness import HarnessProvider
+from afx.api.model import (
+    Agent,
+    AgentId,
+    AgentKind,
+    AgentState,
+    Conversation,
+    Size,
+    TerminalRecord,
+    TerminalSpec,
+    Workspace,
+)
+from afx.loader import Plugins
+
+from . import launch, worktree
+from .agents import Agents
+from .terminals import Terminals
+
+DEFAULT_SIZE = Size(cols=120, rows=40)
+
+
+class AgentRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An agent that is wanted, see ``POST /api/agents``."""
+
+    workspace: str
+    kind: AgentKind
+    name: str | None = None
+    harness: str | None = None
+    task: str | None = None
+    branch: str | None = None
+    args: tuple[str, ...] = ()
+    spawned_by: AgentId | None = None
+    strategy: str | None = None
+    size: Size = DEFAULT_SIZE
+
+
+class SettingsView(Protocol):
+    """The settings of a workspace, as far as they are needed here."""
+
+    def __getitem__(self, name: str) -> object:
+        """Return the value of a setting."""
+        ...
+
+
+class Lifecycle:
+    """Carries out what people ask for, one request at a time for each agent."""
+
+    def __init__(
+        self,
+        *,
+        home: Path,
+        agents: Agents,
+        terminals: Terminals,
+        plugins: Plugins,
+        strategies: Mapping[str, object],
+        settings_for: Callable[[Path | None], SettingsView],
+        env: Mapping[str, str],
+    ) -> None:
+        self._home = home
+        self._agents = agents
+        self._terminals = terminals
+        self._plugins = plugins
+        self._strategies = strategies
+        self._settings_for = settings_for
+        self._env = env
+        self._locks: dict[str, anyio.Lock] = {}
+
+    # Workspaces.
+
+    async def add_workspace(self, path: str, name: str | None = None) -> Workspace:
+        """Make a git repository known, or active again.
+
+        Raises:
+            BadInputError: `path` is not in a git repository, or not absolute.
+        """
+        if not path.startswith("/"):
+            raise BadInputError(f"{path!r} is not an absolute path.")
+        repository = str(await worktree.repository_of(Path(path)))
+        if name is not None:
+            worktree.check_name(name, "workspace")
+        async with self._one_at_a_time(repository):
+            try:
+                known = self._agents.workspace(repository)
+            except NotFoundError:
+                known = Workspace(
+                    host=self._agents.host, path=repository, name=Path(repository).name, added_at=time.time()
+                )
+            wanted = msgspec.structs.replace(known, active=True, name=name or known.name)
+            await self._agents.commit(wanted)
+        return wanted
+
+    async def stop_workspace(self, path: str) -> list[AgentId]:
+        """Stop a workspace's agents and make it inactive; return the agents that were stopped."""
+        workspace = self._agents.workspace(path)
+        await self._agents.commit(msgspec.structs.replace(workspace, active=False))
+        stopped = []
+        for agent in self._agents.of_workspace(path):
+            if self._agents.terminal_of(agent.id) is not None:
+                await self.stop(agent.id)
+                stopped.append(agent.id)
+        return stopped
+
+    async def forget_workspace(self, path: str) -> None:
+        """Forget a workspace that has no agents.
+
+        Raises:
+            ConflictError: It still has agents.
+        """
+        self._agents.workspace(path)
+        names = [f"{agent.kind}/{agent.name}" for agent in self._agents.of_workspace(path)]
+        if names:
+            raise ConflictError(
+                f"The workspace {path} still has {len(names)} agents: {', '.join(names[:5])}.",
+                hint="Remove each with `afx cleanup AGENT` first.",
+            )
+        await self._agents.commit(forget=[path])
+
+    # Agents.
+
+    async def spawn(self, request: AgentRequest) -> tuple[Agent, list[str]]:
+        """Make a new agent and start it; return it with notes for the person.
+
+        Raises:
+            BadInputError: The request cannot be met as it is.
+            ConflictError: The name is taken.
+            SpawnError: The program could not be started. Nothing is left of the attempt.
+        """
+        workspace = self._agents.workspace(request.workspace)
+        async with self._one_at_a_time(f"{workspace.path}\n{request.kind}"):
+            agent, harness = self._design(workspace, request)
+            made = None
+            if agent.kind is AgentKind.BUILDER:
+                made = await worktree.add(Path(workspace.path), Path(agent.cwd), str(agent.branch))
+            try:
+                await self._begin(agent, harness, request.size)
+            except AfxError:
+                # A task that was taken on and never begun leaves neither agent nor worktree.
+                with anyio.CancelScope(shield=True):
+                    await self._agents.commit(msgspec.structs.replace(agent, removed_at=time.time()))
+                    if made is not None:
+                        await worktree.remove(
+                            Path(workspace.path), made.path, force=True, delete_branch=made.created_branch
+                        )
+                raise
+        return self._agents.agent(agent.id), []
+
+    async def start(self, agent_id: AgentId) -> tuple[Agent, list[str]]:
+        """Start an agent that does not run, with a new conversation; return it with notes.
+
+        Raises:
+            NotFoundError: There is no such agent, or its directory is gone.
+            UnreachableError: Its terminal may still live and does not answer.
+            SpawnError: The program could not be started.
+        """
+        async with self._one_at_a_time(agent_id):
+            agent = self._agents.agent(agent_id)
+            record = self._agents.terminal_of(agent_id)
+            if record is not None:
+                if self._agents.why_unreachable(record.id) is not None:
+                    self._terminals.hub(record.id)
+                if agent.state is AgentState.RUNNING:
+                    return agent, [f"{agent.kind}/{agent.name} runs already."]
+                await self._end_terminal(record, agent.state)
+                agent = self._agents.agent(agent_id)
+            if not await anyio.Path(agent.cwd).is_dir():
+                raise NotFoundError(
+                    f"The directory of {agent.kind}/{agent.name} is gone: {agent.cwd}.",
+                    hint=f"Remove the agent with `afx cleanup {agent.kind}/{agent.name}`.",
+                )
+            harness = None if agent.harness is None else self._plugins.harness(agent.harness)
+            await self._begin(agent, harness, DEFAULT_SIZE if record is None else record.size)
+            return self._agents.agent(agent_id), []
+
+    async def stop(self, agent_id: AgentId) -> Agent:
+        """Stop an agent on purpose: it stays stopped through crashes and reboots.
+
+        Raises:
+            NotFoundError: There is no such agent.
+            UnreachableError: Its terminal does not answer, so it could not be stopped.
+        """
+        async with self._one_at_a_time(agent_id):
+            return await self._stop(self._agents.agent(agent_id), "A person stopped it.")
+
+    async def remove(self, agent_id: AgentId, *, force: bool = False) -> tuple[Agent, list[str]]:
+        """Remove an agent with its terminal and, for a builder, its worktree; return it with notes.
+
+        Raises:
+            ConflictError: Work would be lost, and `force` is not set.
+            UnreachableError: Its terminal does not answer, so nothing was removed.
+        """
+        async with self._one_at_a_time(agent_id):
+            agent = self._agents.agent(agent_id)
+            notes: list[str] = []
+            has_worktree = agent.kind is AgentKind.BUILDER and await anyio.Path(agent.cwd).is_dir()
+            losses = await worktree.losses(Path(agent.cwd)) if has_worktree else None
+            if losses is not None and losses.anything and not force:
+                raise ConflictError(
+                    f"Removing {agent.kind}/{agent.name} would lose work: {losses.sentence()}",
+                    hint="Commit and merge or push it, or add --force to lose it.",
+                    code="would-lose-work",
+                )
+            agent = await self._stop(agent, "A person removed it.")
+            if agent.kind is AgentKind.BUILDER:
+                await worktree.remove(
+                    Path(agent.workspace),
+                    Path(agent.cwd),
+                    force=force,
+                    delete_branch=agent.branch is not None,
+                )
+                notes.append(f"Its worktree {agent.cwd} is gone.")
+            if losses is not None and losses.anything:
+                notes.append(f"Lost: {losses.sentence()}")
+            agent = msgspec.structs.replace(agent, removed_at=time.time())
+            await self._agents.commit(agent)
+            return agent, notes
+
+    def _design(self, workspace: Workspace, request: AgentRequest) -> tuple[Agent, HarnessProvider | None]:
+        """Turn a request into the agent it asks for; nothing is made yet."""
+        settings = self._settings_for(Path(workspace.path))
+        name = request.name if request.name is not None else self._free_name(workspace, request.kind)
+        worktree.check_name(name, str(request.kind))
+        if self._agents.find(workspace.path, request.kind, name) is not None:
+            raise ConflictError(
+                f"There is already a {request.kind} named {name!r} in {workspace.name}.",
+                hint=f"`afx attach {request.kind}/{name}` shows it; choose another name for a new one.",
+                code="name-taken",
+            )
+        if request.spawned_by is not None:
+            self._agents.agent(request.spawned_by)
+        harness = self._choose_harness(request, settings)
+        branch = None
+        cwd = Path(workspace.path)
+        if request.kind is AgentKind.BUILDER:
+            branch = request.branch or f"{settings['builder.branch_prefix']}{name}"
+            worktree.check_branch(branch)
+            cwd = cwd / str(settings["builder.directory"]) / name
+        strategy = request.strategy or str(
+            settings[f"terminal.strategy_{request.kind}"] or settings["terminal.strategy"]
+        )
+        if strategy not in self._strategies:
+            raise BadInputError(
+                f"There is no reconnect strategy {strategy!r}.",
+                hint=f"There are: {', '.join(sorted(self._strategies))}.",
+            )
+        agent = Agent(
+            id=secrets.token_hex(8),
+            host=self._agents.host,
+            workspace=workspace.path,
+            kind=request.kind,
+            name=name,
+            harness=None if harness is None else harness.name,
+            strategy=strategy,
+            state=AgentState.LOST,
+            reason="It was being started.",
+            cwd=str(cwd),
+            branch=branch,
+            spawned_by=request.spawned_by,
+            task=request.task,
+            args=request.args,
+            created_at=time.time(),
+        )
+        return agent, harness
+
+    def _choose_harness(self, request: AgentRequest, settings: SettingsView) -> HarnessProvider | None:
+        if request.kind is AgentKind.SHELL:
+            if request.harness is not None:
+                raise BadInputError(
+                    "A shell has no harness.", hint="Leave --harness out, or spawn a builder."
+                )
+            return None
+        wanted = request.harness or str(settings["agent.harness"] or "")
+        if wanted:
+            return self._plugins.harness(wanted)
+        for harness in self._plugins.harnesses():
+            if harness.find(self._env) is not None:
+                return harness
+        names = ", ".join(entry.name for entry in self._plugins.harness_entries())
+        raise BadInputError(
+            "No agent program is installed that a harness knows.",
+            hint=f"Install one of: {names}. Or open a plain shell with `afx shell`.",
+            code="no-harness",
+        )
+
+    def _free_name(self, workspace: Workspace, kind: AgentKind) -> str:
+        if kind is AgentKind.ARCHITECT:
+            return "main"
+        taken = {agent.name for agent in self._agents.of_workspace(workspace.path) if agent.kind is kind}
+        prefix = "" if kind is AgentKind.SHELL else "task-"
+        return next(name for number in range(1, 10**9) if (name := f"{prefix}{number}") not in taken)
+
+    async def _begin(self, agent: Agent, harness: HarnessProvider | None, size: Size) -> None:
+        """Start an agent's program in a new terminal, with a new conversation."""
+        settings = self._settings_for(Path(agent.workspace))
+        own = {"AFX_HOME": str(self._home), "AFX_AGENT": agent.id, "AFX_WORKSPACE": agent.workspace}
+        env = launch.child_environment(self._env, self._plugins.harnesses(), own)
+        conversation: Conversation | None = None
+        if harness is None:
+            command = launch.shell_command(agent, env)
+        else:
+            conversation, session_args = launch.new_conversation(agent, harness, time.time())
+            role = launch.read_role(agent.kind, str(settings[f"{agent.kind}.role"] or ""))
+            command = launch.harness_command(
+                agent,
+                harness,
+                env,
+                role=role,
+                session_args=session_args,
+                directory=self._home / "agents" / agent.id,
+            )
+        # Stored before the program starts: should the Tower die in between, the live terminal that is then
+        # found without a record says whose it is, and is adopted.
+        await self._agents.commit(agent, *([] if conversation is None else [conversation]))
+        scrollback = settings["terminal.scrollback"]
+        await self._terminals.open(
+            agent,
+            TerminalSpec(
+                id=secrets.token_hex(8),
+                agent_id=agent.id,
+                label=f"{agent.kind}-{Path(agent.workspace).name}-{agent.name}",
+                command=command,
+                size=size,
+                scrollback=int(str(scrollback)),
+            ),
+        )
+
+    async def _stop(self, agent: Agent, reason: str) -> Agent:
+        record = self._agents.terminal_of(agent.id)
+        was = (agent.state, agent.reason)
+        agent = await self._agents.transition(agent.id, AgentState.STOPPED, reason)
+        if record is None:
+            return agent
+        try:
+            return await self._end_terminal(record, AgentState.STOPPED, reason)
+        except UnreachableError:
+            await self._agents.transition(agent.id, *was)
+            raise
+
+    async def _end_terminal(self, record: TerminalRecord, state: AgentState, reason: str = "") -> Agent:
+        await self._terminals.end(record)
+        return await self._agents.drop_terminal(record.id, state, reason)
+
+    @asynccontextmanager
+    async def _one_at_a_time(self, what: str) -> AsyncIterator[None]:
+        async with self._locks.setdefault(what, anyio.Lock()):
+            yield

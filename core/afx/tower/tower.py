@@ -1,0 +1,183 @@
+"""The Tower: the one server process of a state directory. Here everything is wired, in the order of its boot.
+
+Nothing is served before `open` yields: the state directory is locked, plugins are loaded, storage is open and
+migrated, and every terminal that survived is connected again.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from afx.api.errors import AfxError
+from afx.api.hookspecs import TerminalEvent
+from afx.api.model import AgentId, AgentState
+from afx.api.process import host_id
+from afx.api.storage import StorageContext
+from afx.api.strategy import ReconnectStrategy, StrategyContext
+from afx.loader import Plugins
+from afx.settings import Settings
+
+from .agents import Agents, Change
+from .inbox import Inbox
+from .lifecycle import Lifecycle
+from .lock import StateDirectoryLock
+from .terminals import Terminals
+
+log = logging.getLogger("afx.tower")
+
+
+class Tower:
+    """A running Tower.
+
+    Attributes:
+        home: Its state directory.
+        boot: A word that no other run of a Tower has; versions of the state begin with it.
+        started_at: When it was opened.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        plugins: Plugins,
+        agents: Agents,
+        terminals: Terminals,
+        lifecycle: Lifecycle,
+        inbox: Inbox,
+    ) -> None:
+        self.home = home
+        self.boot = secrets.token_hex(4)
+        self.started_at = time.time()
+        self.plugins = plugins
+        self.agents = agents
+        self.terminals = terminals
+        self.lifecycle = lifecycle
+        self.inbox = inbox
+
+    @property
+    def version(self) -> str:
+        """The version of the state now: ``BOOT:N``."""
+        return f"{self.boot}:{self.agents.version}"
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        home: Path,
+        settings_for: Callable[[Path | None], Settings],
+        env: Mapping[str, str],
+    ) -> AsyncIterator[Tower]:
+        """Boot a Tower on a state directory, and let go of all terminals at the end; none of them dies.
+
+        Args:
+            home: The state directory; it is created where it is missing.
+            settings_for: Gives the settings of a workspace, or (None) those of no workspace.
+            env: The environment that children inherit.
+
+        Raises:
+            ConflictError: Another Tower holds the state directory.
+            StorageError: The storage cannot be opened.
+            PluginError: The storage that the settings name cannot be had.
+        """
+        settings = settings_for(None)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.chmod(0o700)
+        async with AsyncExitStack() as stack:
+            lock = StateDirectoryLock.take(home)
+            stack.callback(lock.release)
+            plugins = Plugins.load(disabled=settings["plugins.disabled"])
+            name = str(settings["storage.name"])
+            storage = plugins.storage(name, StorageContext(home, settings.section(f"storage.{name}")))
+            await storage.open()
+            stack.push_async_callback(storage.aclose)
+            agents = Agents(storage, host_id())
+            await agents.load()
+            strategies = await _start_strategies(plugins, home, settings, stack)
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            terminals: Terminals
+
+            async def on_running(agent_id: AgentId) -> None:
+                await inbox.on_running(agent_id)
+
+            terminals = Terminals(agents, strategies, tasks, on_running)
+            inbox = Inbox(agents, terminals, plugins)
+            lifecycle = Lifecycle(
+                home=home,
+                agents=agents,
+                terminals=terminals,
+                plugins=plugins,
+                strategies=strategies,
+                settings_for=settings_for,
+                env=env,
+            )
+            tower = cls(home, plugins, agents, terminals, lifecycle, inbox)
+            await terminals.boot(settings["tower.boot_deadline"])
+            tasks.start_soon(tower._tell_observers)
+            try:
+                yield tower
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await terminals.aclose()
+                tasks.cancel_scope.cancel()
+
+    async def _tell_observers(self) -> None:
+        """Tell the plugins that observe about every change of an agent's state, in the order they came."""
+        known: dict[AgentId, AgentState] = {
+            agent.id: self.agents.state_of(agent)[0] for agent in self.agents.all()
+        }
+        news, incoming = anyio.create_memory_object_stream[TerminalEvent](1024)
+
+        def notice(change: Change) -> None:
+            for agent in self.agents.present(change.agents):
+                state, reason = self.agents.state_of(agent)
+                if known.get(agent.id) is state:
+                    continue
+                known[agent.id] = state
+                record = self.agents.terminal_of(agent.id)
+                event = TerminalEvent(
+                    agent_id=agent.id,
+                    agent_name=f"{agent.kind}/{agent.name}",
+                    workspace=agent.workspace,
+                    terminal_id=None if record is None else record.id,
+                    state=state,
+                    reason=reason,
+                    at=time.time(),
+                )
+                try:
+                    news.send_nowait(event)
+                except anyio.WouldBlock:
+                    log.warning("Observers are too slow; the news of %s is not told.", event.agent_name)
+
+        stop = self.agents.listen(notice)
+        try:
+            async for event in incoming:
+                await anyio.to_thread.run_sync(self.plugins.emit, event, abandon_on_cancel=True)
+        finally:
+            stop()
+
+
+async def _start_strategies(
+    plugins: Plugins, home: Path, settings: Settings, stack: AsyncExitStack
+) -> dict[str, ReconnectStrategy]:
+    """Make and start every reconnect strategy that there is; one that fails is left out, and said so."""
+    strategies: dict[str, ReconnectStrategy] = {}
+    for entry in plugins.strategy_entries():
+        directory = home / entry.name
+        directory.mkdir(mode=0o700, exist_ok=True)
+        try:
+            context = StrategyContext(directory, settings.section(f"strategy.{entry.name}"))
+            strategy = plugins.strategy(entry.name, context)
+            await strategy.start()
+        except AfxError as error:
+            log.error("The reconnect strategy %s is not available: %s", entry.name, error.message)
+            continue
+        stack.push_async_callback(strategy.aclose)
+        strategies[entry.name] = strategy
+    return strategies
