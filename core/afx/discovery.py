@@ -1,0 +1,196 @@
+"""Finds installed plugins, and checks and registers each on its own; the only module that calls pluggy.
+
+Every entry point of group ``afx`` gets a plugin manager of its own, so that whatever one plugin does wrong
+stays with it and nothing is half registered. What becomes of the plugins is `afx.loader`'s to decide.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+import msgspec
+import pluggy
+
+from .api.hookspecs import AfxSpecs, Entry, HarnessEntry, StorageEntry, StrategyEntry, TerminalEvent
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP = "afx"
+
+EntryKind: TypeAlias = Literal["harness", "strategy", "storage"]
+
+_log = logging.getLogger("afx.plugins")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_ENTRY_HOOKS: tuple[tuple[EntryKind, str, type[Entry]], ...] = (
+    ("harness", "afx_harnesses", HarnessEntry),
+    ("strategy", "afx_reconnect_strategies", StrategyEntry),
+    ("storage", "afx_storages", StorageEntry),
+)
+
+
+class DefectError(Exception):
+    """A plugin breaks a rule of afx; the text is the sentence about it."""
+
+
+class Origin(NamedTuple):
+    """Where a plugin comes from.
+
+    Attributes:
+        entry_point: The name of its entry point.
+        distribution: The distribution it is installed with; empty where that is not known.
+        version: The version of that distribution.
+    """
+
+    entry_point: str
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        if not self.distribution:
+            return f"the entry point {self.entry_point!r}"
+        return f"{self.distribution} {self.version}".strip()
+
+
+class Registered:
+    """A plugin that was imported and keeps the rules.
+
+    Attributes:
+        summary: The first line of its docstring.
+        entries: What it brings, with kinds.
+    """
+
+    def __init__(self, origin: Origin, entry_point: EntryPoint) -> None:
+        """Import the plugin and ask what it brings.
+
+        Raises:
+            DefectError: It breaks a rule.
+            Exception: Whatever its import or its hooks raise; a plugin may also raise SystemExit.
+        """
+        plugin = entry_point.load()
+        if inspect.isclass(plugin):
+            plugin = plugin()
+        self.origin = origin
+        self.summary = next(iter((inspect.getdoc(plugin) or "").splitlines()), "")
+        self._manager = _manager_of(plugin, origin)
+        self.entries = tuple(_entries(self._manager))
+
+    def tell(self, event: TerminalEvent) -> None:
+        """Call the plugin's observer, where it has one.
+
+        Raises:
+            Exception: Whatever the observer raises.
+        """
+        for result in self._manager.hook.afx_terminal_event(event=event):
+            _refuse_awaitable("afx_terminal_event", result)
+
+
+def installed() -> tuple[list[EntryPoint], list[tuple[Origin, str]]]:
+    """Return what is installed, and each distribution with plugins whose entry points are unreadable."""
+    import importlib.metadata
+
+    try:
+        return list(importlib.metadata.entry_points(group=GROUP)), []
+    except Exception:  # noqa: BLE001 - one unreadable distribution, whosever it is, fails the call for all
+        _log.warning("The installed entry points cannot be read at once; each distribution is asked.")
+    found: list[EntryPoint] = []
+    unreadable: list[tuple[Origin, str]] = []
+    seen: set[str] = set()
+    for distribution in importlib.metadata.distributions():
+        name = ""
+        try:
+            name = distribution.name
+            # The first of a name on the path is the one that is imported; it hides later ones.
+            if normal(name) in seen:
+                continue
+            seen.add(normal(name))
+            found.extend(distribution.entry_points.select(group=GROUP))
+        except Exception as error:  # noqa: BLE001 - as above
+            if f"[{GROUP}]" in (distribution.read_text("entry_points.txt") or ""):
+                unreadable.append((Origin(name, name, ""), sentence(error)))
+    return found, unreadable
+
+
+def origin_of(entry_point: EntryPoint) -> Origin:
+    """Return where an entry point comes from, as far as its metadata can be read."""
+    distribution, version = "", ""
+    try:
+        if entry_point.dist is not None:
+            distribution, version = entry_point.dist.name or "", entry_point.dist.version or ""
+    except Exception:  # noqa: BLE001 - unreadable metadata costs neither this plugin nor any other
+        _log.warning("The metadata of the plugin %s cannot be read.", entry_point.name)
+    return Origin(entry_point.name, distribution, version)
+
+
+def sentence(error: BaseException) -> str:
+    """Return one line about what a plugin raised."""
+    text = " ".join(str(error).split())
+    if isinstance(error, (DefectError, pluggy.PluginValidationError)):
+        return text
+    return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__}."
+
+
+def normal(name: str) -> str:
+    """Return the form in which two spellings of a distribution's name are the same (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _manager_of(plugin: object, origin: Origin) -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(AfxSpecs)
+    manager.register(plugin, origin.entry_point)
+    manager.check_pending()
+    for caller in manager.get_hookcallers(plugin) or ():
+        for implementation in caller.get_hookimpls():
+            function = inspect.unwrap(implementation.function)
+            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+                raise DefectError(f"Its hook {caller.name} is asynchronous; hooks are plain functions.")
+            if implementation.wrapper or implementation.hookwrapper:
+                raise DefectError(f"Its hook {caller.name} is a wrapper; afx has no use for those.")
+    return manager
+
+
+def _entries(manager: pluggy.PluginManager) -> Iterator[tuple[EntryKind, Entry]]:
+    names: set[tuple[EntryKind, str]] = set()
+    for kind, hook, entry_type in _ENTRY_HOOKS:
+        for result in getattr(manager.hook, hook)():
+            _refuse_awaitable(hook, result)
+            if not isinstance(result, Iterable):
+                raise DefectError(f"Its hook {hook} returned {result!r}, which is no list of entries.")
+            for found in result:
+                entry = _checked(found, hook, entry_type)
+                if (kind, entry.name) in names:
+                    raise DefectError(f"It brings the {kind} {entry.name!r} twice.")
+                names.add((kind, entry.name))
+                yield kind, entry
+
+
+def _checked(found: object, hook: str, entry_type: type[Entry]) -> Entry:
+    if not isinstance(found, entry_type):
+        raise DefectError(f"Its hook {hook} gave {found!r}, which is no {entry_type.__name__}.")
+    try:
+        # Structs do not check their fields when they are made.
+        entry = msgspec.convert(msgspec.to_builtins(found), entry_type)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise DefectError(f"Its hook {hook} gave a malformed {entry_type.__name__}: {error}.") from error
+    if not _NAME.fullmatch(entry.name):
+        raise DefectError(
+            f"Its hook {hook} gave the name {entry.name!r}; a name has lower-case letters, digits and dashes."
+        )
+    if not _FACTORY.fullmatch(entry.factory):
+        raise DefectError(
+            f"The factory of {entry.name!r} is {entry.factory!r}; it has the form 'package.module:Class'."
+        )
+    return entry
+
+
+def _refuse_awaitable(hook: str, result: object) -> None:
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise DefectError(f"Its hook {hook} is asynchronous; hooks are plain functions.")
