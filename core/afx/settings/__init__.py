@@ -1,0 +1,214 @@
+"""What a person may set, where each value comes from, and what is wrong with a value that cannot be used.
+
+Nearer wins: built-in defaults, the person's ``config.toml``, the workspace's ``afx.toml``, ``AFX_*`` in the
+environment, options of the command. `SETTINGS` is the whole list of what there is; plugins own their sections
+(``[harness.*]``, ``[storage.*]``, ``[strategy.*]``) and check them themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, overload
+
+from afx.api.errors import BadInputError
+
+from .places import config_file, state_directory
+from .table import SETTINGS, Setting
+from .values import READERS, UnfitError
+
+__all__ = ["SETTINGS", "Setting", "Settings", "config_file", "known_setting", "state_directory"]
+
+_NO_OPTIONS: Mapping[str, object] = {}
+_PLUGIN_SECTIONS = ("harness", "storage", "strategy")
+
+
+class _Value(NamedTuple):
+    value: Any
+    origin: str
+
+
+class Settings(Mapping[str, object]):
+    """The settings that hold in one place, typed and checked. Made by `Settings.load`."""
+
+    def __init__(self, values: Mapping[str, _Value], sections: Mapping[str, Any]) -> None:
+        self._values = values
+        self._sections = sections
+
+    @classmethod
+    def load(
+        cls,
+        workspace: Path | None,
+        options: Mapping[str, object] = _NO_OPTIONS,
+        env: Mapping[str, str] = os.environ,
+    ) -> Settings:
+        """Read all the places where settings stand.
+
+        Args:
+            workspace: The workspace whose ``afx.toml`` counts; None where there is none.
+            options: Settings by dotted name, as options of a command gave them. None does not count.
+            env: The environment.
+
+        Raises:
+            BadInputError: A file cannot be read, or holds a name or a value that means nothing.
+        """
+        values = {name: _Value(setting.default, "default") for name, setting in SETTINGS.items()}
+        sections: dict[str, Any] = {}
+        person = config_file(env)
+        files = [(person, str(person))]
+        if workspace is not None:
+            files.append((workspace / "afx.toml", "afx.toml"))
+        for path, origin in files:
+            _read_file(path, origin, values, sections)
+        for name, setting in SETTINGS.items():
+            if text := env.get(setting.env):
+                values[name] = _Value(_read(setting, text, Path.cwd(), f"{setting.env} is"), setting.env)
+        for name, given in options.items():
+            if given is not None:
+                setting = known_setting(name)
+                values[name] = _Value(_read(setting, given, Path.cwd(), f"{name} is"), "option")
+        return cls(values, sections)
+
+    @overload
+    def __getitem__(self, name: Literal["tower.port", "terminal.scrollback"]) -> int: ...
+    @overload
+    def __getitem__(self, name: Literal["tower.boot_deadline"]) -> float: ...
+    @overload
+    def __getitem__(self, name: Literal["plugins.disabled"]) -> list[str]: ...
+    @overload
+    def __getitem__(
+        self,
+        name: Literal[
+            "terminal.strategy",
+            "agent.harness",
+            "architect.role",
+            "builder.role",
+            "builder.directory",
+            "builder.branch_prefix",
+            "attach.detach_key",
+            "storage.name",
+        ],
+    ) -> str: ...
+    @overload
+    def __getitem__(self, name: str) -> object: ...
+    def __getitem__(self, name: str) -> object:
+        """Return the value of a setting. A name that is none is the program's mistake: KeyError."""
+        return self._values[name].value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def origin(self, name: str) -> str:
+        """Say where a value comes from.
+
+        It is ``default``, the path of ``config.toml``, ``afx.toml``, the name of an environment variable, or
+        ``option``.
+        """
+        return self._values[name].origin
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """Return what is set in a plugin's section, such as ``strategy.shellper``; empty where nothing is."""
+        found: Any = self._sections
+        for part in name.split("."):
+            found = found.get(part, {}) if isinstance(found, Mapping) else {}
+        return found if isinstance(found, Mapping) else {}
+
+
+def known_setting(name: str) -> Setting:
+    """Return the setting of this name.
+
+    Raises:
+        BadInputError: There is none.
+    """
+    if (setting := SETTINGS.get(name)) is not None:
+        return setting
+    import difflib
+
+    near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.6)
+    hint = f"Did you mean {near[0]!r}?" if near else "`afx config` lists the settings."
+    raise BadInputError(f"{name!r} is no setting.", hint=hint)
+
+
+def _read_file(path: Path, origin: str, values: dict[str, _Value], sections: dict[str, Any]) -> None:
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{path} is not written in UTF-8, at byte {error.start}.") from None
+    import tomllib
+
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+        raise BadInputError(
+            f"{path} is no TOML: {message[:1].lower()}{message[1:]}.",
+            hint="The language is described at https://toml.io.",
+        ) from None
+    for name, value in _leaves(tree):
+        section = name.partition(".")[0]
+        if section in _PLUGIN_SECTIONS and name not in SETTINGS and "." in name:
+            continue
+        try:
+            setting = known_setting(name)
+            values[name] = _Value(_read(setting, value, path.parent, f"{name} is"), origin)
+        except BadInputError as error:
+            place = f"{path}, line {_line_of(text, name)}"
+            raise BadInputError(f"{place}: {error.message}", hint=error.hint) from None
+    _merge(sections, {name: tree[name] for name in _PLUGIN_SECTIONS if isinstance(tree.get(name), dict)})
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value and name not in SETTINGS:
+            yield from _leaves(value, f"{name}.")
+        elif not (value == {} and any(known.startswith(f"{name}.") for known in SETTINGS)):
+            yield name, value
+
+
+def _merge(into: dict[str, Any], nearer: Mapping[str, Any]) -> None:
+    for key, value in nearer.items():
+        if isinstance(value, dict):
+            below = into.get(key)
+            into[key] = below = dict(below) if isinstance(below, dict) else {}
+            _merge(below, value)
+        else:
+            into[key] = value
+
+
+def _line_of(text: str, name: str) -> int:
+    """Return the line on which a name is set, counted from 1.
+
+    `tomllib` keeps no lines, so the first lines are parsed again, one more each time, until the name is
+    there. A piece that ends within a value is no TOML; then the statement began after the last that was.
+    """
+    import tomllib
+
+    lines = text.splitlines(keepends=True)
+    begin = 1
+    for count in range(1, len(lines) + 1):
+        try:
+            found: Any = tomllib.loads("".join(lines[:count]))
+        except tomllib.TOMLDecodeError:
+            continue
+        for part in name.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        if found is not None:
+            return begin
+        begin = count + 1
+    return begin
+
+
+def _read(setting: Setting, given: object, directory: Path, subject: str) -> object:
+    try:
+        return READERS[setting.kind](given, directory)
+    except UnfitError as error:
+        raise BadInputError(f"{subject} {given!r}, and must be {error}.", hint=setting.meaning) from None

@@ -1,0 +1,96 @@
+"""From what stands in a file, in the environment or in an option to the value of a setting, or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+_UNITS = {"": 1, "B": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+class UnfitError(ValueError):
+    """A value that cannot be used. Its text says what was expected, and goes on after "must be"."""
+
+
+def key_code(key: str) -> int:
+    """Return the character that a key named ``ctrl-X`` stands for without Ctrl; 0 where it names none."""
+    character = key[5:].lower()
+    known = len(character) == 1 and character in r"abcdefghijklmnopqrstuvwxyz[\]^_"
+    return ord(character) if known and key[:5].lower() == "ctrl-" else 0
+
+
+def _port(given: object, _: Path) -> int:
+    number = _whole_number(given) if isinstance(given, str) else given
+    if type(number) is not int or not 0 <= number <= 65535:
+        raise UnfitError("a number from 0 to 65535")
+    return number
+
+
+def _seconds(given: object, _: Path) -> float:
+    try:
+        number = float(given) if isinstance(given, (int, float, str)) and not isinstance(given, bool) else 0.0
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 3600:
+        raise UnfitError("a number of seconds, more than 0 and at most 3600")
+    return number
+
+
+def _size(given: object, _: Path) -> int:
+    number = given
+    if isinstance(given, str):
+        text = given.strip()
+        digits = text.rstrip("BbIiGgKkMm")
+        unit, count = _UNITS.get(text[len(digits) :].upper()), _whole_number(digits.strip())
+        number = None if unit is None or count is None else unit * count
+    if type(number) is not int or not 4096 <= number <= 2**30:
+        raise UnfitError('a number of bytes from 4096 to 1 GiB, or such as "4MiB"')
+    return number
+
+
+def _text(given: object, _: Path) -> str:
+    if not isinstance(given, str) or not given.isprintable():
+        raise UnfitError("a text of one line")
+    return given
+
+
+def _word(given: object, _: Path) -> str:
+    if not isinstance(given, str) or given.strip("abcdefghijklmnopqrstuvwxyz0123456789-_"):
+        raise UnfitError("a name of lower-case letters, digits and dashes")
+    return given
+
+
+def _path(given: object, directory: Path) -> str:
+    text = _text(given, directory)
+    return str(directory / Path(text).expanduser()) if text else ""
+
+
+def _names(given: object, _: Path) -> list[str]:
+    names = given.split(",") if isinstance(given, str) else given
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UnfitError("a list of names")
+    return [name.strip() for name in names if name.strip()]
+
+
+def _keys(given: object, _: Path) -> str:
+    keys = given.split() if isinstance(given, str) else []
+    if not 1 <= len(keys) <= 2 or not all(key_code(key) for key in keys):
+        raise UnfitError(r"one or two keys such as 'ctrl-]' or 'ctrl-\ ctrl-\'")
+    return " ".join(keys)
+
+
+def _whole_number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+READERS: Mapping[str, Callable[[object, Path], object]] = {
+    "port": _port,
+    "seconds": _seconds,
+    "size": _size,
+    "text": _text,
+    "word": _word,
+    "path": _path,
+    "names": _names,
+    "keys": _keys,
+}
+"""What reads each kind of value. The path is the directory that relative paths in the value start from."""
