@@ -1,0 +1,103 @@
+"""How Claude Code is launched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from afx.plugin import API_VERSION, AgentKind, Exit, ExitInfo, ExitKind, LaunchRequest, SpawnError
+from afx_harness_claude import afx_harnesses
+from afx_harness_claude.provider import ClaudeHarness
+
+
+@pytest.fixture
+def request_(tmp_path: Path) -> LaunchRequest:
+    program = tmp_path / "bin" / "claude"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    return LaunchRequest(
+        kind=AgentKind.BUILDER,
+        name="fix",
+        cwd=str(tmp_path),
+        env={"PATH": str(program.parent), "KEPT": "1"},
+        directory=str(tmp_path / "files"),
+        session_args=("--session-id", "ID"),
+    )
+
+
+def test_the_entry_names_the_class() -> None:
+    (entry,) = afx_harnesses()
+    assert (entry.name, entry.commands) == (ClaudeHarness.name, ClaudeHarness.commands)
+    assert entry.factory == f"{ClaudeHarness.__module__}:{ClaudeHarness.__qualname__}"
+    assert entry.api_version == API_VERSION
+
+
+def test_without_role_and_task_there_are_only_the_sessions_arguments(request_: LaunchRequest) -> None:
+    command = ClaudeHarness().launch(request_)
+    assert command.argv == (f"{request_.env['PATH']}/claude", "--session-id", "ID")
+    assert command.env == request_.env
+    assert command.cwd == request_.cwd
+    assert command.files == {}
+
+
+def test_a_role_goes_through_a_file_and_not_through_argv_lesson_41(request_: LaunchRequest) -> None:
+    role = "You are the architect.\n" * 10_000
+    command = ClaudeHarness().launch(msgspec.structs.replace(request_, role=role))
+    (path,) = command.files
+    assert Path(path).parent == Path(request_.directory)
+    assert command.files[path] == role
+    assert command.argv[3:] == ("--append-system-prompt-file", path)
+
+
+@pytest.mark.parametrize("task", ["fix it", "--help", "-", "a\nb", "é 😀 'q' $(x)"])
+def test_a_task_is_the_last_argument_and_never_a_flag_lesson_47(request_: LaunchRequest, task: str) -> None:
+    request = msgspec.structs.replace(request_, args=("--allowedTools", "Read"), task=task, role="Role.")
+    argv = ClaudeHarness().launch(request).argv
+    assert argv[-4:] == ("--allowedTools", "Read", "--", task)
+
+
+def test_a_person_who_ended_the_options_did_so_once(request_: LaunchRequest) -> None:
+    request = msgspec.structs.replace(request_, args=("--verbose", "--"), task="-x")
+    assert ClaudeHarness().launch(request).argv[-3:] == ("--verbose", "--", "-x")
+
+
+def test_a_task_too_long_for_one_argument_goes_through_a_file(request_: LaunchRequest) -> None:
+    task = "ü" * 70_000
+    command = ClaudeHarness().launch(msgspec.structs.replace(request_, task=task))
+    (path,) = command.files
+    assert command.files[path] == task
+    assert path in command.argv[-1]
+    assert max(map(len, command.argv)) < 1000
+
+
+def test_a_missing_program_is_a_sentence_with_a_hint(request_: LaunchRequest, tmp_path: Path) -> None:
+    request = msgspec.structs.replace(request_, env={"PATH": str(tmp_path)})
+    with pytest.raises(SpawnError, match="claude") as caught:
+        ClaudeHarness().launch(request)
+    assert "npm install -g @anthropic-ai/claude-code" in caught.value.hint
+
+
+def test_marks_of_nested_sessions_are_named_lesson_23() -> None:
+    marks = set(ClaudeHarness.nesting_marks)
+    assert {"CLAUDECODE", "CLAUDE_CODE_CHILD_SESSION", "CLAUDE_CODE_SESSION_ID"} <= marks
+    assert {"GIT_EDITOR", "AI_AGENT"} == set(ClaudeHarness.set_when_nested)
+    # What a person sets on purpose is not ours to remove.
+    assert not marks & {"CLAUDE_CONFIG_DIR", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"}
+
+
+@pytest.mark.parametrize(
+    ("exit_", "tail", "kind"),
+    [
+        (Exit(code=0, at=0), "", ExitKind.QUIT),
+        (Exit(code=1, at=0), "No conversation found with session ID: x\x1b[39m\r\n", ExitKind.UNRESUMABLE),
+        (Exit(code=1, at=0), "Error: Session ID x is already in use.", ExitKind.UNRESUMABLE),
+        (Exit(code=0, at=0), "No conversation found with session ID: x", ExitKind.QUIT),
+        (Exit(code=1, at=0), "", ExitKind.CRASH),
+        (Exit(signal=9, at=0), "", ExitKind.CRASH),
+    ],
+)
+def test_an_end_is_told_by_code_and_words(exit_: Exit, tail: str, kind: ExitKind) -> None:
+    assert ClaudeHarness().classify_exit(ExitInfo(exit=exit_, ran_for=1.0, tail=tail)) is kind
