@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from afx.api.errors import (
@@ -74,7 +74,7 @@ async def read(request: Request, shape: type[Shape]) -> Shape:
         ) from None
 
 
-def query_number(request: Any, name: str, *, least: int, most: int) -> int | None:
+def query_number(request: HTTPConnection, name: str, *, least: int, most: int) -> int | None:
     """Return a number from the query of a request or WebSocket, or None where it is left out.
 
     Raises:

@@ -1,8 +1,8 @@
 """Who may come in: the key, the page's cookie, and which hosts and origins are ours.
 
-Loopback is not a login. A web page in the same browser can reach 127.0.0.1, so every request must name a host
-of ours (against DNS rebinding), come from a page of ours where it comes from a page at all, and carry the
-secret or the cookie that stands for it.
+Loopback is not a login. A web page in the same browser can reach 127.0.0.1, so every request must name a
+host of ours (against DNS rebinding), come from a page of ours where it comes from a page at all, and carry
+the secret or the cookie that stands for it.
 """
 
 from __future__ import annotations

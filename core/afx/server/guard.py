@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from afx.api.errors import AfxError
 
@@ -11,12 +11,12 @@ from .answers import error_response
 from .auth import Gate
 
 _OPEN_PATHS = frozenset({"/", "/health", "/api/login"})
+_CONTENT_SECURITY_POLICY = (
+    b"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    b"font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _SECURITY_HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-        b"img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
+    (b"content-security-policy", _CONTENT_SECURITY_POLICY),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -69,12 +69,12 @@ class Guard:
 
 
 def _with_security_headers(send: Send) -> Send:
-    async def wrapped(message: dict[str, object]) -> None:
+    async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *_SECURITY_HEADERS]}  # type: ignore[misc]
+            message["headers"] = [*message.get("headers", ()), *_SECURITY_HEADERS]
         await send(message)
 
-    return wrapped  # type: ignore[return-value]
+    return wrapped
 
 
 async def _refuse_websocket(scope: Scope, receive: Receive, send: Send, status: int, error: AfxError) -> None:

@@ -1,4 +1,4 @@
-"""The Tower's log: one line an event, in ``tower.log`` of the state directory, rotated, without the secret."""
+"""The Tower's log: one line an event, rotated, never with the secret in it."""
 
 from __future__ import annotations
 

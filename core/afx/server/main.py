@@ -88,15 +88,23 @@ def main() -> int:
     announcement = Announcement()
     try:
         anyio.run(_run, announcement)
-    except* AfxError as errors:
-        error = _first(errors)
-        announcement.make(ready=False, code=error.code, message=error.message, hint=error.hint)
-        log.error("%s", error.message)
-        print(
-            f"Error: {error.message}\n{f'Hint: {error.hint}' if error.hint else ''}".rstrip(), file=sys.stderr
-        )
-        return 2
+    except AfxError as error:
+        return _refuse(announcement, error)
+    except BaseExceptionGroup as group:
+        foreseen, unforeseen = group.split(AfxError)
+        if foreseen is None or unforeseen is not None:
+            raise
+        return _refuse(announcement, _first(foreseen))
     return 0
+
+
+def _refuse(announcement: Announcement, error: AfxError) -> int:
+    announcement.make(ready=False, code=error.code, message=error.message, hint=error.hint)
+    log.error("%s", error.message)
+    print(
+        f"Error: {error.message}", *([f"Hint: {error.hint}"] if error.hint else ()), sep="\n", file=sys.stderr
+    )
+    return 2
 
 
 async def _run(announcement: Announcement) -> None:

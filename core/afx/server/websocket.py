@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -52,10 +53,9 @@ class TerminalSocket:
             return
         finally:
             with anyio.CancelScope(shield=True):
-                try:
+                # Its size may not be handed on any more; there is nobody left to hear of it.
+                with suppress(ConnectionLostError):
                     await onlooker.aclose()
-                except ConnectionLostError:
-                    pass  # Its size could not be handed on; there is nobody left to hear of it.
         if code is not None:
             await websocket.close(code)
 
@@ -111,7 +111,7 @@ def _asked_for(websocket: WebSocket) -> tuple[Position | None, int | None, Size 
 
 
 async def _refuse(websocket: WebSocket, error: AfxError) -> None:
-    """Refuse an onlooker: by a close code where a page asks, which cannot see an HTTP status; else by HTTP."""
+    """Refuse an onlooker: by a close code where a page asks, which sees no HTTP status; else by HTTP."""
     if websocket.headers.get("origin") is None:
         await websocket.send_denial_response(error_response(error))
         return

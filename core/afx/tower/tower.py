@@ -87,8 +87,8 @@ class Tower:
             PluginError: The storage that the settings name cannot be had.
         """
         settings = settings_for(None)
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home.chmod(0o700)
+        await anyio.Path(home).mkdir(mode=0o700, parents=True, exist_ok=True)
+        await anyio.Path(home).chmod(0o700)
         async with AsyncExitStack() as stack:
             lock = StateDirectoryLock.take(home)
             stack.callback(lock.release)
@@ -168,16 +168,16 @@ async def _start_strategies(
 ) -> dict[str, ReconnectStrategy]:
     """Make and start every reconnect strategy that there is; one that fails is left out, and said so."""
     strategies: dict[str, ReconnectStrategy] = {}
-    for entry in plugins.strategy_entries():
-        directory = home / entry.name
+    for name in sorted({row.name for row in plugins.rows() if row.kind == "strategy"}):
+        directory = home / name
         directory.mkdir(mode=0o700, exist_ok=True)
         try:
-            context = StrategyContext(directory, settings.section(f"strategy.{entry.name}"))
-            strategy = plugins.strategy(entry.name, context)
+            context = StrategyContext(directory, settings.section(f"strategy.{name}"))
+            strategy = plugins.strategy(name, context)
             await strategy.start()
         except AfxError as error:
-            log.error("The reconnect strategy %s is not available: %s", entry.name, error.message)
+            log.error("The reconnect strategy %s is not available: %s", name, error.message)
             continue
         stack.push_async_callback(strategy.aclose)
-        strategies[entry.name] = strategy
+        strategies[name] = strategy
     return strategies

@@ -1,0 +1,282 @@
+"""Terminals outlive the Tower: the same ids, the same processes, every byte once and in order."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import random
+import signal
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from follower import Follower
+
+from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
+from afx.testing.tower_process import TowerProcess, processes_of
+
+COUNTER = "i=0; while :; do echo n$i; i=$((i+1)); sleep 0.005; done"
+
+
+def spawn_builder(tower: TowerProcess, workspace: str, name: str) -> Any:
+    body = {"workspace": workspace, "kind": "builder", "name": name, "harness": "claude"}
+    return tower.request("POST", "/api/agents", body)["agent"]
+
+
+def ids_and_pids(tower: TowerProcess) -> dict[str, tuple[str, int]]:
+    return {
+        name: (agent["terminal"]["id"], agent["terminal"]["pid"]) for name, agent in tower.agents().items()
+    }
+
+
+def is_gapless(numbers: list[int]) -> bool:
+    return bool(numbers) and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+@pytest.fixture
+def five(tower: TowerProcess, workspace: str) -> dict[str, tuple[str, int]]:
+    """Three builders and two shells, each printing a counter."""
+    for name in ("a", "b", "c"):
+        spawn_builder(tower, workspace, name)
+    for name in ("1", "2"):
+        tower.shell(workspace, COUNTER, name)
+    for name, agent in tower.agents().items():
+        if name.startswith("builder/"):
+            tower.request("POST", f"/api/agents/{agent['id']}/send", {"text": "/count 5"})
+    return ids_and_pids(tower)
+
+
+@pytest.fixture
+def followers(tower: TowerProcess, five: dict[str, tuple[str, int]]) -> Iterator[dict[str, Follower]]:
+    found = {name: Follower(tower, terminal_id) for name, (terminal_id, _) in five.items()}
+    yield found
+    for follower in found.values():
+        follower.close()
+
+
+def test_stop_and_start_keep_ids_pids_and_bytes_lesson_09(
+    tower: TowerProcess, five: dict[str, tuple[str, int]], followers: dict[str, Follower]
+) -> None:
+    for follower in followers.values():
+        follower.wait_for(rb"n20\r\n")
+    tower.stop()
+    tower.start()
+    assert ids_and_pids(tower) == five
+    assert {agent["state"] for agent in tower.agents().values()} == {"running"}
+    for follower in followers.values():
+        last = follower.numbers()[-1]
+        follower.wait_for(rb"n%d\r\n" % (last + 200))
+        assert is_gapless(follower.numbers())
+        assert follower.resets == 1, "only the first look may begin anew"
+        assert follower.hellos >= 2
+
+
+def test_ten_kills_of_the_tower_lose_nothing(
+    tower: TowerProcess, five: dict[str, tuple[str, int]], followers: dict[str, Follower]
+) -> None:
+    seed = random.randrange(2**32)  # noqa: S311  (a seed, not a secret)
+    moment = random.Random(seed)  # noqa: S311  (moments, not secrets)
+    for _ in range(10):
+        followers["shell/1"].wait_for_more()
+        time.sleep(moment.uniform(0, 0.15))  # not a wait: the moment of the kill is what varies
+        tower.kill()
+        tower.start()
+        assert ids_and_pids(tower) == five, f"seed {seed}"
+    for follower in followers.values():
+        follower.wait_for_more()
+        last = follower.numbers()[-1]
+        follower.wait_for(rb"n%d\r\n" % (last + 50))
+        assert is_gapless(follower.numbers()), f"seed {seed}"
+        assert follower.resets == 1, f"seed {seed}"
+
+
+def holder_of(tower: TowerProcess, terminal_id: str) -> ProcessIdentity:
+    """Return the identity of a terminal's holder, as it is stored."""
+    with sqlite3.connect(tower.home / "afx.db") as database:
+        (handle,) = database.execute(
+            "SELECT handle FROM terminal_sessions WHERE id = ?", [terminal_id]
+        ).fetchone()
+    return msgspec.convert(msgspec.json.decode(handle)["holder"], ProcessIdentity)
+
+
+def test_dead_are_pruned_and_the_stopped_waited_for_lesson_02(
+    tower: TowerProcess, five: dict[str, tuple[str, int]]
+) -> None:
+    holders = {name: holder_of(tower, terminal_id) for name, (terminal_id, _) in five.items()}
+    tower.kill()
+    for name in ("builder/a", "shell/1"):
+        assert send_signal(holders[name], signal.SIGKILL)
+        TowerProcess.eventually(tower, lambda name=name: not is_alive(holders[name]))
+    assert send_signal(holders["builder/b"], signal.SIGSTOP)
+    began = time.monotonic()
+    tower.start()
+    took = time.monotonic() - began
+    agents = tower.agents()
+    assert took < 3 + 3, "one deadline of 3 s over all probes, and the start of a process"
+    for name in ("builder/a", "shell/1"):
+        assert agents[name]["state"] == "lost"
+        assert agents[name]["reason"]
+        assert agents[name]["terminal"] is None
+    assert agents["builder/b"]["state"] == "unreachable"
+    assert agents["builder/b"]["terminal"]["id"] == five["builder/b"][0]
+    for name in ("builder/c", "shell/2"):
+        assert agents[name]["state"] == "running"
+    assert send_signal(holders["builder/b"], signal.SIGCONT)
+    tower.eventually(lambda: tower.agents()["builder/b"]["state"] == "running", timeout=2)
+    assert ids_and_pids(tower)["builder/b"] == five["builder/b"]
+
+
+def test_first_state_is_complete_lesson_10(tower: TowerProcess, five: dict[str, tuple[str, int]]) -> None:
+    tower.kill()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    tower.env["AFX_PORT"] = str(port)
+    tower.port = port
+    seen: list[dict[str, tuple[str, int]]] = []
+    errors: list[Exception] = []
+
+    def poll() -> None:
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            try:
+                seen.append(ids_and_pids(tower))
+            except ConnectionRefusedError:
+                continue
+            except (http.client.HTTPException, OSError, KeyError) as error:
+                errors.append(error)
+            return
+
+    pollers = [threading.Thread(target=poll) for _ in range(4)]
+    for poller in pollers:
+        poller.start()
+    tower.start()
+    for poller in pollers:
+        poller.join(20)
+    assert errors == []
+    assert seen == [five] * 4
+
+
+def test_pid_reuse_is_not_survival_lesson_01(tower: TowerProcess, workspace: str) -> None:
+    agent = tower.shell(workspace, COUNTER)
+    terminal_id = agent["terminal"]["id"]
+    holder = holder_of(tower, terminal_id)
+    tower.kill()
+    assert send_signal(holder, signal.SIGKILL)
+    tower.eventually(lambda: not is_alive(holder))
+    caught: list[int] = []
+    previous = {
+        number: signal.signal(number, lambda got, _: caught.append(got))
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT)
+    }
+    try:
+        with sqlite3.connect(tower.home / "afx.db") as database:
+            database.execute(
+                "UPDATE terminal_sessions SET handle = json_set(handle, '$.holder.pid', ?) WHERE id = ?",
+                [os.getpid(), terminal_id],
+            )
+        tower.start()
+        found = tower.agents()[f"shell/{agent['name']}"]
+        assert found["state"] == "lost"
+        assert found["terminal"] is None
+        tower.request("POST", f"/api/agents/{agent['id']}/stop")
+        tower.request("DELETE", f"/api/agents/{agent['id']}")
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    assert caught == []
+    assert identify(os.getpid()) is not None
+
+
+def connections_to(tower: TowerProcess) -> int:
+    """Count the Tower's own ends of connections to holders."""
+    assert tower.process is not None
+    inodes = set()
+    for line in open("/proc/net/unix", encoding="utf-8", errors="replace"):  # noqa: SIM115, PTH123
+        fields = line.split()
+        if fields[-1].startswith(str(tower.home)) and fields[5] == "03":
+            inodes.add(fields[6])
+    return len(inodes)
+
+
+def test_reads_open_no_connection_lesson_11(tower: TowerProcess, five: dict[str, tuple[str, int]]) -> None:
+    tower.kill()
+    ready = tower.launch()
+    tower.await_ready(ready)
+    before = connections_to(tower)
+    assert before == len(five), "one connection to each holder"
+    failures: list[Exception] = []
+
+    def read() -> None:
+        try:
+            assert len(tower.agents()) == len(five)
+        except Exception as error:  # noqa: BLE001  (told to the test below)
+            failures.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(50)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(20)
+    assert failures == []
+    assert connections_to(tower) == before
+
+
+def test_holder_that_dies_under_a_running_tower_is_lost(tower: TowerProcess, workspace: str) -> None:
+    agent = tower.shell(workspace, COUNTER)
+    holder = holder_of(tower, agent["terminal"]["id"])
+    follower = Follower(tower, agent["terminal"]["id"])
+    follower.wait_for(rb"n5\r\n")
+    assert send_signal(holder, signal.SIGKILL)
+    found = tower.eventually(
+        lambda: (now := tower.agents()[f"shell/{agent['name']}"])["state"] == "lost" and now, timeout=5
+    )
+    assert found["terminal"] is None
+    tower.eventually(lambda: 404 in follower.refusals)
+    follower.close()
+
+
+def test_end_while_the_tower_is_away_is_told_with_its_code_lesson_35(
+    tower: TowerProcess, workspace: str
+) -> None:
+    agent = tower.shell(workspace, "read line; echo last words; exit 7")
+    follower = Follower(tower, agent["terminal"]["id"])
+    tower.eventually(lambda: follower.hellos)
+    pid = identify(agent["terminal"]["pid"])
+    assert pid is not None
+    tower.request("POST", f"/api/agents/{agent['id']}/send", {"text": "go"})
+    tower.kill()
+    tower.eventually(lambda: not is_alive(pid))
+    tower.start()
+    found = tower.agents()[f"shell/{agent['name']}"]
+    assert (found["state"], found["terminal"]["exit"]["code"]) == ("crashed", 7)
+    follower.wait_for(rb"last words")
+    tower.eventually(lambda: any(c["type"] == "exit" and c["code"] == 7 for c in follower.controls))
+    follower.close()
+
+
+def test_stopped_agent_stays_stopped_lesson_15(tower: TowerProcess, workspace: str) -> None:
+    agent = tower.shell(workspace, COUNTER)
+    tower.request("POST", f"/api/agents/{agent['id']}/stop")
+    tower.eventually(lambda: not [p for p in processes_of(tower.home) if p.pid == agent["terminal"]["pid"]])
+    for _ in range(2):
+        found = tower.agents()[f"shell/{agent['name']}"]
+        assert (found["state"], found["terminal"]) == ("stopped", None)
+        tower.kill()
+        tower.start()
+
+
+def test_successor_names_its_predecessors(tower: TowerProcess, workspace: str) -> None:
+    agent = tower.shell(workspace, COUNTER)
+    tower.request("POST", f"/api/agents/{agent['id']}/stop")
+    tower.stop()
+    tower.start()
+    again = tower.request("POST", f"/api/agents/{agent['id']}/start")["agent"]
+    assert again["state"] == "running"
+    assert again["terminal"]["id"] != agent["terminal"]["id"]
+    assert again["terminal"]["predecessors"] == [agent["terminal"]["id"]]
