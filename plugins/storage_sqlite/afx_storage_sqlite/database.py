@@ -1,0 +1,219 @@
+"""Opens the file: makes it, judges what is there, and brings it to the present format.
+
+What is newer than this afx, or is not ours, is refused and left as it is. Before an existing file is
+migrated a copy of it is made beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import apsw
+import apsw.bestpractice
+
+from afx.plugin import StorageError, StorageTooNewError
+
+from .schema import APPLICATION_ID, Migration
+
+BUSY_TIMEOUT = 5.0
+"""For how many seconds to wait for another process that is writing."""
+
+_SHORTEST = 512
+
+
+def open_database(path: Path, migrations: Sequence[Migration]) -> apsw.Connection:
+    """Open the file at `path`, make it where it is missing, and run those of `migrations` that it lacks.
+
+    Blocks; at most about `BUSY_TIMEOUT` seconds a step while another process writes.
+
+    Raises:
+        StorageTooNewError: It has a format newer than the last of `migrations`. It is unchanged.
+        StorageError: It is not ours (and unchanged), or cannot be opened, copied or migrated.
+    """
+    with storage_errors(path):
+        _create(path)
+        _judge(path, migrations)
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            _set_up(connection)
+            _migrate(connection, path, migrations)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def refuse_newer(connection: apsw.Connection, path: Path, newest: int) -> None:
+    """Refuse a file whose format is newer than `newest`.
+
+    Raises:
+        StorageTooNewError: It is.
+    """
+    number = _pragma(connection, "user_version")
+    if number > newest:
+        raise StorageTooNewError(
+            f"{path} has format {number}, and this afx knows formats up to {newest}.",
+            hint="A newer afx wrote it. Upgrade afx, or use another state directory with AFX_HOME.",
+        )
+
+
+@contextmanager
+def transaction(connection: apsw.Connection, *, writes: bool = True) -> Iterator[None]:
+    """Do all of the block or nothing, with one view of the data."""
+    # A writer says so at once: one that began as a reader may be refused later without any waiting.
+    connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN DEFERRED")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # After some errors, such as a full disk, SQLite has rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system raise about the file into sentences for a person.
+
+    Raises:
+        StorageError: Something of that kind happened in the block.
+    """
+    try:
+        yield
+    except apsw.NotADBError as error:
+        raise StorageError(
+            f"{path} is no SQLite database.",
+            hint="It was left as it is. Move it away, and afx makes a new one.",
+        ) from error
+    except apsw.CorruptError as error:
+        raise StorageError(
+            f"{path} is damaged: {error}.",
+            hint="Stop the Tower, keep a copy, and try `sqlite3 afx.db .recover`.",
+        ) from error
+    except apsw.BusyError as error:
+        raise StorageError(
+            f"{path} was locked by another process for {BUSY_TIMEOUT:.0f} s.",
+            hint="Find out who writes to it, and try again.",
+        ) from error
+    except apsw.FullError as error:
+        raise StorageError(f"{path} could not be written: the disk is full.", hint="Make room.") from error
+    except apsw.Error as error:
+        raise StorageError(f"{path} could not be used: {error}.") from error
+    except OSError as error:
+        raise StorageError(f"{path} could not be used: {error.strerror or error}.") from error
+
+
+def _create(path: Path) -> None:
+    # Only a file that did not exist is opened here: closing any descriptor of a database drops the locks
+    # that SQLite holds on it in the same process. SQLite gives its -wal and -shm files the same mode.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def _judge(path: Path, migrations: Sequence[Migration]) -> None:
+    """Refuse what is not ours or is too new, through a connection that cannot write."""
+    # SQLite takes a file that is too short for a database for an empty one, and would write over it.
+    if 0 < path.stat().st_size < _SHORTEST:
+        raise apsw.NotADBError
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        connection.set_busy_timeout(int(BUSY_TIMEOUT * 1000))
+        with transaction(connection, writes=False):
+            ours = _pragma(connection, "application_id") == APPLICATION_ID
+            empty = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
+            if not ours and not (empty and _pragma(connection, "user_version") == 0):
+                raise StorageError(
+                    f"{path} is a database of another program.",
+                    hint="It was left as it is. Move it away, and afx makes a new one.",
+                )
+            refuse_newer(connection, path, len(migrations))
+    finally:
+        connection.close()
+
+
+def _set_up(connection: apsw.Connection) -> None:
+    # Function by function, and none of `bestpractice.apply`, which would also change every other
+    # connection of the process and redirect SQLite's log for all of it.
+    apsw.bestpractice.connection_busy_timeout(connection, int(BUSY_TIMEOUT * 1000))
+    apsw.bestpractice.connection_enable_foreign_keys(connection)
+    apsw.bestpractice.connection_recursive_triggers(connection)
+    apsw.bestpractice.connection_dqs(connection)
+    _patiently_enter_wal(connection)
+    apsw.bestpractice.connection_optimize(connection)
+    # What was stored must survive kill -9, for which NORMAL would do, and a power cut, for which it would
+    # not. Changes are few and written in a worker thread, so that the flush costs nobody anything.
+    connection.execute("PRAGMA synchronous = FULL")
+    # On macOS fsync does not reach the disk; elsewhere this does nothing.
+    connection.execute("PRAGMA fullfsync = ON")
+
+
+def _patiently_enter_wal(connection: apsw.Connection) -> None:
+    # SQLite does not apply the busy timeout to the switch, which two processes may try at once.
+    give_up = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            return apsw.bestpractice.connection_wal(connection)
+        except apsw.BusyError:
+            if time.monotonic() > give_up:
+                raise
+        time.sleep(0.01)
+
+
+def _migrate(connection: apsw.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    refuse_newer(connection, path, len(migrations))
+    stored = _pragma(connection, "user_version")
+    if 0 < stored < len(migrations):
+        _copy(connection, path.with_name(f"{path.name}.before-{stored + 1}"))
+    # Tables can only be rebuilt with foreign keys off, and they cannot be switched in a transaction.
+    connection.execute("PRAGMA foreign_keys = OFF")
+    for migration in migrations[stored:]:
+        with transaction(connection):
+            # Another process may have been faster, or be of a newer afx.
+            refuse_newer(connection, path, len(migrations))
+            if _pragma(connection, "user_version") >= migration.number:
+                continue
+            try:
+                for _ in connection.execute(migration.sql):
+                    pass
+            except apsw.SQLError as error:
+                raise StorageError(
+                    f"{path} could not be brought to format {migration.number} ({migration.about}): {error}.",
+                    hint="It is as it was before. This is a defect of afx.",
+                ) from error
+            broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+            if broken is not None:
+                raise StorageError(
+                    f"{path} could not be brought to format {migration.number} ({migration.about}): "
+                    f"a row of {broken[0]} would name a row of {broken[2]} that is not there.",
+                    hint="It is as it was before. This is a defect of afx.",
+                )
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {migration.number}")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _copy(connection: apsw.Connection, target: Path) -> None:
+    """Copy the database, with what is still in its write-ahead log, to a file only its owner can read."""
+    unfinished = target.with_name(f"{target.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    _create(unfinished)
+    copy = apsw.Connection(str(unfinished), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        with copy.backup("main", connection, "main") as backup:
+            while not backup.done:
+                backup.step()
+    finally:
+        copy.close()
+    unfinished.replace(target)
+
+
+def _pragma(connection: apsw.Connection, name: str) -> int:
+    value = connection.pragma(name)
+    if not isinstance(value, int):
+        raise StorageError(f"PRAGMA {name} gave {value!r}.")
+    return value
