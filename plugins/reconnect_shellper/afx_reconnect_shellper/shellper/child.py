@@ -1,0 +1,216 @@
+"""A PTY, and the program that runs in it.
+
+Says in a sentence why a program could not be started. Knows nothing of clients or of what the program writes.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import resource
+import signal
+import struct
+import sys
+import termios
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, NoReturn
+
+_IUTF8: Final = 0x4000
+"""The same on Linux and macOS; the `termios` module has no name for it before Python 3.14."""
+_TIOCSIG: Final = 0x40045436
+"""Linux: signal the foreground group, which the kernel knows better than any number does."""
+_DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+
+
+class LaunchError(Exception):
+    """The program could not be started: a sentence about why, and a hint."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Program(NamedTuple):
+    """What is to run: the arguments, the whole environment, the directory, and the limits of open files."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str
+    nofile: tuple[int, int] | None
+
+
+class Pty:
+    """A pseudo-terminal. Its slave side is kept open here, so that it outlives each program in it."""
+
+    def __init__(self, cols: int, rows: int) -> None:
+        self.master, self._slave = os.openpty()
+        self._name = os.ttyname(self._slave)
+        os.set_blocking(self.master, False)
+        attributes = termios.tcgetattr(self._slave)
+        attributes[0] |= _IUTF8
+        self._fresh = attributes
+        self.cols, self.rows = cols, rows
+        self.resize(cols, rows)
+
+    def resize(self, cols: int, rows: int) -> None:
+        """Give the terminal a size; the kernel tells the foreground group (SIGWINCH)."""
+        self.cols, self.rows = cols, rows
+        self.show_size(cols, rows)
+
+    def show_size(self, cols: int, rows: int) -> None:
+        """Let programs see a size for a moment, without it being the size of this terminal."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+
+    def launch(self, program: Program) -> tuple[int, str | None]:
+        """Start the program as leader of a new session with this terminal.
+
+        Returns:
+            Its pid, and when it began in the system's own notation (see `start_of`).
+
+        Raises:
+            LaunchError: It could not be started.
+        """
+        path = _find(program)
+        self._refresh()
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            _become(path, program, self._slave, writer)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            failure = pipe.read()
+        if failure:
+            os.waitpid(pid, 0)
+            stage, _, number = failure.decode("ascii").partition(" ")
+            why = os.strerror(int(number))
+            if stage == "cwd":
+                raise LaunchError(f"The directory {program.cwd} cannot be entered: {why}.")
+            raise LaunchError(f"{path} cannot be started: {why}.")
+        return pid, start_of(pid)
+
+    def _refresh(self) -> None:
+        """Undo what the last program did to the terminal's settings."""
+        if sys.platform == "darwin":
+            # Where the session that owned the terminal has ended, BSD revokes every descriptor of its slave.
+            os.close(self._slave)
+            self._slave = os.open(self._name, os.O_RDWR | os.O_NOCTTY)
+        termios.tcsetattr(self._slave, termios.TCSANOW, self._fresh)
+
+    def signal_foreground(self, number: int, session: int) -> bool:
+        """Signal the group in the foreground, if it belongs to `session`; return whether that was done."""
+        if sys.platform == "linux" and number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
+            fcntl.ioctl(self.master, _TIOCSIG, number)
+            return True
+        try:
+            group = os.tcgetpgrp(self.master)
+            if group > 0 and os.getsid(group) == session:
+                os.killpg(group, number)
+                return True
+        except OSError:
+            pass
+        return False
+
+
+def start_of(pid: int) -> str | None:
+    """Return when a process began: clock ticks since boot on Linux, the words of ``ps`` elsewhere.
+
+    With the pid and the boot it is the identity of a process, so it is written down while it surely lives.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - pathlib would be another import to hold
+            stat = file.read()
+    except OSError:
+        return _start_by_ps(pid) if sys.platform == "darwin" else None
+    # The name in the second field may hold spaces and parentheses, so fields are counted after the last ")".
+    return stat[stat.rindex(b")") + 1 :].split()[19].decode("ascii")
+
+
+def _start_by_ps(pid: int) -> str | None:
+    reader, writer = os.pipe()
+    asker = os.fork()
+    if asker == 0:
+        os.dup2(writer, 1)
+        _exec_or_end("/bin/ps", ["ps", "-o", "lstart=", "-p", str(pid)], {"LC_ALL": "C"}, lambda _error: None)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        answer = pipe.read().decode("ascii", "replace").strip()
+    os.waitpid(asker, 0)
+    return answer or None
+
+
+def _find(program: Program) -> str:
+    """Return the path of the program, looked up on the PATH of its own environment."""
+    cwd = program.cwd
+    if not os.path.isdir(cwd):  # noqa: PTH112
+        raise LaunchError(f"The directory {cwd} does not exist.", "Create it, or choose another one.")
+    if not program.argv or not program.argv[0]:
+        raise LaunchError("There is no program to start: the command is empty.")
+    name = program.argv[0]
+    if "/" in name:
+        candidates = [os.path.join(cwd, name)]  # noqa: PTH118
+    else:
+        path = program.env.get("PATH", _DEFAULT_PATH)
+        candidates = [os.path.join(cwd, place, name) for place in path.split(":")]  # noqa: PTH118
+    files = [file for file in candidates if os.path.isfile(file)]  # noqa: PTH113
+    for file in files:
+        if os.access(file, os.X_OK):
+            return file
+    if files:
+        raise LaunchError(f"{files[0]} is not executable.", "Check its permissions (chmod +x).")
+    if "/" in name:
+        raise LaunchError(f"There is no program {candidates[0]}.", "Check the path.")
+    raise LaunchError(f"There is no program {name!r} on the PATH.", "Install it, or correct PATH.")
+
+
+def _become(path: str, program: Program, slave: int, report: int) -> NoReturn:
+    """In the forked child: take the terminal, forget what a holder is, and turn into the program."""
+
+    def tell(stage: str) -> Callable[[Exception], None]:
+        return lambda error: _report(report, stage, error)
+
+    try:
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        for descriptor in (0, 1, 2):
+            os.dup2(slave, descriptor)
+        reset_signals()
+        if program.nofile is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, program.nofile)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to hear of it
+        tell("exec")(error)
+        os._exit(127)
+    try:
+        os.chdir(program.cwd)
+    except OSError as error:
+        tell("cwd")(error)
+        os._exit(127)
+    _exec_or_end(path, program.argv, program.env, tell("exec"))
+
+
+def _exec_or_end(
+    path: str, argv: Sequence[str], env: Mapping[str, str], failed: Callable[[Exception], None]
+) -> NoReturn:
+    try:
+        os.execve(path, list(argv), dict(env))  # noqa: S606 - to run it without a shell is the point
+    except Exception as error:  # noqa: BLE001 - a ValueError too (a NUL in an argument) must not run on
+        failed(error)
+    os._exit(127)
+
+
+def _report(report: int, stage: str, error: Exception) -> None:
+    number = error.errno if isinstance(error, OSError) and error.errno else errno.EINVAL
+    os.write(report, f"{stage} {number}".encode("ascii"))
+
+
+def reset_signals() -> None:
+    """Give every signal its default meaning back, and let all of them through."""
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            try:
+                signal.signal(number, signal.SIG_DFL)
+            except OSError:
+                continue  # The C library keeps a few for itself.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -1,0 +1,182 @@
+"""Those who are connected to a shellper: the Tower, and onlookers who read output.
+
+A client holds at most one frame of output that its socket did not take yet; everything else an onlooker lacks
+stays in the ring, and its `Stream` knows from where. So memory does not grow with slow readers.
+"""
+
+from __future__ import annotations
+
+import base64
+import socket
+from collections import deque
+from typing import Final
+
+from . import frames
+from .queries import whole_questions, without_questions
+from .ring import Ring
+
+ATTENTION: Final = 2.0
+"""An onlooker that took nothing for so many seconds, though it is behind, holds nobody back any more."""
+_LAPPED_TAIL: Final = 256 * 1024
+"""So many bytes are shown again, at most, to an onlooker that fell behind the ring's start."""
+_BURST: Final = 0.002
+_BURST_BYTES: Final = 2048
+_MOST_UNSENT: Final = 1 << 20
+_MOST_EVENTS: Final = 1000
+
+
+class Stream:
+    """Where in the output one onlooker is, and what it is sent next. Decides only; sends nothing."""
+
+    def __init__(self, ring: Ring, since: str | None, tail: int | None, now: float) -> None:
+        epoch, _, offset = (since or "").rpartition(":")
+        wanted = int(offset) if offset.isascii() and offset.isdigit() and len(offset) < 19 else -1
+        self.resumed = epoch == ring.epoch and ring.start <= wanted <= ring.end
+        self.position = wanted
+        self.took_at = now
+        self.wait_until: float | None = None
+        """When to ask again, where output is there but is gathered for a moment."""
+        self.alternate = False
+        """Whether the last replay left the alternate screen on."""
+        self._old_until = 0
+        self._events: deque[tuple[int, bytes]] = deque()
+        self._burst_at = 0.0
+        self._burst_bytes = 0
+        if not self.resumed:
+            self._begin_anew(ring, tail)
+
+    def tell(self, offset: int, frame: bytes) -> None:
+        """Send a control frame as soon as all output up to `offset` was sent."""
+        self._events.append((offset, frame))
+
+    @property
+    def overrun(self) -> bool:
+        """Whether more was to be told than anybody who listens lets pile up."""
+        return len(self._events) > _MOST_EVENTS
+
+    def behind(self, ring: Ring) -> int:
+        """Return how many bytes of output are still to be sent."""
+        return ring.end - self.position
+
+    def attentive(self, ring: Ring, now: float) -> bool:
+        """Tell whether the onlooker reads, and so may set the pace."""
+        return self.position >= ring.end or now - self.took_at < ATTENTION
+
+    def next_frame(self, ring: Ring, now: float) -> bytes | None:
+        """Return the next frame; None where there is none now (see `wait_until`)."""
+        self.wait_until = None
+        if self.position < ring.start:
+            self._begin_anew(ring, min(_LAPPED_TAIL, ring.limit // 2))
+        if self._events and self._events[0][0] <= self.position:
+            return self._events.popleft()[1]
+        waiting = ring.end - self.position
+        if waiting <= 0 or self._gathers(waiting, now):
+            return None
+        if self._events:
+            waiting = self._events[0][0] - self.position
+        piece = ring.read(self.position, min(waiting, frames.PIECE))
+        if self.position < self._old_until:
+            piece = self._without_old_questions(piece)
+        self.position += len(piece)
+        self._burst_bytes += len(piece)
+        return frames.raw(frames.DATA, piece)
+
+    def _gathers(self, waiting: int, now: float) -> bool:
+        """Decide whether to wait for more: never for a keystroke's echo, briefly in a flood."""
+        if now - self._burst_at >= _BURST:
+            self._burst_at, self._burst_bytes = now, 0
+        if self._burst_bytes < _BURST_BYTES or waiting >= frames.PIECE:
+            return False
+        self.wait_until = self._burst_at + _BURST
+        return True
+
+    def _begin_anew(self, ring: Ring, tail: int | None) -> None:
+        replay = ring.replay(tail)
+        self.position = replay.offset
+        self.alternate = replay.alternate
+        self._old_until = ring.end
+        prologue = base64.b64encode(replay.prologue).decode("ascii")
+        frame = frames.control(frames.REPLAY, epoch=ring.epoch, offset=replay.offset, prologue=prologue)
+        self._events.appendleft((replay.offset, frame))
+
+    def _without_old_questions(self, piece: bytes) -> bytes:
+        old = self._old_until - self.position
+        if len(piece) < old:
+            return without_questions(piece[: whole_questions(piece)])
+        return without_questions(piece[:old])
+
+
+class Client:
+    """One connection. It is `lost` once it ended or broke the rules; the holder then lets go of it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self.connection = connection
+        self.decoder = frames.Decoder()
+        self.role: str | None = None
+        """``tower`` or ``terminal`` once it said HELLO."""
+        self.stream: Stream | None = None
+        self.typed = False
+        """Whether it ever sent input, so that it is the one to wait while the program does not read."""
+        self.lost = False
+        self._unsent = bytearray()
+
+    def fileno(self) -> int:
+        """Return the descriptor, for `select`."""
+        return self.connection.fileno()
+
+    @property
+    def blocked(self) -> bool:
+        """Whether its socket takes no more for now."""
+        return bool(self._unsent)
+
+    def send(self, frame: bytes) -> int:
+        """Send a frame, or keep what its socket does not take now; return how many bytes it took."""
+        self._unsent += frame
+        if len(self._unsent) > _MOST_UNSENT:
+            self.lost = True
+        return self.flush()
+
+    def flush(self) -> int:
+        """Send what was kept, and return how many bytes the socket took."""
+        if not self._unsent or self.lost:
+            return 0
+        try:
+            taken = self.connection.send(self._unsent)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self.lost = True
+            return 0
+        del self._unsent[:taken]
+        return taken
+
+    def pump(self, ring: Ring, now: float) -> None:
+        """Send an onlooker what it lacks, for as long as its socket takes it, but not for too long."""
+        stream = self.stream
+        if stream is None or self.lost:
+            return
+        taken = self.flush()
+        for _turn in range(8):
+            if self._unsent:
+                break
+            frame = stream.next_frame(ring, now)
+            if frame is None:
+                break
+            taken += self.send(frame)
+        if taken:
+            stream.took_at = now
+        if stream.overrun:
+            self.lost = True
+
+    def receive(self) -> bytes:
+        """Return what came, empty where nothing did; an end makes it `lost`."""
+        try:
+            data = self.connection.recv(frames.PIECE)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            data = b""
+        if not data:
+            self.lost = True
+        return data

@@ -1,0 +1,83 @@
+"""What a newborn holder is told: which terminal it holds, and what runs in it."""
+
+from __future__ import annotations
+
+import resource
+from typing import NamedTuple
+
+from . import frames
+from .child import Program
+
+_LARGEST_SIZE = 0xFFFF
+
+
+class Launch(NamedTuple):
+    """The fields of a LAUNCH frame, checked.
+
+    Attributes:
+        husk_after: Seconds a holder stays whose program ended, whose end was noted, and to whom nobody is
+            connected.
+        unnoticed_after: Seconds a holder stays whose program ended without any Tower noting it.
+        check_every: Seconds between two looks at whether its socket file is still there.
+    """
+
+    directory: str
+    terminal_id: str
+    agent_id: str
+    label: str
+    cols: int
+    rows: int
+    scrollback: int
+    program: Program
+    husk_after: float
+    unnoticed_after: float
+    check_every: float
+
+
+def read_launch(fields: frames.Fields) -> Launch:
+    """Read a LAUNCH frame.
+
+    Raises:
+        frames.FrameError: Something in it is missing or of the wrong type.
+    """
+    cols, rows = read_size(fields)
+    return Launch(
+        directory=frames.text(fields, "directory"),
+        terminal_id=frames.text(fields, "terminal_id"),
+        agent_id=frames.text(fields, "agent_id"),
+        label=frames.text(fields, "label"),
+        cols=cols,
+        rows=rows,
+        scrollback=frames.number(fields, "scrollback", 4096, 1 << 30),
+        program=read_program(fields),
+        husk_after=frames.seconds(fields, "husk_after", 600),
+        unnoticed_after=frames.seconds(fields, "unnoticed_after", 86_400),
+        check_every=frames.seconds(fields, "check_every", 10),
+    )
+
+
+def read_size(fields: frames.Fields) -> tuple[int, int]:
+    """Read columns and rows.
+
+    Raises:
+        frames.FrameError: They are missing or no terminal has such a size.
+    """
+    return frames.number(fields, "cols", 1, _LARGEST_SIZE), frames.number(fields, "rows", 1, _LARGEST_SIZE)
+
+
+def read_program(fields: frames.Fields) -> Program:
+    """Read what is to run.
+
+    Raises:
+        frames.FrameError: Something in it is missing or of the wrong type.
+    """
+    argv, env, nofile = fields.get("argv"), fields.get("env"), fields.get("nofile")
+    if not isinstance(argv, list) or not all(isinstance(one, str) for one in argv):
+        raise frames.FrameError("argv is not a list of strings")
+    if not isinstance(env, dict) or not all(isinstance(one, str) for one in env.values()):
+        raise frames.FrameError("env is not an object of strings")
+    limits = None
+    if isinstance(nofile, list) and len(nofile) == 2 and all(isinstance(one, int) for one in nofile):
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        limits = (nofile[0], hard)
+    return Program(argv, env, frames.text(fields, "cwd"), limits)

@@ -1,0 +1,83 @@
+"""The Tower's side of the zygote: starts it when it is needed, and asks it for newborn holders."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio.to_thread
+
+from .shellper import __file__ as _shellper
+
+_MAIN = str(Path(_shellper).with_name("__main__.py"))
+_NEEDED_TO_START_PYTHON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+
+class Zygote:
+    """The parent process of this Tower's holders. It lives from the first spawn to `aclose`."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+
+    def newborn(self) -> socket.socket:
+        """Return a socket to a holder that is being forked and waits to be told what it holds.
+
+        Raises:
+            OSError: No process can be started.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._ask_for_one(theirs)
+            except BaseException:
+                ours.close()
+                raise
+        ours.setblocking(False)
+        return ours
+
+    def _ask_for_one(self, theirs: socket.socket) -> None:
+        if self._socket is not None:
+            # It may have been killed. Nothing depended on it; another one is started.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                socket.send_fds(self._socket, [b"+"], [theirs.fileno()])
+                return
+            self._socket.close()
+        if self._process is not None:
+            self._process.wait()
+        self._socket, self._process = _start()
+        socket.send_fds(self._socket, [b"+"], [theirs.fileno()])
+
+    async def aclose(self) -> None:
+        """End the zygote. No holder depends on it."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._process is not None:
+            process, self._process = self._process, None
+            await anyio.to_thread.run_sync(process.wait)
+
+
+def _start() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        # No environment: what a terminal's program gets comes in a frame, and `ps` shows nothing of it.
+        environment = {name: os.environ[name] for name in _NEEDED_TO_START_PYTHON if name in os.environ}
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", _MAIN],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env=environment,
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+    return ours, process
