@@ -1,0 +1,388 @@
+"""The storage in one SQLite file: the common suite, and what only a file on a disk can show."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import apsw
+import pytest
+
+from afx.api.errors import StorageError, StorageTooNewError
+from afx.api.storage import Changes, Storage, StorageContext
+from afx.testing.storage_records import (
+    HOST,
+    a_conversation,
+    a_message,
+    a_terminal,
+    a_workspace,
+    an_agent,
+    put,
+)
+from afx.testing.storage_suite import StorageSuite
+from afx_storage_sqlite.schema import APPLICATION_ID, MIGRATIONS, Migration
+from afx_storage_sqlite.storage import SqliteStorage
+
+BASE = (a_workspace(), an_agent(), a_conversation(), a_message(), a_terminal())
+NEXT = Migration(2, "notes", "CREATE TABLE notes (text TEXT NOT NULL) STRICT")
+
+
+def make(directory: Path, migrations: Sequence[Migration] = MIGRATIONS) -> SqliteStorage:
+    return SqliteStorage(StorageContext(directory, {}), migrations)
+
+
+@contextmanager
+def looking(directory: Path) -> Iterator[apsw.Connection]:
+    """Look at, or meddle with, the file behind the storage's back.
+
+    Not with `sqlite3`: a second copy of SQLite in one process does not see the locks of the first.
+    """
+    connection = apsw.Connection(str(directory / "afx.db"))
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def number(directory: Path) -> int:
+    with looking(directory) as connection:
+        found = connection.pragma("user_version")
+    assert isinstance(found, int)
+    return found
+
+
+def modes(directory: Path) -> dict[str, int]:
+    """Return the names and permissions of the files of the storage."""
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.glob("afx.db*")}
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """Return what is stored in the files, without the index of the write-ahead log and empty logs."""
+    found = {path.name: path.read_bytes() for path in directory.glob("afx.db*") if path.suffix != ".db-shm"}
+    return {name: content for name, content in found.items() if content}
+
+
+async def filled(directory: Path) -> None:
+    storage = make(directory)
+    await storage.open()
+    await storage.apply(HOST, put(*BASE))
+    await storage.aclose()
+
+
+class TestSqliteStorage(StorageSuite):
+    def storage_factory(self, directory: Path) -> Storage:
+        return make(directory)
+
+
+class TestTheFile:
+    async def test_only_its_owner_can_read_it_from_the_first_moment(self, tmp_path: Path) -> None:
+        before = os.umask(0)
+        try:
+            storage = make(tmp_path)
+            await storage.open()
+            await storage.apply(HOST, put(*BASE))
+            found = modes(tmp_path)
+            await storage.aclose()
+        finally:
+            os.umask(before)
+        assert found == {"afx.db": 0o600, "afx.db-wal": 0o600, "afx.db-shm": 0o600}
+
+    async def test_its_format_is_marked_and_strict(self, tmp_path: Path) -> None:
+        await filled(tmp_path)
+        with looking(tmp_path) as connection:
+            assert connection.pragma("application_id") == APPLICATION_ID
+            assert connection.pragma("user_version") == len(MIGRATIONS)
+            assert connection.pragma("journal_mode") == "wal"
+            tables = connection.execute(
+                "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            ).fetchall()
+        names = ("workspaces", "agents", "conversations", "messages", "terminal_sessions")
+        assert set(tables) == {(name, 1) for name in names}
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "DELETE FROM conversations",
+            "UPDATE conversations SET id = 'other'",
+            "REPLACE INTO conversations SELECT host, agent_id, id, 'other', source, at FROM conversations",
+            "PRAGMA foreign_keys = ON; DELETE FROM agents",
+        ],
+    )
+    async def test_no_statement_erases_a_conversation_lesson_18(self, tmp_path: Path, statement: str) -> None:
+        await filled(tmp_path)
+        with looking(tmp_path) as connection:
+            before = connection.execute("SELECT * FROM conversations").fetchall()
+            refusals = 0
+            try:
+                connection.execute(statement).fetchall()
+            except apsw.ConstraintError:
+                refusals = 1
+            assert refusals == (0 if "REPLACE" in statement else 1)
+            assert connection.execute("SELECT * FROM conversations").fetchall() == before
+        assert len(before) == 1
+
+    async def test_a_word_that_the_format_does_not_know_is_refused(self, tmp_path: Path) -> None:
+        await filled(tmp_path)
+        with looking(tmp_path) as connection:
+            for table, column in (("agents", "kind"), ("agents", "state"), ("agents", "args")):
+                with pytest.raises(apsw.ConstraintError):
+                    connection.execute(f"UPDATE {table} SET {column} = 'nonsense'")  # noqa: S608
+
+    async def test_a_value_that_cannot_be_stored_is_one_sentence(self, tmp_path: Path) -> None:
+        await filled(tmp_path)
+        storage = make(tmp_path)
+        await storage.open()
+        for record in (
+            an_agent(name="\udcff"),
+            an_agent(created_at=float("nan")),
+            a_terminal(handle={"x": object()}),
+            a_terminal(exit=None, started_at="soon"),
+        ):
+            with pytest.raises(StorageError, match="cannot be stored"):
+                await storage.apply(HOST, put(a_conversation("lost"), record))
+        assert (await storage.load(HOST)).conversations == (a_conversation(),)
+        await storage.aclose()
+
+
+class TestWhatIsRefused:
+    @pytest.mark.parametrize("content", [b"This is a letter to my aunt.\n" * 99, b"x", b"\0" * 4096])
+    async def test_a_file_that_is_no_database(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "afx.db").write_bytes(content)
+        with pytest.raises(StorageError, match=r"afx\.db is no SQLite database\.") as caught:
+            await make(tmp_path).open()
+        assert caught.value.hint
+        assert (tmp_path / "afx.db").read_bytes() == content
+        assert list(modes(tmp_path)) == ["afx.db"]
+
+    async def test_another_programs_database(self, tmp_path: Path) -> None:
+        with looking(tmp_path) as connection:
+            connection.execute("CREATE TABLE recipes (text)")
+        before = (tmp_path / "afx.db").read_bytes()
+        with pytest.raises(StorageError, match="of another program") as caught:
+            await make(tmp_path).open()
+        assert caught.value.hint
+        assert (tmp_path / "afx.db").read_bytes() == before
+
+    @pytest.mark.parametrize("left_open", [False, True], ids=["at rest", "in use"])
+    async def test_a_newer_format(self, tmp_path: Path, left_open: bool) -> None:
+        await filled(tmp_path)
+        newer = make(tmp_path, (*MIGRATIONS, NEXT))
+        await newer.open()
+        # In use, the number of the format stands in the write-ahead log only.
+        if not left_open:
+            await newer.aclose()
+        before = contents(tmp_path)
+        with pytest.raises(StorageTooNewError) as caught:
+            await make(tmp_path).open()
+        assert f"{tmp_path / 'afx.db'} has format 2" in caught.value.message
+        assert "up to 1" in caught.value.message
+        assert "Upgrade afx" in caught.value.hint
+        assert contents(tmp_path) == before
+        await newer.aclose()
+
+    async def test_a_format_that_becomes_newer_while_it_is_open(self, tmp_path: Path) -> None:
+        storage = make(tmp_path)
+        await storage.open()
+        await storage.apply(HOST, put(*BASE))
+        newer = make(tmp_path, (*MIGRATIONS, NEXT))
+        await newer.open()
+        with pytest.raises(StorageTooNewError):
+            await storage.apply(HOST, put(a_conversation("B")))
+        assert (await newer.load(HOST)).conversations == (a_conversation(),)
+        await storage.aclose()
+        await newer.aclose()
+
+    async def test_a_directory_in_its_place_or_none_above_it(self, tmp_path: Path) -> None:
+        (tmp_path / "afx.db").mkdir()
+        for directory in (tmp_path, tmp_path / "nowhere"):
+            with pytest.raises(StorageError, match=r"afx\.db could not be used") as caught:
+                await make(directory).open()
+            assert caught.value.message.endswith(".")
+
+    async def test_a_storage_that_is_opened_a_second_time(self, tmp_path: Path) -> None:
+        storage = make(tmp_path)
+        await storage.open()
+        with pytest.raises(StorageError, match="open already"):
+            await storage.open()
+        await storage.apply(HOST, put(*BASE))
+        await storage.aclose()
+
+
+class TestMigrations:
+    async def test_each_runs_once_and_a_copy_is_made_before(self, tmp_path: Path) -> None:
+        await filled(tmp_path)
+        assert list(modes(tmp_path)) == ["afx.db"]
+        third = Migration(3, "a word", "INSERT INTO notes VALUES ('kept'); UPDATE agents SET reason = 'seen'")
+        # Another Tower has the file open, so that what was stored last stands in the write-ahead log only.
+        other = make(tmp_path)
+        await other.open()
+        await other.apply(HOST, put(a_conversation("B")))
+        storage = make(tmp_path, (*MIGRATIONS, NEXT, third))
+        for _ in range(2):
+            await storage.open()
+            await storage.aclose()
+        await storage.open()
+        found = await storage.load(HOST)
+        await storage.aclose()
+        await other.aclose()
+        assert [agent.reason for agent in found.agents] == ["seen"]
+        assert found.conversations == (a_conversation(), a_conversation("B"))
+        with looking(tmp_path) as connection:
+            assert connection.execute("SELECT text FROM notes").fetchall() == [("kept",)]
+        assert number(tmp_path) == 3
+        assert modes(tmp_path) == {"afx.db": 0o600, "afx.db.before-2": 0o600}
+        # The copy is a whole database of the old format.
+        (tmp_path / "restored").mkdir()
+        (tmp_path / "afx.db.before-2").rename(tmp_path / "restored" / "afx.db")
+        storage = make(tmp_path / "restored")
+        await storage.open()
+        assert (await storage.load(HOST)).conversations == (a_conversation(), a_conversation("B"))
+        await storage.aclose()
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "CREATE TABLE half (text) STRICT; CREATE TABLE nonsense (text) STRICT",
+            "CREATE TABLE half (text TEXT) STRICT; INSERT INTO half SELECT no_such_column FROM agents",
+            "CREATE TABLE half (text TEXT) STRICT; DELETE FROM agents",
+            "CREATE TABLE half (text TEXT) STRICT; UPDATE conversations SET id = 'gone'",
+        ],
+    )
+    async def test_one_that_fails_leaves_the_database_as_before(self, tmp_path: Path, sql: str) -> None:
+        await filled(tmp_path)
+        bad = Migration(3, "trouble", sql)
+        with pytest.raises(StorageError):
+            await make(tmp_path, (*MIGRATIONS, NEXT, bad)).open()
+        # Migrations are a transaction each: the one before it stays.
+        assert number(tmp_path) == 2
+        with looking(tmp_path) as connection:
+            assert connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'half'").fetchone() is None
+        storage = make(tmp_path, (*MIGRATIONS, NEXT))
+        await storage.open()
+        assert (await storage.load(HOST)).agents == (an_agent(),)
+        with pytest.raises(StorageError):
+            # Foreign keys, which are off while migrating, are on again.
+            await storage.apply(HOST, put(a_conversation(agent_id="nobody")))
+        await storage.aclose()
+
+    async def test_many_may_open_a_new_place_at_once(self, tmp_path: Path) -> None:
+        storages = [make(tmp_path, (*MIGRATIONS, NEXT)) for _ in range(8)]
+        async with anyio.create_task_group() as tasks:
+            for storage in storages:
+                tasks.start_soon(storage.open)
+        assert number(tmp_path) == 2
+        for storage in storages:
+            await storage.aclose()
+
+
+class TestWaiting:
+    async def test_the_event_loop_goes_on_while_another_process_writes(self, tmp_path: Path) -> None:
+        await filled(tmp_path)
+        storage = make(tmp_path)
+        await storage.open()
+        with looking(tmp_path) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(storage.apply, HOST, put(a_conversation("B")))
+                for _ in range(10):
+                    await anyio.sleep(0.01)
+                assert connection.execute("SELECT count(*) FROM conversations").fetchone() == (1,)
+                # Were the loop held up, nobody would come here before the storage had given up waiting.
+                connection.execute("COMMIT")
+        assert len((await storage.load(HOST)).conversations) == 2
+        await storage.aclose()
+
+    async def test_a_step_that_has_begun_is_carried_through(self, tmp_path: Path) -> None:
+        await filled(tmp_path)
+        storage = make(tmp_path)
+        await storage.open()
+        returned = False
+
+        async def cancelled() -> None:
+            nonlocal returned
+            with anyio.move_on_after(0.1):
+                await storage.apply(HOST, put(a_conversation("B")))
+            returned = True
+
+        with looking(tmp_path) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(cancelled)
+                await anyio.sleep(0.3)
+                assert not returned
+                connection.execute("COMMIT")
+        assert len((await storage.load(HOST)).conversations) == 2
+        await storage.aclose()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+
+import anyio
+
+from afx.plugin import Changes, Conversation, ConversationSource, StorageContext
+from afx_storage_sqlite.storage import SqliteStorage
+
+
+async def main(directory, host, prefix):
+    storage = SqliteStorage(StorageContext(Path(directory), {}))
+    await storage.open()
+    for number in range(100_000):
+        conversations = tuple(
+            Conversation(
+                agent_id="a",
+                id=f"{prefix}-{number}-{part}",
+                harness="foo",
+                source=ConversationSource.MINTED,
+                at=1.0,
+            )
+            for part in range(3)
+        )
+        await storage.apply(host, Changes(put=conversations))
+        print(number, flush=True)
+
+
+anyio.run(main, *sys.argv[1:])
+"""
+
+
+def write_until_killed(directory: Path, prefix: int, steps: int) -> set[str]:
+    """Let another process write, kill it after so many steps, and return those that it reported as stored."""
+    command = [sys.executable, "-c", WRITER, str(directory), HOST, str(prefix)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        said = [writer.stdout.readline() for _ in range(steps)]
+        writer.kill()
+        said += [line for line in writer.stdout if line.endswith("\n")]
+    assert writer.returncode == -signal.SIGKILL
+    return {f"{prefix}-{int(line)}" for line in said}
+
+
+async def test_kill_9_loses_nothing_that_apply_returned_from(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    promised: set[str] = set()
+    for prefix in range(4):
+        # At an ever later moment: at the first step, and further on.
+        promised |= write_until_killed(tmp_path, prefix, 1 + 17 * prefix)
+        storage = make(tmp_path)
+        await storage.open()
+        stored = [conversation.id for conversation in (await storage.load(HOST)).conversations]
+        await storage.aclose()
+        steps = {id_.rpartition("-")[0] for id_ in stored if "-" in id_}
+        assert promised <= steps
+        # Each step is there whole.
+        assert len(stored) == 1 + 3 * len(steps)
+    assert len(promised) > 100
+
+
+def test_what_changes_says_is_what_is_tested() -> None:
+    # A field that is added to Changes needs a place in every storage, and tests here and in the suite.
+    assert Changes.__struct_fields__ == ("put", "prune", "forget")
