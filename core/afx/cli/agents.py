@@ -1,0 +1,190 @@
+"""Commands that make agents and act on them: spawn, shell, send, start, stop, cleanup."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from afx.api.errors import BadInputError
+
+from .commands import REST, Command
+from .door import agent_argument, connect, connect_to, register_workspace
+from .output import json_option, plain, print_json, print_notes
+
+
+@click.command(
+    cls=Command,
+    takes_rest=True,
+    example="""\
+afx spawn fix-login --task "The login fails with an empty password. Repair it."
+afx spawn --file task.md --harness claude -- --model opus
+""",
+)
+@click.argument("name", required=False)
+@click.option("--task", "-t", metavar="TEXT", help="What it is told to do.")
+@click.option(
+    "--file",
+    "-f",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="A file with what it is told to do; - is standard input.",
+)
+@click.option("--harness", metavar="NAME", help="The agent program to run; else that of the settings.")
+@click.option("--branch", metavar="BRANCH", help="The branch of its worktree; else builder/NAME.")
+@click.option("--strategy", metavar="NAME", help="The reconnect strategy of its terminal.")
+@json_option
+@click.pass_context
+def spawn(
+    context: click.Context,
+    *,
+    name: str | None,
+    task: str | None,
+    file: Path | None,
+    harness: str | None,
+    branch: str | None,
+    strategy: str | None,
+    as_json: bool,
+) -> None:
+    """Start a builder: an agent in a git worktree and on a branch of its own.
+
+    What stands after -- is added to the agent program's own arguments.
+    """
+    wanted = {"harness": harness, "branch": branch, "strategy": strategy, "task": _task(task, file)}
+    agent = _make("builder", name, context, wanted, as_json=as_json)
+    if agent is not None:
+        label = f"builder/{agent['name']}"
+        program = agent["harness"] or "shell"
+        click.echo(plain(f"{label} runs {program} in {_nearby(agent['cwd'])} on branch {agent['branch']}."))
+        click.echo(f"Look at it with `afx attach {label}`.")
+
+
+@click.command(cls=Command, takes_rest=True, example="afx shell watch\nafx attach shell/watch\n")
+@click.argument("name", required=False)
+@click.option("--strategy", metavar="NAME", help="The reconnect strategy of its terminal.")
+@json_option
+@click.pass_context
+def shell(context: click.Context, *, name: str | None, strategy: str | None, as_json: bool) -> None:
+    """Start a shell in this workspace: $SHELL in a terminal that outlives the Tower.
+
+    What stands after -- is given to the shell.
+    """
+    agent = _make("shell", name, context, {"strategy": strategy}, as_json=as_json)
+    if agent is not None:
+        click.echo(f"shell/{agent['name']} runs. Look at it with `afx attach shell/{agent['name']}`.")
+
+
+@click.command(cls=Command, example='afx send builder/fix "Use the new client."\ngit diff | afx send fix -\n')
+@agent_argument
+@click.argument("text")
+@json_option
+def send(*, agent: str, text: str, as_json: bool) -> None:
+    """Type a message into an agent's terminal and submit it. TEXT - is standard input.
+
+    While the agent does not run, the message waits for it.
+    """
+    message = sys.stdin.read() if text == "-" else text
+    if not message.strip():
+        raise BadInputError("The message is empty.", hint=f'Write `afx send {agent} "what to say"`.')
+    tower, found = connect_to(agent)
+    answer = tower.post(f"/api/agents/{found.id}/send", {"text": message})
+    if as_json:
+        print_json(answer)
+    elif answer["delivered"]:
+        click.echo(f"Sent to {found.label}.")
+    else:
+        click.echo(f"{found.label} is {found.agent['state']}; the message waits until it runs.")
+
+
+@click.command(cls=Command, example="afx start builder/fix\n")
+@agent_argument
+@json_option
+def start(*, agent: str, as_json: bool) -> None:
+    """Start an agent that does not run."""
+    tower, found = connect_to(agent)
+    answer = tower.post(f"/api/agents/{found.id}/start")
+    if as_json:
+        print_json(answer)
+        return
+    print_notes(answer["notes"])
+    if not answer["notes"]:
+        click.echo(f"{found.label} is {answer['agent']['state']}.")
+
+
+@click.command(cls=Command, example="afx stop builder/fix\n")
+@agent_argument
+@json_option
+def stop(*, agent: str, as_json: bool) -> None:
+    """Stop an agent. It stays stopped through crashes and reboots, until it is started."""
+    tower, found = connect_to(agent)
+    answer = tower.post(f"/api/agents/{found.id}/stop")
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(f"{found.label} is stopped. `afx start {found.label}` starts it again.")
+
+
+@click.command(cls=Command, example="afx cleanup builder/fix\nafx cleanup builder/fix --force\n")
+@agent_argument
+@click.option("--force", is_flag=True, help="Also where work would be lost.")
+@json_option
+def cleanup(*, agent: str, force: bool, as_json: bool) -> None:
+    """Remove an agent with its terminal and, for a builder, its worktree.
+
+    Where uncommitted or unpushed work would be lost, nothing is removed and the loss is named.
+    """
+    tower, found = connect_to(agent)
+    answer = tower.delete(f"/api/agents/{found.id}{'?force=1' if force else ''}")
+    if as_json:
+        print_json(answer)
+    else:
+        print_notes(answer["notes"])
+        click.echo(f"{found.label} is removed.")
+
+
+def _make(
+    kind: str, name: str | None, context: click.Context, wanted: dict[str, Any], *, as_json: bool
+) -> dict[str, Any] | None:
+    """Ask the Tower for an agent in this repository; return it where it is still to be printed."""
+    tower = connect()
+    request = {"workspace": register_workspace(tower)["path"], "kind": kind, "name": name, **wanted}
+    request["args"] = list(context.meta.get(REST, ()))
+    request["spawned_by"] = os.environ.get("AFX_AGENT")
+    answer = tower.post(
+        "/api/agents", {key: value for key, value in request.items() if value not in (None, [], "")}
+    )
+    if as_json:
+        print_json(answer)
+        return None
+    print_notes(answer["notes"])
+    agent: dict[str, Any] = answer["agent"]
+    return agent
+
+
+def _task(text: str | None, file: Path | None) -> str:
+    if text is not None and file is not None:
+        raise BadInputError("Both --task and --file say what to do.", hint="Give one of them.")
+    if file is None:
+        task = text
+    elif str(file) == "-":
+        task = sys.stdin.read()
+    else:
+        try:
+            task = file.read_bytes().decode()
+        except (OSError, UnicodeDecodeError):
+            raise BadInputError(f"{file} cannot be read as text.", hint="Name a UTF-8 file.") from None
+    if task is None or not task.strip():
+        raise BadInputError(
+            "A builder needs something to do.",
+            hint="Say it with --task TEXT, or --file FILE for a longer text.",
+        )
+    return task
+
+
+def _nearby(path: str) -> str:
+    """Return a path as seen from the current directory, where it lies within."""
+    here = os.path.realpath(Path.cwd())
+    return os.path.relpath(path, here) if Path(path).is_relative_to(here) else path

@@ -1,0 +1,78 @@
+"""What most commands begin with: the Tower of this state directory, and the agent that was named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from .naming import Found, everyone, find_agent, workspace_around
+
+if TYPE_CHECKING:
+    from afx.client.http import TowerClient
+
+_COMPLETION_PATIENCE = 0.5
+
+
+def complete_agent(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the agents whose name begins so; nothing where no Tower answers at once."""
+    from afx.api.errors import AfxError
+
+    try:
+        state = connect(timeout=_COMPLETION_PATIENCE).state()
+    except AfxError:
+        return []
+    here = workspace_around(state, Path(os.path.realpath(Path.cwd())))
+    agents = everyone(state)
+    near = [found for found in agents if found.workspace == here] or agents
+    return [
+        CompletionItem(found.label, help=found.agent["state"])
+        for found in near
+        if found.label.startswith(begun) or found.agent["name"].startswith(begun)
+    ]
+
+
+agent_argument = click.argument("agent", shell_complete=complete_agent)
+"""Gives a command the argument that names an agent."""
+
+
+def connect(*, timeout: float = 60.0) -> TowerClient:
+    """Connect to the Tower of this state directory.
+
+    Args:
+        timeout: How many seconds an answer may take.
+
+    Raises:
+        TowerDownError: None runs.
+    """
+    from afx.client.http import TowerClient
+    from afx.settings import state_directory
+
+    return TowerClient.connect(state_directory(), timeout=timeout)
+
+
+def connect_to(name: str) -> tuple[TowerClient, Found]:
+    """Connect to the Tower and find an agent there.
+
+    Raises:
+        TowerDownError: No Tower runs.
+        BadInputError: Several agents may be meant.
+        NotFoundError: None is.
+    """
+    tower = connect()
+    return tower, find_agent(tower.state(), name)
+
+
+def register_workspace(tower: TowerClient) -> dict[str, Any]:
+    """Register the repository around the current directory, or make it active again; return it.
+
+    Raises:
+        BadInputError: There is no repository.
+    """
+    from .repository import workspace_of
+
+    workspace: dict[str, Any] = tower.post("/api/workspaces", {"path": str(workspace_of(Path.cwd()))})
+    return workspace

@@ -1,0 +1,65 @@
+"""From an error to what the person reads and what a script gets: a sentence, a hint, an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from afx.api.errors import AfxError, BadInputError, ConflictError, NotFoundError
+
+BAD_INPUT = 2
+FAILED = 1
+INTERRUPTED = 130
+
+
+def report(error: Exception) -> int:
+    """Say what went wrong on standard error; return the exit status.
+
+    2 is for what the person can put right in the command, 1 for what failed on the way.
+    """
+    match error:
+        case AfxError():
+            say(error.message, error.hint)
+            return BAD_INPUT if isinstance(error, (BadInputError, NotFoundError, ConflictError)) else FAILED
+        case click.exceptions.NoArgsIsHelpError():
+            click.echo(error.ctx.get_help(), err=True)
+            return BAD_INPUT
+        case click.ClickException():
+            context = error.ctx if isinstance(error, click.UsageError) else None
+            path = context.command_path if context else "afx"
+            say(_sentence(error.format_message()), f"`{path} --help` shows how it is used.")
+            return BAD_INPUT
+        case click.Abort():
+            return INTERRUPTED
+        case BrokenPipeError():
+            # Nothing more can be written, and Python must not try again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        case _:
+            if os.environ.get("AFX_DEBUG") == "1":
+                import traceback
+
+                traceback.print_exception(error)
+            say(
+                f"Something unexpected went wrong: {type(error).__name__}: {' '.join(str(error).split())}",
+                "AFX_DEBUG=1 shows where; please report it.",
+            )
+            return FAILED
+
+
+def say(sentence: str, hint: str) -> None:
+    """Print an error and its hint."""
+    click.echo(f"{click.style('Error:', fg='red')} {sentence}", err=True, color=_color())
+    if hint:
+        click.echo(f"{click.style('Hint:', fg='cyan')} {hint}", err=True, color=_color())
+
+
+def _color() -> bool | None:
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())
+    return text if text.endswith((".", "?", "!")) else f"{text}."

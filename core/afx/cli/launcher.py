@@ -1,0 +1,231 @@
+"""Starting and stopping the Tower's process.
+
+The Tower is started detached and says through a pipe whether it serves. It is stopped through its identity
+alone: whoever else listens on its port, or has got its pid, is left in peace.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from afx.api.errors import AfxError, ConflictError, UnreachableError
+from afx.client.http import TowerClient, TowerDownError
+from afx.settings import SETTINGS, Settings
+
+from .repository import workspace_or_none
+
+if TYPE_CHECKING:
+    from afx.api.process import ProcessIdentity
+
+# -P: what lies in the current directory must not stand in for a module of ours.
+COMMAND = (sys.executable, "-P", "-m", "afx.server")
+START_DEADLINE = 60.0
+STOP_DEADLINE = 15.0
+_OF_THE_TOWER = ("tower.", "plugins.", "storage.")
+_MOST_LOG = 1024 * 1024
+_BY_CODE = {"already-running": ConflictError, "conflict": ConflictError}
+
+
+class Started(NamedTuple):
+    """A Tower that serves.
+
+    Attributes:
+        url: Where.
+        pid: Its process.
+        already: Whether it did before.
+    """
+
+    url: str
+    pid: int
+    already: bool
+
+
+def environment(home: Path, port: int | None) -> dict[str, str]:
+    """Return the environment for the Tower of a state directory.
+
+    What the options and the ``afx.toml`` around the current directory say about the Tower goes with it, since
+    it cannot read them itself.
+
+    Raises:
+        BadInputError: A setting cannot be used.
+    """
+    settings = Settings.load(workspace_or_none(Path.cwd()), {"tower.port": port})
+    env = {**os.environ, "AFX_HOME": str(home)}
+    for name in SETTINGS:
+        if name.startswith(_OF_THE_TOWER) and settings.origin(name) in ("option", "afx.toml"):
+            value = settings[name]
+            env[SETTINGS[name].env] = ",".join(value) if isinstance(value, list) else str(value)
+    return env
+
+
+def start(home: Path, port: int | None = None) -> Started:
+    """Start the Tower of a state directory, unless it runs; return when it serves.
+
+    Args:
+        home: The state directory, which is made where it is missing.
+        port: The port to listen on; None for that of the settings.
+
+    Raises:
+        ConflictError: It runs already, on another port than `port`.
+        AfxError: It could not start.
+    """
+    if (running := _running(home, port)) is not None:
+        return running
+    env = environment(home, port)
+    make_home(home)
+    log = home / "tower-start.log"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    descriptor = os.open(log, flags, 0o600)
+    with os.fdopen(descriptor, "wb") as output:
+        if os.fstat(descriptor).st_size > _MOST_LOG:
+            output.truncate(0)
+        begin = os.fstat(descriptor).st_size
+        ours, theirs = os.pipe()
+        try:
+            child = subprocess.Popen(
+                COMMAND,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                env={**env, "AFX_READY_FD": str(theirs)},
+                pass_fds=(theirs,),
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(ours)
+            raise AfxError(f"{sys.executable} cannot be run: {error.strerror}.") from None
+        finally:
+            os.close(theirs)
+    line = _read_line(ours, START_DEADLINE)
+    if line is None:
+        raise UnreachableError(
+            f"The Tower (pid {child.pid}) has not said within {START_DEADLINE:.0f} s that it serves.",
+            hint="It may still come: see `afx tower status` and `afx tower log`.",
+        )
+    try:
+        news = json.loads(line)
+    except ValueError:
+        child.wait()
+        raise _silent_death(log, begin) from None
+    if not news.get("ready"):
+        child.wait()
+        kind = _BY_CODE.get(news.get("code"), AfxError)
+        if news.get("code") == "already-running" and (running := _running(home, port)) is not None:
+            return running
+        raise kind(news.get("message", "The Tower could not start."), hint=news.get("hint", ""))
+    # It lives on without us; this only keeps Python from warning about that.
+    child.returncode = 0
+    return Started(news["url"], news["pid"], already=False)
+
+
+def stop(home: Path) -> int | None:
+    """Stop the Tower of a state directory and return when it is gone; return its pid, None where none ran.
+
+    Raises:
+        UnreachableError: It has not ended in time. Nothing more was done to it.
+    """
+    from afx.api.process import is_alive, send_signal
+
+    holder = lock_holder(home)
+    if holder is None or not send_signal(holder, signal.SIGTERM):
+        return None
+    deadline = time.monotonic() + STOP_DEADLINE
+    while is_alive(holder) or not _is_free(home / "tower.lock"):
+        if time.monotonic() > deadline:
+            raise UnreachableError(
+                f"The Tower (pid {holder.pid}) has not ended within {STOP_DEADLINE:.0f} s.",
+                hint="`afx tower log` may say what it waits for.",
+            )
+        time.sleep(0.02)
+    return holder.pid
+
+
+def lock_holder(home: Path) -> ProcessIdentity | None:
+    """Return the process that holds a state directory's lock, None where none is alive."""
+    import msgspec
+
+    from afx.api.process import ProcessIdentity, is_alive
+
+    try:
+        identity = msgspec.json.decode((home / "tower.lock").read_bytes(), type=ProcessIdentity)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return identity if is_alive(identity) else None
+
+
+def make_home(home: Path) -> None:
+    """Make the state directory, for nobody else to read.
+
+    Raises:
+        AfxError: It cannot be made.
+    """
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise AfxError(
+            f"The state directory {home} cannot be made: {error.strerror}.",
+            hint="Set AFX_HOME to a directory that you may write.",
+        ) from None
+
+
+def _running(home: Path, port: int | None) -> Started | None:
+    try:
+        tower: Mapping[str, Any] = TowerClient.connect(home).state()["tower"]
+    except TowerDownError:
+        return None
+    url = str(tower["url"])
+    if port and urlsplit(url).port != port:
+        raise ConflictError(
+            f"The Tower runs already, at {url}.", hint=f"`afx tower restart --port {port}` moves it."
+        )
+    return Started(url, int(tower["pid"]), already=True)
+
+
+def _is_free(lock: Path) -> bool:
+    """Tell whether nobody holds the lock, such as a child that inherited it."""
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _read_line(descriptor: int, patience: float) -> bytes | None:
+    """Read to the end of a line or of the pipe; None where neither comes in time."""
+    deadline = time.monotonic() + patience
+    read = b""
+    with os.fdopen(descriptor, "rb", buffering=0) as pipe:
+        while b"\n" not in read:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([pipe], [], [], left)[0]:
+                return None
+            piece = pipe.read(4096)
+            if not piece:
+                break
+            read += piece
+    return read
+
+
+def _silent_death(log: Path, begin: int) -> AfxError:
+    said = log.read_bytes()[begin:].decode("utf-8", "replace").strip().splitlines()
+    last = " ".join(said[-1].split()) if said else "it said nothing"
+    return AfxError(f"The Tower ended before it served: {last}", hint=f"{log} has the whole story.")

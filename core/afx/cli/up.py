@@ -1,0 +1,131 @@
+"""The commands of every day: up, down, open."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from afx.api.errors import AfxError
+from afx.settings import state_directory
+
+from . import launcher
+from .commands import Command
+from .door import connect, register_workspace
+from .naming import everyone
+from .output import json_option, plain, print_json, print_notes
+
+if TYPE_CHECKING:
+    from afx.client.http import TowerClient
+
+ARCHITECT = "main"
+
+
+@click.command(cls=Command, example="cd ~/src/shop && afx up\nafx up --no-open\n")
+@click.option("--no-open", is_flag=True, help="Leave the browser alone.")
+@click.option("--harness", metavar="NAME", help="The architect's program; else that of the settings.")
+@json_option
+def up(*, no_open: bool, harness: str | None, as_json: bool) -> None:
+    """Get going in this repository: start the Tower, register the workspace, start an architect.
+
+    What runs already is left as it is. Where no agent program is installed, a shell takes the architect's
+    place.
+    """
+    from pathlib import Path
+
+    from .repository import workspace_of
+
+    workspace_of(Path.cwd())  # Before anything is started: outside a repository nothing shall be.
+    started = launcher.start(state_directory())
+    tower = connect()
+    workspace = register_workspace(tower)
+    agent, notes, already = _first_agent(tower, workspace["path"], harness)
+    if as_json:
+        print_json({"tower": started._asdict(), "workspace": workspace, "agent": agent, "notes": notes})
+        return
+    label = f"{agent['kind']}/{agent['name']}"
+    print_notes(notes)
+    if started.already and already:
+        click.echo(f"All runs already: the Tower, this workspace, {label}.")
+    program = f" ({agent['harness']})" if agent["harness"] else ""
+    click.echo(f"Tower       {started.url}")
+    click.echo(plain(f"Workspace   {workspace['path']}"))
+    click.echo(plain(f"Agent       {label}{program}, {agent['state']}"))
+    click.echo(f"Look at it with `afx attach {label}`, or in the browser with `afx open`.")
+    if not no_open and not already and _has_browser():
+        _open(tower)
+
+
+@click.command(cls=Command, example="afx down\nafx down --agents\n")
+@click.option("--agents", is_flag=True, help="Stop all agents first. They stay known.")
+def down(*, agents: bool) -> None:
+    """Stop the Tower. Terminals and the agents in them live on, unless --agents stops them too."""
+    if agents:
+        tower = connect()
+        for found in everyone(tower.state()):
+            if found.agent["state"] != "stopped":
+                tower.post(f"/api/agents/{found.id}/stop")
+                click.echo(f"{found.label} is stopped.")
+    if launcher.stop(state_directory()) is None:
+        click.echo("The Tower is not running.")
+    elif agents:
+        click.echo("The Tower is stopped.")
+    else:
+        click.echo("The Tower is stopped; terminals live on. `afx up` brings it back.")
+
+
+@click.command("open", cls=Command, example="afx open\n")
+def open_page() -> None:
+    """Open the Tower's page in the browser, or print its address where there is none.
+
+    The address holds a code that lets one browser in, once and for two minutes.
+    """
+    tower = connect()
+    if _has_browser():
+        _open(tower)
+    else:
+        click.echo(_address(tower))
+
+
+def _first_agent(
+    tower: TowerClient, workspace: str, harness: str | None
+) -> tuple[dict[str, Any], list[str], bool]:
+    """Return the agent that runs in a workspace after `afx up`, what is to be said, whether it ran before."""
+    mine = [found.agent for found in everyone(tower.state()) if found.workspace == workspace]
+    for kind in ("architect", "shell"):
+        for agent in mine:
+            if (agent["kind"], agent["name"]) == (kind, ARCHITECT):
+                if agent["state"] in ("running", "unreachable"):
+                    return dict(agent), [], True
+                answer = tower.post(f"/api/agents/{agent['id']}/start")
+                return answer["agent"], answer["notes"], False
+    request = {"workspace": workspace, "kind": "architect", "name": ARCHITECT}
+    try:
+        answer = tower.post("/api/agents", {**request, **({"harness": harness} if harness else {})})
+    except AfxError as error:
+        if error.code != "no-harness":
+            raise
+        answer = tower.post("/api/agents", {**request, "kind": "shell"})
+        note = f"{error.message} So a plain shell takes the architect's place. {error.hint}"
+        return answer["agent"], [note, *answer["notes"]], False
+    return answer["agent"], answer["notes"], False
+
+
+def _has_browser() -> bool:
+    if not sys.stdout.isatty() or os.environ.get("SSH_CONNECTION"):
+        return False
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _address(tower: TowerClient) -> str:
+    # The code stands in the fragment, which no browser sends anywhere.
+    return f"{tower.address.url}/#code={tower.post('/api/login-codes')['code']}"
+
+
+def _open(tower: TowerClient) -> None:
+    import webbrowser
+
+    if not webbrowser.open(_address(tower)):
+        click.echo(_address(tower))

@@ -1,0 +1,85 @@
+"""Commands about workspaces: start, stop, list, forget."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from .commands import Command, LazyGroup
+from .door import connect
+from .output import json_option, plain, print_json, print_table
+from .repository import workspace_of
+
+_PATH = click.argument("path", required=False, type=click.Path(path_type=Path))
+
+
+@click.group(cls=LazyGroup, example="afx workspace list\nafx workspace stop ~/src/shop\n")
+def workspace() -> None:
+    """Start, stop, list and forget workspaces. PATH is a directory in one; else the current directory."""
+
+
+@workspace.command("start", cls=Command, example="afx workspace start ~/src/shop\n")
+@_PATH
+@json_option
+def start(*, path: Path | None, as_json: bool) -> None:
+    """Register a repository as a workspace, or make a stopped one active again."""
+    answer = connect().post("/api/workspaces", {"path": str(workspace_of(path or Path.cwd()))})
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(plain(f"{answer['path']} is a workspace. `afx up` there starts an architect."))
+
+
+@workspace.command("stop", cls=Command, example="afx workspace stop\n")
+@_PATH
+@json_option
+def stop(*, path: Path | None, as_json: bool) -> None:
+    """Stop all agents of a workspace. They and the workspace stay known."""
+    place = _known(path)
+    answer = connect().post("/api/workspaces/stop", {"path": place})
+    if as_json:
+        print_json(answer)
+    else:
+        count = len(answer["stopped"])
+        click.echo(plain(f"{place} is stopped, and {count} agent{'' if count == 1 else 's'} with it."))
+
+
+@workspace.command("list", cls=Command, example="afx workspace list --json\n")
+@json_option
+def list_workspaces(*, as_json: bool) -> None:
+    """List the workspaces."""
+    workspaces = connect().state()["workspaces"]
+    if as_json:
+        print_json(workspaces)
+    elif not workspaces:
+        click.echo("No workspace yet. `afx up` in a git repository makes it one.")
+    else:
+        print_table(
+            [
+                [
+                    place["name"],
+                    "active" if place["active"] else "stopped",
+                    f"{len(place['agents'])} agent{'' if len(place['agents']) == 1 else 's'}",
+                    place["path"],
+                ]
+                for place in workspaces
+            ],
+            color_of=1,
+        )
+
+
+@workspace.command("forget", cls=Command, example="afx workspace forget ~/src/gone\n")
+@_PATH
+def forget(*, path: Path | None) -> None:
+    """Forget a workspace. Its agents must have been removed; the repository is left alone."""
+    place = _known(path)
+    connect().post("/api/workspaces/forget", {"path": place})
+    click.echo(plain(f"{place} is forgotten."))
+
+
+def _known(path: Path | None) -> str:
+    """Return the path of a workspace, which may be of a repository that is gone by now."""
+    place = Path(os.path.realpath(path or Path.cwd()))
+    return str(workspace_of(place) if place.is_dir() else place)
