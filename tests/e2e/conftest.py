@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import subprocess
@@ -15,18 +16,13 @@ import pytest
 from afx.testing.tower_process import TowerProcess
 
 
-@pytest.fixture
-def short_directory() -> Iterator[Path]:
-    """A directory with a path short enough for sockets."""
-    directory = Path(tempfile.mkdtemp(prefix="afx", dir="/tmp"))
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+def short_path() -> Path:
+    """Make a directory with a path short enough for sockets."""
+    return Path(tempfile.mkdtemp(prefix="afx", dir="/tmp"))
 
 
-@pytest.fixture
-def repository(short_directory: Path) -> str:
-    """A git repository with one commit."""
-    path = short_directory / "repo"
+def make_repository(path: Path) -> str:
+    """Make a git repository with one commit, and return its real path."""
     path.mkdir()
     git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-C", str(path)]
     subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
@@ -34,10 +30,8 @@ def repository(short_directory: Path) -> str:
     return str(path.resolve())
 
 
-@pytest.fixture
-def programs(short_directory: Path) -> Path:
-    """A directory for PATH in which ``claude`` is the scripted fake agent."""
-    directory = short_directory / "bin"
+def make_programs(directory: Path) -> Path:
+    """Make a directory for PATH in which ``claude`` is the scripted fake agent."""
     directory.mkdir()
     program = directory / "claude"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m afx.testing.fake_agent "$@"\n')
@@ -45,12 +39,17 @@ def programs(short_directory: Path) -> Path:
     return directory
 
 
-@pytest.fixture
-def tower(short_directory: Path, programs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TowerProcess]:
-    """A Tower that serves, whose agents are the scripted fake agent and /bin/sh."""
-    monkeypatch.setenv("SHELL", "/bin/sh")
-    monkeypatch.setenv("PATH", str(programs), prepend=":")
-    tower = TowerProcess(short_directory / "s")
+def serve(directory: Path) -> Iterator[TowerProcess]:
+    """Run a Tower whose agents are the scripted fake agent and /bin/sh, and end all of it."""
+    home = directory / "home"
+    home.mkdir()
+    env = {
+        "SHELL": "/bin/sh",
+        "PATH": f"{make_programs(directory / 'bin')}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+    }
+    tower = TowerProcess(directory / "s", env)
     try:
         tower.start()
         yield tower
@@ -59,8 +58,37 @@ def tower(short_directory: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def workspace(tower: TowerProcess, repository: str) -> str:
-    """The repository, known to the Tower."""
-    path = tower.request("POST", "/api/workspaces", {"path": repository})["path"]
-    assert path == repository
+def short_directory() -> Iterator[Path]:
+    directory = short_path()
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def tower(short_directory: Path) -> Iterator[TowerProcess]:
+    """A Tower of this test's own."""
+    yield from serve(short_directory)
+
+
+@pytest.fixture
+def workspace(tower: TowerProcess, short_directory: Path) -> str:
+    """A repository that the Tower knows."""
+    repository = make_repository(short_directory / "repo")
+    assert tower.request("POST", "/api/workspaces", {"path": repository})["path"] == repository
+    return repository
+
+
+@pytest.fixture(scope="module")
+def shared_tower() -> Iterator[TowerProcess]:
+    """A Tower for tests that change nothing."""
+    directory = short_path()
+    yield from serve(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def shared_workspace(shared_tower: TowerProcess) -> str:
+    """A repository that the shared Tower knows."""
+    repository = make_repository(shared_tower.home.parent / "repo")
+    shared_tower.request("POST", "/api/workspaces", {"path": repository})
     return repository

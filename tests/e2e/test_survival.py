@@ -11,13 +11,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from follower import Follower
 
 from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
+from afx.testing.follower import Follower
 from afx.testing.tower_process import TowerProcess, processes_of
 
 COUNTER = "i=0; while :; do echo n$i; i=$((i+1)); sleep 0.005; done"
@@ -194,14 +195,10 @@ def test_pid_reuse_is_not_survival_lesson_01(tower: TowerProcess, workspace: str
 
 
 def connections_to(tower: TowerProcess) -> int:
-    """Count the Tower's own ends of connections to holders."""
-    assert tower.process is not None
-    inodes = set()
-    for line in open("/proc/net/unix", encoding="utf-8", errors="replace"):  # noqa: SIM115, PTH123
-        fields = line.split()
-        if fields[-1].startswith(str(tower.home)) and fields[5] == "03":
-            inodes.add(fields[6])
-    return len(inodes)
+    """Count the connections that holders have accepted."""
+    sockets = tuple(f"{agent['terminal']['id']}.sock" for agent in tower.agents().values())
+    lines = Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace").splitlines()
+    return sum(line.endswith(sockets) and line.split()[5] == "03" for line in lines)
 
 
 def test_reads_open_no_connection_lesson_11(tower: TowerProcess, five: dict[str, tuple[str, int]]) -> None:
@@ -244,7 +241,7 @@ def test_holder_that_dies_under_a_running_tower_is_lost(tower: TowerProcess, wor
 def test_end_while_the_tower_is_away_is_told_with_its_code_lesson_35(
     tower: TowerProcess, workspace: str
 ) -> None:
-    agent = tower.shell(workspace, "read line; echo last words; exit 7")
+    agent = tower.shell(workspace, "read line; sleep 0.5; echo last words; exit 7")
     follower = Follower(tower, agent["terminal"]["id"])
     tower.eventually(lambda: follower.hellos)
     pid = identify(agent["terminal"]["pid"])

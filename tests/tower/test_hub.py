@@ -40,6 +40,7 @@ class RecordingConnection(Connection):
         raise NotImplementedError
 
     async def watch(self, since: Position | None = None, *, tail: int | None = None) -> Watch:
+        del since, tail
         return OpenWatch()
 
     async def write(self, data: bytes) -> None:

@@ -91,6 +91,8 @@ class TowerProcess:
         """Read the announcement of a Tower that was launched."""
         with os.fdopen(reading, encoding="utf-8") as pipe:
             line = pipe.readline()
+        if self.process is not None and not line.startswith('{"ready": true'):
+            self.process.wait(10)
         if not line:
             raise TowerFailedError(self.home.with_suffix(".out").read_text(encoding="utf-8")[-4000:])
         said = json.loads(line)
@@ -126,7 +128,7 @@ class TowerProcess:
         finally:
             connection.close()
         is_json = response.headers.get_content_type() == "application/json"
-        answer = json.loads(data) if is_json else data
+        answer: Answer = json.loads(data) if is_json else data
         if response.status >= 400:
             raise RequestFailedError(response.status, answer["error"])
         return answer
@@ -173,19 +175,24 @@ class TowerProcess:
             The command lines of what was still running beside the Tower.
         """
         self.kill()
-        left = []
+        left: list[str] = []
         deadline = time.monotonic() + 10
         while found := processes_of(self.home):
-            left.extend(
-                Path(f"/proc/{one.pid}/cmdline").read_bytes().decode(errors="replace") for one in found
-            )
             for one in found:
+                left.append(_command_line(one.pid))
                 send_signal(one, signal.SIGKILL)
             if time.monotonic() > deadline:
                 raise AssertionError(f"These do not end: {found}")
             while any(is_alive(one) for one in found) and time.monotonic() < deadline:
                 time.sleep(0.01)
         return left
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return "(gone)"
 
 
 def processes_of(home: Path) -> list[ProcessIdentity]:

@@ -68,7 +68,8 @@ class Inbox:
                 hub = None if record is None else self._terminals.connected(record.id)
                 if record is None or hub is None or agent.state is not AgentState.RUNNING:
                     return
-                if not self._is_settled(record, hub) or hub.has_draft:
+                is_up = agent.harness is None or self._is_settled(record, hub)
+                if hub.has_draft or not is_up:
                     await anyio.sleep(_LOOK_AGAIN)
                     continue
                 await self._deliver(agent, hub, waiting[0])

@@ -146,6 +146,7 @@ class Terminals:
         except StorageError:
             with anyio.CancelScope(shield=True):
                 await strategy.terminate(record)
+                await connection.aclose()
             raise
         self._follow(record, connection)
         return record

@@ -157,8 +157,9 @@ class Tower:
 
         stop = self.agents.listen(notice)
         try:
-            async for event in incoming:
-                await anyio.to_thread.run_sync(self.plugins.emit, event, abandon_on_cancel=True)
+            with news, incoming:
+                async for event in incoming:
+                    await anyio.to_thread.run_sync(self.plugins.emit, event, abandon_on_cancel=True)
         finally:
             stop()
 

@@ -219,7 +219,9 @@ async def losses(path: Path, branch: str | None = None) -> Losses:
         ConflictError: `path` is no worktree (any more), so nothing can be said of it.
     """
     real = await _real(path)
-    if not await anyio.Path(real).is_dir() or real not in list(await _checked_out(real))[1:]:
+    top = await ask_git(real, "rev-parse", "--show-toplevel")
+    # Where it is no worktree git would answer for the repository around it.
+    if top is None or await _real(Path(top)) != real or real not in list(await _checked_out(real))[1:]:
         raise ConflictError(
             f"{path} is not a git worktree any more, so it cannot be told what would be lost.",
             hint="Look into it, and remove it by hand.",

@@ -16,6 +16,7 @@ from afx.testing.tower_process import TowerProcess
 
 
 def open_terminal(tower: TowerProcess, terminal_id: str, **query: object) -> ClientConnection:
+    """Open a terminal's WebSocket as a program does, with the key."""
     return connect(
         tower.websocket_url(terminal_id, **query),
         additional_headers={"Authorization": f"Bearer {tower.key}"},
@@ -38,16 +39,19 @@ class Follower:
         self.resets = 0
         self.hellos = 0
         self.refusals: list[int] = []
-        self._place: tuple[str, int] | None = None
+        self._epoch: str | None = None
+        self._offset = 0
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
+        """Stop following."""
         self._closing = True
         self._thread.join(10)
-        assert not self._thread.is_alive()
+        if self._thread.is_alive():
+            raise AssertionError("The follower does not stop.")
 
     def wait_for(self, pattern: bytes, timeout: float = 15) -> re.Match[bytes]:
         """Wait until the output matches, and return the match."""
@@ -77,7 +81,7 @@ class Follower:
 
     def _follow(self) -> None:
         while not self._closing:
-            seq = None if self._place is None else f"{self._place[0]}:{self._place[1]}"
+            seq = None if self._epoch is None else f"{self._epoch}:{self._offset}"
             try:
                 with open_terminal(self.tower, self.terminal_id, seq=seq) as websocket:
                     self._read(websocket)
@@ -98,8 +102,7 @@ class Follower:
             with self._changed:
                 if isinstance(message, bytes):
                     self.data += message
-                    assert self._place is not None
-                    self._place = (self._place[0], self._place[1] + len(message))
+                    self._offset += len(message)
                 else:
                     self._control(json.loads(message))
                 self._changed.notify_all()
@@ -113,4 +116,4 @@ class Follower:
             self.data.clear()
             base64.b64decode(message["prologue"], validate=True)
         if message["type"] in {"hello", "resync"}:
-            self._place = (message["epoch"], message["offset"])
+            self._epoch, self._offset = message["epoch"], message["offset"]

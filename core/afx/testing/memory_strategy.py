@@ -1,0 +1,245 @@
+"""A reconnect strategy whose terminals exist only in memory, for tests of what stands on strategies.
+
+Its terminals outlive the strategy object, as real ones outlive the Tower: they live in a `World` that several
+strategy objects may share, one after the other. The world can be told to let a holder hang, die or answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from typing import ClassVar
+
+import anyio
+import msgspec
+
+from afx.api.errors import ConnectionLostError, SpawnError, UnreachableError
+from afx.api.model import Command, Exit, Position, Size, TerminalId, TerminalRecord, TerminalSpec
+from afx.api.strategy import (
+    Connection,
+    Ended,
+    Life,
+    Notice,
+    Orphan,
+    ReconnectStrategy,
+    Reset,
+    Resized,
+    Respawned,
+    Resumed,
+    Spawned,
+    StrategyContext,
+    Survival,
+    TerminalFacts,
+    Watch,
+    WatchItem,
+)
+
+EPOCH = "memory"
+
+
+class Holder:
+    """One terminal of a `World`.
+
+    Attributes:
+        hangs: While set, it answers nobody.
+        connections: How often it was connected to.
+        signals: What it was sent.
+        acknowledged: The ends that the Tower said it had noted.
+    """
+
+    def __init__(self, spec: TerminalSpec) -> None:
+        self.spec = spec
+        self.size = spec.size
+        self.output = bytearray()
+        self.typed = bytearray()
+        self.exit: Exit | None = None
+        self.hangs = False
+        self.started_at = time.time()
+        self.connections = 0
+        self.signals: list[int] = []
+        self.acknowledged: list[Exit] = []
+        self.hold: MemoryConnection | None = None
+
+    def say(self, notice: Notice) -> None:
+        """Tell the Tower, if it is connected."""
+        if self.hold is not None:
+            self.hold.news.send_nowait(notice)
+
+    def end(self, end: Exit) -> None:
+        """Let the program end."""
+        self.exit = end
+        self.say(Ended(end))
+
+
+class World:
+    """All the holders there are, by terminal id."""
+
+    def __init__(self) -> None:
+        self.holders: dict[TerminalId, Holder] = {}
+        self.refuses: str = ""
+
+    def kill(self, terminal_id: TerminalId) -> None:
+        """Let a holder die without a word."""
+        hold = self.holders.pop(terminal_id).hold
+        if hold is not None:
+            hold.lose()
+
+
+class MemoryWatch(Watch):
+    """Everything a holder has put out so far, in one piece, and then nothing more."""
+
+    def __init__(self, holder: Holder, since: Position | None) -> None:
+        known = since is not None and since.epoch == EPOCH and since.offset <= len(holder.output)
+        offset = since.offset if since is not None and known else 0
+        start = Position(EPOCH, offset)
+        self._end = Position(EPOCH, len(holder.output))
+        self._items: list[WatchItem] = [Resumed(start) if known else Reset(start)]
+        if holder.output[offset:]:
+            self._items.append(bytes(holder.output[offset:]))
+
+    @property
+    def end(self) -> Position:
+        """Where the output ended when the onlooker came."""
+        return self._end
+
+    async def receive(self) -> WatchItem:
+        """Return the next item, or wait for ever."""
+        if not self._items:
+            await anyio.sleep_forever()
+        return self._items.pop(0)
+
+    async def aclose(self) -> None:
+        """Stop watching."""
+
+
+class MemoryConnection(Connection):
+    """A hold on a `Holder`."""
+
+    def __init__(self, holder: Holder) -> None:
+        self._holder = holder
+        self.news, self._heard = anyio.create_memory_object_stream[Notice](64)
+        holder.connections += 1
+        holder.hold = self
+        if holder.exit is not None and holder.exit not in holder.acknowledged:
+            self.news.send_nowait(Ended(holder.exit))
+
+    @property
+    def facts(self) -> TerminalFacts:
+        """What is known of the terminal now."""
+        holder = self._holder
+        return TerminalFacts(
+            process=None, size=holder.size, end=Position(EPOCH, len(holder.output)), exit=holder.exit
+        )
+
+    async def notices(self) -> AsyncIterator[Notice]:
+        """Yield what happens to the terminal."""
+        with suppress(anyio.ClosedResourceError):
+            async for notice in self._heard:
+                yield notice
+            raise ConnectionLostError("The holder is gone.")
+
+    async def watch(self, since: Position | None = None, *, tail: int | None = None) -> Watch:
+        """Begin to watch the output."""
+        del tail
+        return MemoryWatch(self._holder, since)
+
+    async def write(self, data: bytes) -> None:
+        """Remember what was typed."""
+        self._holder.typed += data
+
+    async def resize(self, size: Size) -> None:
+        """Give the terminal another size."""
+        self._holder.size = size
+        self._holder.say(Resized(size))
+
+    async def signal(self, number: int) -> None:
+        """Remember the signal."""
+        self._holder.signals.append(number)
+
+    async def acknowledge(self, end: Exit) -> None:
+        """Remember that the end was noted."""
+        self._holder.acknowledged.append(end)
+
+    async def aclose(self) -> None:
+        """Let go."""
+        self._holder.hold = None
+        self.news.close()
+        self._heard.close()
+
+    def lose(self) -> None:
+        """Let the connection end from the other side."""
+        self._holder.hold = None
+        self.news.close()
+
+
+class MemoryStrategy(ReconnectStrategy):
+    """Terminals in memory. A record finds its holder by its id, as long as the `World` has it."""
+
+    name: ClassVar[str] = "memory"
+
+    def __init__(self, context: StrategyContext, world: World) -> None:
+        super().__init__(context)
+        self.world = world
+
+    async def spawn(self, spec: TerminalSpec) -> Spawned:
+        """Start a terminal, unless the world refuses."""
+        if self.world.refuses:
+            raise SpawnError(self.world.refuses)
+        holder = self.world.holders[spec.id] = Holder(spec)
+        return Spawned(MemoryConnection(holder), {})
+
+    async def survey(
+        self, records: Sequence[TerminalRecord], deadline: float
+    ) -> Mapping[TerminalId, Survival]:
+        """Say who is there; wait the deadline out where somebody hangs."""
+        found: dict[TerminalId, Survival] = {}
+        for record in records:
+            holder = self.world.holders.get(record.id)
+            if holder is None:
+                found[record.id] = Survival(Life.DEAD, "Its holder is gone.")
+            elif holder.hangs:
+                found[record.id] = Survival(Life.NO_ANSWER, "Its holder does not answer.")
+            else:
+                found[record.id] = Survival(Life.ALIVE)
+        if any(survival.life is Life.NO_ANSWER for survival in found.values()):
+            await anyio.sleep(deadline)
+        return found
+
+    async def reconnect(self, record: TerminalRecord) -> Connection:
+        """Connect to a terminal."""
+        holder = self.world.holders.get(record.id)
+        if holder is None or holder.hangs:
+            raise ConnectionLostError("The holder does not answer.")
+        return MemoryConnection(holder)
+
+    async def respawn(self, connection: Connection, command: Command) -> None:
+        """Run a new command in a terminal."""
+        holder = next(one for one in self.world.holders.values() if one.hold is connection)
+        holder.spec = msgspec.structs.replace(holder.spec, command=command)
+        holder.exit = None
+        holder.say(Respawned(None))
+
+    async def terminate(self, record: TerminalRecord) -> None:
+        """End a terminal."""
+        holder = self.world.holders.get(record.id)
+        if holder is not None and holder.hangs:
+            raise UnreachableError("The holder does not answer.")
+        if holder is not None:
+            self.world.kill(record.id)
+
+    async def orphans(self, known: Sequence[TerminalRecord]) -> Sequence[Orphan]:
+        """Return the holders that no record names."""
+        named = {record.id for record in known}
+        return [
+            Orphan(
+                terminal_id=terminal_id,
+                agent_id=holder.spec.agent_id,
+                strategy=self.name,
+                handle={},
+                started_at=holder.started_at,
+                note=holder.spec.label,
+            )
+            for terminal_id, holder in self.world.holders.items()
+            if terminal_id not in named
+        ]

@@ -1,0 +1,296 @@
+"""The live side of the terminals, over storage and a strategy in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+
+from afx.api.errors import NotFoundError, SpawnError, StorageError, UnreachableError
+from afx.api.model import Agent, AgentKind, AgentState, Command, Exit, TerminalSpec, Workspace
+from afx.api.storage import Changes, StorageContext
+from afx.api.strategy import StrategyContext
+from afx.testing.memory_storage import MemoryStorage
+from afx.testing.memory_strategy import MemoryStrategy, World
+from afx.tower.agents import Agents
+from afx.tower.terminals import Terminals
+
+HOST = "here"
+WORKSPACE = Workspace(host=HOST, path="/w", name="w", added_at=1.0)
+
+
+def an_agent(name: str = "a", state: AgentState = AgentState.LOST) -> Agent:
+    return Agent(
+        id=name,
+        host=HOST,
+        workspace="/w",
+        kind=AgentKind.BUILDER,
+        name=name,
+        strategy="memory",
+        state=state,
+        cwd="/w",
+        created_at=1.0,
+    )
+
+
+def a_spec(name: str = "a") -> TerminalSpec:
+    return TerminalSpec(
+        id=f"t-{name}", agent_id=name, label=name, command=Command(argv=("true",), env={}, cwd="/")
+    )
+
+
+class FailingStorage(MemoryStorage):
+    """A storage whose disk is full for a while."""
+
+    failures = 0
+
+    async def apply(self, host: str, changes: Changes) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StorageError("The disk is full.")
+        await super().apply(host, changes)
+
+
+class Lab:
+    """A storage and a world that outlive the Towers that are opened on them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.world = World()
+        self.storage = FailingStorage(StorageContext(directory, {}))
+        self.directory = directory
+        self.ran: list[str] = []
+
+    @asynccontextmanager
+    async def tower(self, deadline: float = 0.2) -> AsyncIterator[tuple[Agents, Terminals]]:
+        await self.storage.open()
+        agents = Agents(self.storage, HOST)
+        await agents.load()
+        strategy = MemoryStrategy(StrategyContext(self.directory, {}), self.world)
+
+        async def on_running(agent_id: str) -> None:
+            self.ran.append(agent_id)
+
+        async with anyio.create_task_group() as tasks:
+            terminals = Terminals(agents, {"memory": strategy}, tasks, on_running)
+            await terminals.boot(deadline)
+            yield agents, terminals
+            await terminals.aclose()
+            tasks.cancel_scope.cancel()
+
+    async def begin(self, *names: str) -> None:
+        """Have agents with terminals, and no Tower."""
+        async with self.tower() as (agents, terminals):
+            await agents.commit(WORKSPACE, *(an_agent(name) for name in names))
+            for name in names:
+                await terminals.open(an_agent(name), a_spec(name))
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+async def until(look: Callable[[], object], timeout: float = 5) -> None:
+    with anyio.fail_after(timeout):
+        while not look():  # noqa: ASYNC110  (what is looked at has no event)
+            await anyio.sleep(0.005)
+
+
+async def test_survivors_are_connected_once_under_their_ids_lesson_09(lab: Lab) -> None:
+    await lab.begin("a", "b")
+    async with lab.tower() as (agents, terminals):
+        assert [record.id for record in agents.terminals()] == ["t-a", "t-b"]
+        assert {agents.state_of(agent)[0] for agent in agents.all()} == {AgentState.RUNNING}
+        assert terminals.hub("t-a").terminal_id == "t-a"
+    assert [holder.connections for holder in lab.world.holders.values()] == [2, 2]
+
+
+async def test_the_dead_are_pruned_and_their_agents_lost(lab: Lab) -> None:
+    await lab.begin("a", "b")
+    lab.world.kill("t-a")
+    async with lab.tower() as (agents, terminals):
+        lost = agents.agent("a")
+        assert (lost.state, lost.reason, lost.past_terminals) == (
+            AgentState.LOST,
+            "Its holder is gone.",
+            ("t-a",),
+        )
+        assert agents.terminal_of("a") is None
+        with pytest.raises(NotFoundError):
+            terminals.hub("t-a")
+    assert [record.id for record in (await lab.storage.load(HOST)).terminals] == ["t-b"]
+
+
+async def test_the_silent_are_left_alone_and_come_back_lesson_02(lab: Lab) -> None:
+    await lab.begin("a", "b")
+    lab.world.holders["t-a"].hangs = True
+    async with lab.tower() as (agents, terminals):
+        assert agents.state_of(agents.agent("a")) == (AgentState.UNREACHABLE, "Its holder does not answer.")
+        assert agents.state_of(agents.agent("b"))[0] is AgentState.RUNNING
+        with pytest.raises(UnreachableError):
+            terminals.hub("t-a")
+        lab.world.holders["t-a"].hangs = False
+        await until(lambda: agents.state_of(agents.agent("a"))[0] is AgentState.RUNNING)
+        assert terminals.hub("t-a")
+    assert lab.storage.failures == 0
+
+
+async def test_a_strategy_that_is_not_there_loses_nothing_lesson_04(lab: Lab) -> None:
+    await lab.begin("a")
+    stored = (await lab.storage.load(HOST)).terminals[0]
+    await lab.storage.apply(HOST, Changes(put=(msgspec.structs.replace(stored, strategy="unknown"),)))
+    async with lab.tower() as (agents, _):
+        assert agents.state_of(agents.agent("a"))[0] is AgentState.UNREACHABLE
+    assert len((await lab.storage.load(HOST)).terminals) == 1
+
+
+async def test_an_orphan_with_a_known_agent_is_adopted_lesson_06(lab: Lab) -> None:
+    await lab.begin("a")
+    await lab.storage.apply(HOST, Changes(prune=("t-a",)))
+    async with lab.tower() as (agents, terminals):
+        record = agents.terminal_of("a")
+        assert record is not None
+        assert record.id == "t-a"
+        assert agents.state_of(agents.agent("a"))[0] is AgentState.RUNNING
+        assert terminals.orphans == []
+    assert [record.id for record in (await lab.storage.load(HOST)).terminals] == ["t-a"]
+
+
+async def test_an_orphan_of_nobody_is_listed_and_lives_lesson_06(lab: Lab) -> None:
+    strategy = MemoryStrategy(StrategyContext(lab.directory, {}), lab.world)
+    await (await strategy.spawn(a_spec("nobody"))).connection.aclose()
+    async with lab.tower() as (agents, terminals):
+        assert [orphan.terminal_id for orphan in terminals.orphans] == ["t-nobody"]
+        assert agents.terminals() == []
+    assert "t-nobody" in lab.world.holders
+
+
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [
+        (Exit(code=0, at=5.0), AgentState.EXITED),
+        (Exit(code=3, at=5.0), AgentState.CRASHED),
+        (Exit(signal=9, at=5.0), AgentState.CRASHED),
+        (Exit(at=5.0), AgentState.CRASHED),
+    ],
+)
+async def test_an_end_is_noted_and_only_then_acknowledged(lab: Lab, end: Exit, state: AgentState) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, _):
+        lab.storage.failures = 1
+        lab.world.holders["t-a"].end(end)
+        await until(lambda: lab.world.holders["t-a"].acknowledged)
+        assert agents.agent("a").state is state
+        assert agents.terminal("t-a").exit == end
+    stored = await lab.storage.load(HOST)
+    assert (stored.agents[0].state, stored.terminals[0].exit) == (state, end)
+
+
+async def test_an_end_while_the_tower_was_away_is_in_the_first_state_lesson_35(lab: Lab) -> None:
+    await lab.begin("a")
+    lab.world.holders["t-a"].end(Exit(code=2, at=5.0))
+    async with lab.tower() as (agents, _):
+        assert agents.agent("a").state is AgentState.CRASHED
+        assert agents.agent("a").reason == "Its process ended with exit code 2."
+        await until(lambda: lab.world.holders["t-a"].acknowledged)
+
+
+async def test_a_connection_that_breaks_is_made_again_lesson_14(lab: Lab) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, terminals):
+        holder = lab.world.holders["t-a"]
+        before = holder.connections
+        assert holder.hold is not None
+        holder.hold.lose()
+        await until(lambda: holder.connections == before + 1)
+        await until(lambda: agents.state_of(agents.agent("a"))[0] is AgentState.RUNNING)
+        assert terminals.hub("t-a")
+
+
+async def test_a_holder_that_dies_under_the_tower_is_lost(lab: Lab) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, _):
+        lab.world.kill("t-a")
+        await until(lambda: agents.agent("a").state is AgentState.LOST)
+        assert agents.terminals() == []
+
+
+async def test_a_stop_that_was_begun_is_finished_at_boot_lesson_15(lab: Lab) -> None:
+    await lab.begin("a")
+    await lab.storage.apply(HOST, Changes(put=(an_agent(state=AgentState.STOPPED),)))
+    async with lab.tower() as (agents, _):
+        await until(lambda: not agents.terminals())
+        assert agents.agent("a").state is AgentState.STOPPED
+    assert lab.world.holders == {}
+
+
+async def test_what_does_not_start_leaves_nothing(lab: Lab) -> None:
+    lab.world.refuses = "There is no such program."
+    async with lab.tower() as (agents, terminals):
+        await agents.commit(WORKSPACE, an_agent())
+        with pytest.raises(SpawnError):
+            await terminals.open(an_agent(), a_spec())
+        assert agents.terminals() == []
+
+
+async def test_what_cannot_be_stored_is_ended_again(lab: Lab) -> None:
+    async with lab.tower() as (agents, terminals):
+        await agents.commit(WORKSPACE, an_agent())
+        lab.storage.failures = 1
+        with pytest.raises(StorageError):
+            await terminals.open(an_agent(), a_spec())
+        assert agents.terminals() == []
+    assert lab.world.holders == {}
+
+
+async def test_what_cannot_be_ended_is_said_and_kept_lesson_15(lab: Lab) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, terminals):
+        lab.world.holders["t-a"].hangs = True
+        with pytest.raises(UnreachableError):
+            await terminals.end(agents.terminal("t-a"))
+        assert agents.terminal("t-a")
+
+
+async def test_other_hosts_terminals_are_not_touched(lab: Lab) -> None:
+    await lab.begin("a")
+    async with lab.tower():
+        pass
+    other = Agents(lab.storage, "elsewhere")
+    await other.load()
+    assert other.terminals() == []
+    assert list(other.all()) == []
+
+
+async def test_changes_are_numbered_and_remembered(lab: Lab) -> None:
+    async with lab.tower() as (agents, _):
+        heard: list[int] = []
+        stop = agents.listen(lambda change: heard.append(change.version))
+        start = agents.version
+        await agents.commit(WORKSPACE, an_agent())
+        await agents.transition("a", AgentState.STOPPED)
+        await agents.transition("a", AgentState.STOPPED)
+        assert heard == [start + 1, start + 2], "a transition to the same state is no change"
+        changes = agents.changes_since(start)
+        assert changes is not None
+        assert [set(change.agents) for change in changes] == [{"a"}, {"a"}]
+        assert agents.changes_since(agents.version) == []
+        assert agents.changes_since(agents.version + 1) is None
+        stop()
+        agents.touch("a")
+        assert len(heard) == 2
+
+
+async def test_a_commit_that_fails_changes_nothing(lab: Lab) -> None:
+    async with lab.tower() as (agents, _):
+        await agents.commit(WORKSPACE, an_agent())
+        version = agents.version
+        lab.storage.failures = 1
+        with pytest.raises(StorageError):
+            await agents.transition("a", AgentState.STOPPED)
+        assert agents.agent("a").state is AgentState.LOST
+        assert agents.version == version
