@@ -12,7 +12,6 @@ from typing import ClassVar, TypeVar
 import anyio
 import anyio.to_thread
 import apsw
-import apsw.bestpractice
 
 from afx.plugin import (
     Agent,

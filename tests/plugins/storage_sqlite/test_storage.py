@@ -187,6 +187,21 @@ class TestWhatIsRefused:
         assert contents(tmp_path) == before
         await newer.aclose()
 
+    async def test_a_newer_format_that_a_killed_tower_left_in_its_log(self, tmp_path: Path) -> None:
+        await filled(tmp_path)
+        newer = make(tmp_path, (*MIGRATIONS, NEXT))
+        await newer.open()
+        left = tmp_path / "left"
+        left.mkdir()
+        for name, content in contents(tmp_path).items():
+            (left / name).write_bytes(content)
+        await newer.aclose()
+        before = contents(left)
+        assert "afx.db-wal" in before
+        with pytest.raises(StorageTooNewError):
+            await make(left).open()
+        assert contents(left) == before
+
     async def test_a_format_that_becomes_newer_while_it_is_open(self, tmp_path: Path) -> None:
         storage = make(tmp_path)
         await storage.open()
@@ -297,6 +312,18 @@ class TestWaiting:
                 # Were the loop held up, nobody would come here before the storage had given up waiting.
                 connection.execute("COMMIT")
         assert len((await storage.load(HOST)).conversations) == 2
+        await storage.aclose()
+
+    async def test_opening_a_new_place_waits_for_another_that_makes_it(self, tmp_path: Path) -> None:
+        storage = make(tmp_path)
+        with looking(tmp_path) as connection:
+            connection.execute("BEGIN IMMEDIATE; CREATE TABLE t (c)")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(storage.open)
+                await anyio.sleep(0.1)
+                assert connection.pragma("journal_mode") == "delete"
+                connection.execute("ROLLBACK")
+        assert number(tmp_path) == len(MIGRATIONS)
         await storage.aclose()
 
     async def test_a_step_that_has_begun_is_carried_through(self, tmp_path: Path) -> None:
