@@ -15,6 +15,8 @@ from afx.api.errors import AfxError, BadInputError, ConflictError
 from afx.tower import worktree
 
 HOSTILE = [
+    "x.lock",
+    "x" * 300,
     "",
     "../x",
     "..",
