@@ -54,7 +54,7 @@ def _read_key(path: Path) -> str:
         if facts.st_mode & 0o077:
             raise AfxError(
                 f"The key file {path} can be read by others.",
-                hint=f"Run `chmod 600 {path}`, or remove the file for a new key if somebody may have read it.",
+                hint=f"Run `chmod 600 {path}`, or remove the file if somebody may have read it.",
             )
         key = file.read().strip()
     if len(key) < 32:

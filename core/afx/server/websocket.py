@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -128,6 +129,8 @@ async def _show(websocket: WebSocket, hub: TerminalHub, onlooker: Onlooker) -> N
         item = await onlooker.receive()
         if isinstance(item, bytes):
             await websocket.send_bytes(item)
+            # Neither side may ever have to wait during a flood; the others get their turn all the same.
+            await anyio.lowlevel.checkpoint()
             continue
         if isinstance(item, Reset | Resumed) and not greeted:
             greeted = True

@@ -196,16 +196,31 @@ def _command_line(pid: int) -> str:
 
 
 def processes_of(home: Path) -> list[ProcessIdentity]:
-    """Return every live process whose environment names this state directory (Linux only)."""
+    """Return every live process that belongs to this state directory (Linux only).
+
+    That is one whose environment names the directory, or that listens on a socket that lies in it.
+    """
     wanted = f"AFX_HOME={home}".encode()
+    listening = _listening_inodes({path.name for path in home.glob("*/*.sock")})
     found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            mine = wanted in path.read_bytes().split(b"\0")
+            mine = wanted in (process / "environ").read_bytes().split(b"\0")
+            mine = mine or any(str(link.readlink()) in listening for link in (process / "fd").iterdir())
         except OSError:
             continue
-        pid = int(path.parent.name)
+        pid = int(process.name)
         identity = identify(pid) if mine and pid != os.getpid() else None
         if identity is not None:
             found.append(identity)
+    return found
+
+
+def _listening_inodes(names: set[str]) -> set[str]:
+    """Return the ends of ``/proc/PID/fd`` links of listening sockets with one of these file names."""
+    found = set()
+    for line in Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
+        fields = line.split()
+        if len(fields) == 8 and fields[5] == "01" and Path(fields[7]).name in names:
+            found.add(f"socket:[{fields[6]}]")
     return found
