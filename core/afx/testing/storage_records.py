@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from hypothesis import strategies as st
@@ -218,6 +218,13 @@ class Ledger:
         """Return what is noted of one type, oldest first."""
         return [row for key, row in self.rows.items() if key[0] is kind]
 
+    def note(self, changes: Changes) -> None:
+        """Note a step."""
+        self.put(changes.put)
+        for terminal in changes.prune:
+            self.rows.pop((TerminalRecord, terminal), None)
+        self.forgotten |= set(changes.forget)
+
     def live(self, path: str) -> list[Agent]:
         """Return the agents of a workspace that are not removed."""
         return [agent for agent in self.of(Agent) if agent.workspace == path and agent.removed_at is None]
@@ -269,3 +276,29 @@ def steps(ledger: Ledger, host: str) -> st.SearchStrategy[Changes]:
 
     records = st.one_of(workspaces(host), agents(host), conversations(), messages(), terminals(host))
     return st.lists(records, max_size=6).map(complete).flatmap(with_forget)
+
+
+class Step(NamedTuple):
+    """One step of a history: the changes of one host, and whether a storage must refuse them."""
+
+    host: str
+    changes: Changes
+    refused: bool
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Step]:
+    """Draw the steps of two hosts, about one in four of which has something in it that spoils it."""
+    # All is drawn before a test begins: drawing may end in an exception that no event loop should meet.
+    ledgers = {HOST: Ledger(), ELSEWHERE: Ledger()}
+    history = []
+    for host in draw(st.lists(st.sampled_from([HOST, ELSEWHERE]), min_size=1, max_size=8)):
+        changes = draw(steps(ledgers[host], host))
+        refused = draw(st.sampled_from([False, False, False, True]))
+        if refused:
+            spoilt = (*changes.put, a_conversation(agent_id="nobody"))
+            changes = msgspec.structs.replace(changes, put=spoilt)
+        else:
+            ledgers[host].note(changes)
+        history.append(Step(host, changes, refused))
+    return history
