@@ -1,0 +1,119 @@
+"""A terminal of the test's own: a program in a PTY, what it wrote, and keys typed into it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+
+from afx.plugin import Command
+
+# Full-screen programs place words one by one, so text is compared without the blanks between them.
+_CONTROL = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|\s")
+
+PASTE_BEGIN, PASTE_END = b"\x1b[200~", b"\x1b[201~"
+
+
+class Screen:
+    """A running program and all that it wrote so far."""
+
+    def __init__(self, command: Command) -> None:
+        self._master, slave = pty.openpty()
+        self._cols = 120
+        self.repaint()
+        self.process = subprocess.Popen(
+            command.argv,
+            env=command.env,
+            cwd=command.cwd,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            # Without a controlling terminal the program would not hear of a new size.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one call, no locks
+        )
+        os.close(slave)
+        self.output = b""
+
+    @property
+    def text(self) -> str:
+        """What was written, without control sequences and blanks."""
+        return _CONTROL.sub("", self.output.decode("utf-8", "replace"))
+
+    def type(self, keys: bytes) -> None:
+        """Type into the program."""
+        os.write(self._master, keys)
+
+    def send(self, message: str) -> None:
+        """Submit a message as afx does."""
+        self.type(PASTE_BEGIN + message.encode() + PASTE_END + b"\r")
+
+    def repaint(self) -> None:
+        """Give the terminal another width, upon which a full-screen program draws all of it anew."""
+        self._cols ^= 1
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, self._cols, 0, 0))
+
+    def until(self, wanted: str | bytes, *, seconds: float = 30) -> None:
+        """Read until `wanted` was written: as bytes, or as text in which blanks do not count.
+
+        A program that changes its screen writes only what differs, so a letter that was there before may
+        be missing in the text. Each second without it all is painted anew.
+        """
+        deadline = time.monotonic() + seconds
+        painted = time.monotonic()
+        while not self._shows(wanted):
+            now = time.monotonic()
+            assert now < deadline, f"{wanted!r} did not come; the screen was {self.text[-1000:]}"
+            if now - painted > 1:
+                self.repaint()
+                painted = now
+            if select.select([self._master], [], [], 0.1)[0]:
+                self._read()
+
+    def drain(self) -> int:
+        """Read until the program has ended; return its exit code."""
+        with contextlib.suppress(OSError, EOFError):
+            while True:
+                self._read()
+        return self.process.wait(10)
+
+    def kill(self) -> None:
+        """Kill the program and what it started, as far as it shares its process group."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def close(self) -> None:
+        """Kill the program and forget its terminal."""
+        self.kill()
+        os.close(self._master)
+
+    def _shows(self, wanted: str | bytes) -> bool:
+        if isinstance(wanted, bytes):
+            return wanted in self.output
+        return re.sub(r"\s", "", wanted) in self.text
+
+    def _read(self) -> None:
+        found = os.read(self._master, 65536)
+        if not found:
+            raise EOFError
+        self.output += found
+
+
+@contextlib.contextmanager
+def shown(command: Command) -> Iterator[Screen]:
+    """Run a command in a terminal of its own for as long as the block lasts."""
+    screen = Screen(command)
+    try:
+        yield screen
+    finally:
+        screen.close()

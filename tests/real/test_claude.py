@@ -1,0 +1,127 @@
+"""The real Claude Code, launched by the harness: it talks, is killed, and remembers."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from afx.plugin import AgentKind, Command, Evidence, Exit, ExitInfo, ExitKind, LaunchRequest
+from afx_harness_claude.provider import ClaudeHarness
+from afx_harness_claude.transcripts import has_turn, transcript
+
+from .model_server import QUESTION, ModelServer
+from .screen import shown
+
+pytestmark = pytest.mark.real
+
+ROLE = "You are the architect of a test. Your role's word is Rhubarb.\n"
+# Claude Code has its input line ready when it asks for bracketed paste.
+READY = b"\x1b[?2004h"
+
+Home = Callable[[Path], dict[str, str]]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    path = tmp_path / "work space.é_1"
+    path.mkdir()
+    return path.resolve()
+
+
+def launch(request: LaunchRequest) -> Command:
+    command = ClaudeHarness().launch(request)
+    for path, content in command.files.items():
+        Path(path).write_text(content, encoding="utf-8")
+    return command
+
+
+def a_request(workspace: Path, env: dict[str, str], tmp_path: Path, *session_args: str) -> LaunchRequest:
+    return LaunchRequest(
+        kind=AgentKind.ARCHITECT,
+        name="main",
+        cwd=str(workspace),
+        env=env,
+        role=ROLE,
+        session_args=session_args,
+        directory=str(tmp_path),
+    )
+
+
+async def test_a_killed_conversation_is_resumed_with_all_that_was_said(
+    claude_home: Home,
+    model_server: ModelServer,
+    workspace: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    env = claude_home(workspace)
+    monkeypatch.setenv("HOME", env["HOME"])
+    session = ClaudeHarness.session
+    name = session.mint()
+    request = a_request(workspace, env, tmp_path, *session.new_session_args(name))
+    assert await session.verify(name, workspace) is Evidence.MISSING
+
+    with shown(launch(request)) as screen:
+        screen.until(READY)
+        assert await session.verify(name, workspace) is Evidence.MISSING
+        screen.send("Remember: the code word is marzipan")
+        turn = model_server.wait_for(lambda turn: "marzipan" in turn.prompt)
+        assert "Rhubarb" in turn.system
+        screen.until("Noted napizram.")
+        assert has_turn(transcript(name, workspace, env))
+        assert await session.verify(name, workspace) is Evidence.FOUND
+        screen.kill()
+
+    resumed = msgspec.structs.replace(request, session_args=tuple(session.resume_args(name)))
+    with shown(launch(resumed)) as screen:
+        screen.until(READY)
+        screen.until("marzipan")
+        screen.send(QUESTION)
+        turn = model_server.wait_for(lambda turn: turn.prompt == QUESTION)
+        assert any("marzipan" in text for _, text in turn.messages)
+        assert "Rhubarb" in turn.system
+        screen.until("It was marzipan.")
+
+
+def test_a_task_that_looks_like_a_flag_is_said_and_not_taken_for_one(
+    claude_home: Home, model_server: ModelServer, workspace: Path, tmp_path: Path
+) -> None:
+    request = a_request(workspace, claude_home(workspace), tmp_path)
+    task = "--version, please:\nthe code word is plum 'x' $(y)"
+    request = msgspec.structs.replace(request, args=("--allowedTools", "Read"), task=task)
+    with shown(launch(request)) as screen:
+        assert model_server.wait_for(lambda _: True).prompt == task
+        screen.until("Noted mulp.")
+
+
+def test_a_refused_id_is_known_by_the_end(claude_home: Home, workspace: Path, tmp_path: Path) -> None:
+    session = ClaudeHarness.session
+    unknown = session.resume_args(session.mint())
+    with shown(launch(a_request(workspace, claude_home(workspace), tmp_path, *unknown))) as screen:
+        code = screen.drain()
+        info = ExitInfo(exit=Exit(code=code, at=0), ran_for=1, tail=screen.output.decode()[-2000:])
+    assert ClaudeHarness().classify_exit(info) is ExitKind.UNRESUMABLE
+
+
+@pytest.mark.parametrize(
+    "parts", [("a.b_c", "Gru\u0308n 😀"), ("x" * 100, "ü" * 60, "😀" * 30)], ids=["short", "long"]
+)
+def test_transcripts_lie_where_the_harness_looks_lesson_24(
+    claude_home: Home, tmp_path: Path, parts: tuple[str, ...]
+) -> None:
+    workspace = tmp_path.joinpath(*parts)
+    workspace.mkdir(parents=True)
+    env = claude_home(workspace)
+    session = ClaudeHarness.session
+    name = session.mint()
+    request = a_request(workspace, env, tmp_path, *session.new_session_args(name))
+    command = launch(msgspec.structs.replace(request, args=("--print",), task="hello"))
+    done = subprocess.run(
+        command.argv, env=command.env, cwd=workspace, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "You said: hello"
+    assert has_turn(transcript(name, workspace, env))
