@@ -21,7 +21,7 @@ from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
 from afx.testing.follower import Follower
 from afx.testing.tower_process import TowerProcess, processes_of
 
-COUNTER = "i=0; while :; do echo n$i; i=$((i+1)); sleep 0.005; done"
+COUNTER = "i=0; while :; do echo count $i; i=$((i+1)); sleep 0.005; done"
 
 
 def spawn_builder(tower: TowerProcess, workspace: str, name: str) -> Any:
@@ -31,7 +31,9 @@ def spawn_builder(tower: TowerProcess, workspace: str, name: str) -> Any:
 
 def ids_and_pids(tower: TowerProcess) -> dict[str, tuple[str, int]]:
     return {
-        name: (agent["terminal"]["id"], agent["terminal"]["pid"]) for name, agent in tower.agents().items()
+        name: (agent["terminal"]["id"], agent["terminal"]["pid"])
+        for name, agent in tower.agents().items()
+        if agent["terminal"] is not None
     }
 
 
@@ -64,14 +66,14 @@ def test_stop_and_start_keep_ids_pids_and_bytes_lesson_09(
     tower: TowerProcess, five: dict[str, tuple[str, int]], followers: dict[str, Follower]
 ) -> None:
     for follower in followers.values():
-        follower.wait_for(rb"n20\r\n")
+        follower.wait_for(rb"count 20\r\n")
     tower.stop()
     tower.start()
     assert ids_and_pids(tower) == five
     assert {agent["state"] for agent in tower.agents().values()} == {"running"}
     for follower in followers.values():
         last = follower.numbers()[-1]
-        follower.wait_for(rb"n%d\r\n" % (last + 200))
+        follower.wait_for(rb"count %d\r\n" % (last + 200))
         assert is_gapless(follower.numbers())
         assert follower.resets == 1, "only the first look may begin anew"
         assert follower.hellos >= 2
@@ -91,7 +93,7 @@ def test_ten_kills_of_the_tower_lose_nothing(
     for follower in followers.values():
         follower.wait_for_more()
         last = follower.numbers()[-1]
-        follower.wait_for(rb"n%d\r\n" % (last + 50))
+        follower.wait_for(rb"count %d\r\n" % (last + 50))
         assert is_gapless(follower.numbers()), f"seed {seed}"
         assert follower.resets == 1, f"seed {seed}"
 
@@ -228,7 +230,7 @@ def test_holder_that_dies_under_a_running_tower_is_lost(tower: TowerProcess, wor
     agent = tower.shell(workspace, COUNTER)
     holder = holder_of(tower, agent["terminal"]["id"])
     follower = Follower(tower, agent["terminal"]["id"])
-    follower.wait_for(rb"n5\r\n")
+    follower.wait_for(rb"count 5\r\n")
     assert send_signal(holder, signal.SIGKILL)
     found = tower.eventually(
         lambda: (now := tower.agents()[f"shell/{agent['name']}"])["state"] == "lost" and now, timeout=5

@@ -77,7 +77,7 @@ class Follower:
 
     def numbers(self) -> list[int]:
         """Return the counter's numbers in the order they came, without the last, which may be cut."""
-        return [int(number) for number in re.findall(rb"n(\d+)\r\n", self.data)]
+        return [int(number) for number in re.findall(rb"count (\d+)\r\n", self.data)]
 
     def _follow(self) -> None:
         while not self._closing:
