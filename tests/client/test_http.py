@@ -87,7 +87,8 @@ def test_no_state_directory_means_down(tmp_path: Path) -> None:
     assert "afx tower start" in caught.value.hint
 
 
-def test_a_refused_connection_means_down(home: Path, tower: StubTower) -> None:
+@pytest.mark.usefixtures("tower")
+def test_a_refused_connection_means_down(home: Path) -> None:
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         facts = {"pid": os.getpid(), "url": f"http://127.0.0.1:{unheard.getsockname()[1]}"}
@@ -105,8 +106,9 @@ def test_a_stranger_on_the_port_of_a_dead_tower_gets_no_key_lesson_45(home: Path
     assert tower.asked == []
 
 
+@pytest.mark.usefixtures("tower")
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"pid": "x", "url": "y"}'])
-def test_a_half_written_address_means_down(home: Path, tower: StubTower, text: str) -> None:
+def test_a_half_written_address_means_down(home: Path, text: str) -> None:
     (home / "tower.json").write_text(text)
     with pytest.raises(TowerDownError):
         TowerClient.connect(home)
@@ -142,7 +144,8 @@ def test_the_key_is_not_shown_lesson_45(home: Path) -> None:
     assert KEY not in repr(TowerAddress.read(home))
 
 
-def test_a_tower_that_goes_away_in_between_is_said(home: Path, tower: StubTower) -> None:
+@pytest.mark.usefixtures("tower")
+def test_a_tower_that_goes_away_in_between_is_said(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as rude:
         facts = {"pid": os.getpid(), "url": f"http://127.0.0.1:{rude.getsockname()[1]}"}
         (home / "tower.json").write_text(json.dumps(facts))
@@ -152,7 +155,8 @@ def test_a_tower_that_goes_away_in_between_is_said(home: Path, tower: StubTower)
             client.state()
 
 
-def test_a_tower_that_is_silent_is_unreachable_not_down_lesson_02(home: Path, tower: StubTower) -> None:
+@pytest.mark.usefixtures("tower")
+def test_a_tower_that_is_silent_is_unreachable_not_down_lesson_02(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         facts = {"pid": os.getpid(), "url": f"http://127.0.0.1:{silent.getsockname()[1]}"}
         (home / "tower.json").write_text(json.dumps(facts))

@@ -12,7 +12,7 @@ import click
 from afx.api.errors import BadInputError
 
 from .commands import REST, Command
-from .door import agent_argument, connect, connect_to, register_workspace
+from .door import agent_argument, connect_here, connect_to
 from .output import json_option, plain, print_json, print_notes
 
 
@@ -149,8 +149,8 @@ def _make(
     kind: str, name: str | None, context: click.Context, wanted: dict[str, Any], *, as_json: bool
 ) -> dict[str, Any] | None:
     """Ask the Tower for an agent in this repository; return it where it is still to be printed."""
-    tower = connect()
-    request = {"workspace": register_workspace(tower)["path"], "kind": kind, "name": name, **wanted}
+    tower, workspace = connect_here()
+    request = {"workspace": workspace["path"], "kind": kind, "name": name, **wanted}
     request["args"] = list(context.meta.get(REST, ()))
     request["spawned_by"] = os.environ.get("AFX_AGENT")
     answer = tower.post(

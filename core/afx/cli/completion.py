@@ -17,7 +17,7 @@ afx completion zsh > ~/.zfunc/_afx
 afx completion fish > ~/.config/fish/completions/afx.fish
 """,
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
 @click.pass_context
 def completion(context: click.Context, *, shell: str) -> None:
     """Print the completion script of a shell. It completes commands, options and names of agents."""

@@ -66,13 +66,15 @@ def connect_to(name: str) -> tuple[TowerClient, Found]:
     return tower, find_agent(tower.state(), name)
 
 
-def register_workspace(tower: TowerClient) -> dict[str, Any]:
-    """Register the repository around the current directory, or make it active again; return it.
+def connect_here() -> tuple[TowerClient, dict[str, Any]]:
+    """Connect to the Tower, and register the repository around the current directory or make it active again.
 
     Raises:
         BadInputError: There is no repository.
+        TowerDownError: No Tower runs.
     """
     from .repository import workspace_of
 
-    workspace: dict[str, Any] = tower.post("/api/workspaces", {"path": str(workspace_of(Path.cwd()))})
-    return workspace
+    path = workspace_of(Path.cwd())
+    tower = connect()
+    return tower, tower.post("/api/workspaces", {"path": str(path)})

@@ -43,7 +43,7 @@ def report(error: Exception) -> int:
 
                 traceback.print_exception(error)
             say(
-                f"Something unexpected went wrong: {type(error).__name__}: {' '.join(str(error).split())}",
+                _sentence(f"Something unexpected went wrong: {type(error).__name__}: {error}"),
                 "AFX_DEBUG=1 shows where; please report it.",
             )
             return FAILED

@@ -13,7 +13,7 @@ from afx.settings import state_directory
 
 from . import launcher
 from .commands import Command
-from .door import connect, register_workspace
+from .door import connect, connect_here
 from .naming import everyone
 from .output import json_option, plain, print_json, print_notes
 
@@ -39,8 +39,7 @@ def up(*, no_open: bool, harness: str | None, as_json: bool) -> None:
 
     workspace_of(Path.cwd())  # Before anything is started: outside a repository nothing shall be.
     started = launcher.start(state_directory())
-    tower = connect()
-    workspace = register_workspace(tower)
+    tower, workspace = connect_here()
     agent, notes, already = _first_agent(tower, workspace["path"], harness)
     if as_json:
         print_json({"tower": started._asdict(), "workspace": workspace, "agent": agent, "notes": notes})

@@ -25,7 +25,8 @@ def workspace() -> None:
 @json_option
 def start(*, path: Path | None, as_json: bool) -> None:
     """Register a repository as a workspace, or make a stopped one active again."""
-    answer = connect().post("/api/workspaces", {"path": str(workspace_of(path or Path.cwd()))})
+    place = str(workspace_of(path or Path.cwd()))
+    answer = connect().post("/api/workspaces", {"path": place})
     if as_json:
         print_json(answer)
     else:
