@@ -16,7 +16,7 @@ from .naming import Found
 _TAIL_OF_A_LINE = 2000
 _LEAST_TAIL = 64 * 1024
 _SEQUENCE = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\|\Z)|[ -/]*[0-~])|\x1b\[?[0-?]*[ -/]*\Z", re.DOTALL
+    r"\x1b\[?[0-?]*[ -/]*\Z|\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\|\Z)|[ -/]*[0-~])", re.DOTALL
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 

@@ -55,14 +55,18 @@ class TowerAddress(NamedTuple):
             AfxError: The key cannot be used.
         """
         try:
-            facts = json.loads((home / "tower.json").read_bytes())
-            url, pid = str(facts["url"]), int(facts["pid"])
+            text = (home / "tower.json").read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise _down() from None
+        except OSError as error:
+            raise AfxError(f"{home / 'tower.json'} cannot be read: {error.strerror}.") from None
+        try:
+            facts = json.loads(text)
+            url = str(facts["url"])
             # A Tower that was killed leaves its file behind, and a stranger may listen on its port by now,
             # who must not get the key. This asks for the process; it sends no signal.
-            os.getsid(pid)
-        except (FileNotFoundError, ProcessLookupError, ValueError, KeyError, TypeError):
-            raise _down() from None
-        except PermissionError:
+            os.getsid(int(facts["pid"]))
+        except (ValueError, KeyError, TypeError, OSError):
             raise _down() from None
         return cls(url.rstrip("/"), _read_key(home / "key"), facts)
 

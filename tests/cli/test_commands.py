@@ -1,0 +1,280 @@
+"""What commands ask of the Tower, and what they print of its answers."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from afx.cli.look import text_lines
+from cli.conftest import Afx
+from cli.stub import NOW, StubTower, agent, workspace
+
+
+@pytest.fixture
+def registered(tower: StubTower, repository: Path) -> StubTower:
+    """The Tower knows the repository that is the current directory, with one agent of each kind."""
+    path = str(repository)
+    tower.set_state(
+        workspace(
+            path,
+            agent("architect", "main", harness="claude"),
+            agent("builder", "fix", branch="builder/fix"),
+            agent("shell", "one", state="lost", reason="Its holder was killed."),
+        )
+    )
+    tower.answers["POST", "/api/workspaces"] = (201, {"path": path, "name": "repository", "active": True})
+    return tower
+
+
+def made(tower: StubTower, kind: str, name: str, *notes: str, **facts: object) -> None:
+    tower.answers["POST", "/api/agents"] = (201, {"agent": agent(kind, name, **facts), "notes": list(notes)})
+
+
+def test_status_for_people(afx: Afx, registered: StubTower, repository: Path) -> None:
+    done = afx("status")
+    assert done.status == 0
+    assert f"Tower 0 at {registered.url}, up " in done.out
+    assert str(repository) in done.out
+    lines = [line.split() for line in done.out.splitlines()]
+    assert ["architect/main", "running", "claude"] in [line[:3] for line in lines]
+    assert ["shell/one", "lost", "Its", "holder", "was", "killed."] in lines
+    assert "\x1b" not in done.out
+
+
+def test_json_is_the_towers_own(afx: Afx, registered: StubTower) -> None:
+    state = registered.answers["GET", "/api/state"][1]
+    assert json.loads(afx("status", "--json").out) == state
+    assert json.loads(afx("workspace", "list", "--json").out) == state["workspaces"]
+
+
+def test_colours_on_a_terminal_only_and_never_with_no_color(
+    registered: StubTower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from afx.cli.main import run
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for no_color, coloured in ((None, True), ("1", False)):
+        screen = Screen()
+        monkeypatch.setattr("sys.stdout", screen)
+        if no_color:
+            monkeypatch.setenv("NO_COLOR", no_color)
+        assert run(["status"]) == 0
+        assert ("\x1b[32m" in screen.getvalue()) is coloured
+    assert registered.asked
+
+
+def test_text_of_others_moves_no_cursor(afx: Afx, tower: StubTower) -> None:
+    tower.set_state(workspace("/w\x1b]0;x\x07", agent("shell", "a", reason="evil\x1b[2J\nline")))
+    assert "\x1b" not in afx("status").out
+    assert "evil [2J line" in afx("status").out
+
+
+def test_spawn(afx: Afx, registered: StubTower, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFX_AGENT", "id-architect-main")
+    made(registered, "builder", "fix", harness="claude", branch="b", cwd=str(repository / ".builders/fix"))
+    done = afx(
+        "spawn", "fix", "--task", "Do it", "--harness", "claude", "--branch", "b", "--", "--model", "opus"
+    )
+    assert (done.status, done.err) == (0, "")
+    assert "builder/fix runs claude in .builders/fix on branch b." in done.out
+    assert registered.body_of("POST", "/api/agents") == {
+        "workspace": str(repository),
+        "kind": "builder",
+        "name": "fix",
+        "task": "Do it",
+        "harness": "claude",
+        "branch": "b",
+        "args": ["--model", "opus"],
+        "spawned_by": "id-architect-main",
+    }
+
+
+def test_spawn_without_a_name_takes_no_argument_for_one(
+    afx: Afx, registered: StubTower, repository: Path, tmp_path: Path
+) -> None:
+    made(registered, "builder", "task-1", "A note.", branch="b")
+    (tmp_path / "task.md").write_text("Long\ntext\n")
+    done = afx("spawn", "--file", str(tmp_path / "task.md"), "--json", "--", "--model")
+    assert json.loads(done.out)["agent"]["name"] == "task-1"
+    assert registered.body_of("POST", "/api/agents") == {
+        "workspace": str(repository),
+        "kind": "builder",
+        "task": "Long\ntext\n",
+        "args": ["--model"],
+    }
+
+
+def test_shell(afx: Afx, registered: StubTower) -> None:
+    made(registered, "shell", "1", "Something to know.")
+    done = afx("shell")
+    assert "afx attach shell/1" in done.out
+    assert done.err == "Something to know.\n"
+    assert registered.body_of("POST", "/api/agents")["kind"] == "shell"
+
+
+@pytest.mark.parametrize(
+    ("delivered", "says"), [(True, "Sent to builder/fix."), (False, "waits until it runs")]
+)
+def test_send(afx: Afx, registered: StubTower, delivered: bool, says: str) -> None:
+    registered.answers["POST", "/api/agents/id-builder-fix/send"] = (200, {"delivered": delivered})
+    assert says in afx("send", "fix", "héllo").out
+    assert registered.body_of("POST", "/api/agents/id-builder-fix/send") == {"text": "héllo"}
+
+
+def test_send_from_standard_input(afx: Afx, registered: StubTower, monkeypatch: pytest.MonkeyPatch) -> None:
+    registered.answers["POST", "/api/agents/id-builder-fix/send"] = (200, {"delivered": True})
+    monkeypatch.setattr("sys.stdin", io.StringIO("one\ntwo\n"))
+    assert json.loads(afx("send", "fix", "-", "--json").out) == {"delivered": True}
+    assert registered.body_of("POST", "/api/agents/id-builder-fix/send") == {"text": "one\ntwo\n"}
+    monkeypatch.setattr("sys.stdin", io.StringIO(" \n"))
+    assert afx("send", "fix", "-").status == 2
+
+
+def test_start_stop_cleanup(afx: Afx, registered: StubTower) -> None:
+    builder = agent("builder", "fix")
+    registered.answers["POST", "/api/agents/id-builder-fix/start"] = (200, {"agent": builder, "notes": []})
+    registered.answers["POST", "/api/agents/id-builder-fix/stop"] = (200, builder)
+    registered.answers["DELETE", "/api/agents/id-builder-fix"] = (200, {"agent": builder, "notes": ["Gone."]})
+    assert afx("start", "fix").out == "builder/fix is running.\n"
+    assert "builder/fix is stopped." in afx("stop", "fix").out
+    assert afx("cleanup", "fix", "--force") == (0, "builder/fix is removed.\n", "Gone.\n")
+    assert ("DELETE", "/api/agents/id-builder-fix?force=1", None) in registered.asked
+    assert json.loads(afx("stop", "fix", "--json").out) == builder
+
+
+def test_workspaces(afx: Afx, registered: StubTower, repository: Path) -> None:
+    path = str(repository)
+    registered.answers["POST", "/api/workspaces/stop"] = (200, {"stopped": ["a"]})
+    registered.answers["POST", "/api/workspaces/forget"] = (204, None)
+    assert path in afx("workspace", "start").out
+    assert afx("workspace", "stop", path).out == f"{path} is stopped, and 1 agent with it.\n"
+    assert afx("workspace", "list").out.split() == ["repository", "active", "3", "agents", path]
+    assert afx("workspace", "forget").status == 0
+    assert registered.body_of("POST", "/api/workspaces/forget") == {"path": path}
+
+
+def test_logs(afx: Afx, registered: StubTower) -> None:
+    output = b"one\r\n\x1b[31mtwo\x1b[0m\r\n12%\r99%\r\nlast"
+    registered.answers["GET", "/api/terminals/t-builder-fix/output"] = (200, output)
+    assert afx("logs", "fix").out == "one\ntwo\n99%\nlast\n"
+    assert afx("logs", "fix", "-n", "2").out == "99%\nlast\n"
+    assert afx("logs", "fix", "--raw").out.encode() == output.replace(b"\r\n", b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("output", "lines"),
+    [
+        (b"", []),
+        (b"\x1b]2;title\x07text\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", ["textlink"]),
+        (b"\x1bP1$r0m\x1b\\a\x1b(Bb\x1b7c\x1b=", ["abc"]),
+        (b"caf\xc3\xa9\x00\x07\x9b", ["café\ufffd"]),
+        (b"cut\x1b[3", ["cut"]),
+        (b"a\r\n\r\nb\r\n\r\n", ["a", "", "b"]),
+        (b"\tx  ", ["\tx"]),
+    ],
+)
+def test_output_as_text(output: bytes, lines: list[str]) -> None:
+    assert text_lines(output) == lines
+
+
+def test_plugins_need_no_tower(afx: Afx) -> None:
+    rows = json.loads(afx("plugins", "--json").out)
+    assert {"kind", "name", "summary", "distribution", "version", "state", "error"} == set(rows[0])
+    assert {"claude", "shellper", "sqlite"} <= {row["name"] for row in rows}
+    assert "shellper" in afx("plugins").out
+
+
+def test_config(afx: Afx, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (repository / "afx.toml").write_text('[tower]\nport = 4200\n[agent]\nharness = "codex"\n')
+    monkeypatch.setenv("AFX_PORT", "4300")
+    assert afx("config", "tower.port").out == "4300\n"
+    lines = [line.split() for line in afx("config").out.splitlines()]
+    assert ["tower.port", "4300", "AFX_PORT"] in lines
+    assert ["agent.harness", "codex", "afx.toml"] in lines
+    assert ["storage.name", "sqlite", "default"] in lines
+    facts = json.loads(afx("config", "--json").out)
+    assert facts["tower.port"]["value"] == 4300
+    assert facts["tower.port"]["origin"] == "AFX_PORT"
+    assert json.loads(afx("config", "agent.harness", "--json").out)["value"] == "codex"
+
+
+def test_up_where_all_runs_already(afx: Afx, registered: StubTower) -> None:
+    done = afx("up")
+    assert done.status == 0
+    assert "All runs already" in done.out
+    assert registered.url in done.out
+    assert [path for method, path, _ in registered.asked if method == "POST"] == ["/api/workspaces"]
+
+
+def test_up_starts_an_architect(afx: Afx, registered: StubTower, repository: Path) -> None:
+    registered.set_state(workspace(str(repository)))
+    made(registered, "architect", "main", harness="claude")
+    done = afx("up", "--json")
+    assert json.loads(done.out)["agent"]["harness"] == "claude"
+    assert registered.body_of("POST", "/api/agents") == {
+        "workspace": str(repository),
+        "kind": "architect",
+        "name": "main",
+    }
+
+
+def test_up_starts_an_architect_that_is_down(afx: Afx, registered: StubTower, repository: Path) -> None:
+    down = agent("architect", "main", state="lost")
+    registered.set_state(workspace(str(repository), down))
+    answer = {"agent": agent("architect", "main"), "notes": ["Noted."]}
+    registered.answers["POST", "/api/agents/id-architect-main/start"] = (200, answer)
+    done = afx("up")
+    assert "architect/main, running" in done.out
+    assert done.err == "Noted.\n"
+
+
+def test_up_takes_a_shell_where_no_harness_is_installed(
+    afx: Afx, registered: StubTower, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from afx.api.errors import BadInputError
+    from afx.client.http import TowerClient
+
+    registered.set_state(workspace(str(repository)))
+    made(registered, "shell", "main")
+    post = TowerClient.post
+
+    def refuse_architects(self: TowerClient, path: str, body: dict[str, object] | None = None) -> object:
+        if body is not None and body.get("kind") == "architect":
+            raise BadInputError("No agent program is installed.", hint="Install one.", code="no-harness")
+        return post(self, path, body)
+
+    monkeypatch.setattr(TowerClient, "post", refuse_architects)
+    done = afx("up")
+    assert "a plain shell takes the architect's place" in done.err
+    assert "shell/main, running" in done.out
+
+
+def test_open_prints_an_address_where_there_is_no_browser(afx: Afx, registered: StubTower) -> None:
+    registered.answers["POST", "/api/login-codes"] = (200, {"code": "abc", "expires_in": 60})
+    assert afx("open").out == f"{registered.url}/#code=abc\n"
+
+
+@pytest.mark.usefixtures("registered")
+def test_tower_status(afx: Afx, home: Path) -> None:
+    done = afx("tower", "status")
+    assert done.status == 0
+    assert "1 workspaces, 3 agents: 1 lost, 2 running" in done.out
+    facts = json.loads(afx("tower", "status", "--json").out)
+    assert facts["running"] is True
+    assert facts["states"] == {"running": 2, "lost": 1}
+    assert facts["started_at"] == NOW
+    (home / "tower.json").unlink()
+    done = afx("tower", "status")
+    assert (done.status, done.out) == (3, "The Tower is not running. Start it with `afx tower start`.\n")
+    assert json.loads(afx("tower", "status", "--json").out) == {
+        "running": False,
+        "starting": False,
+        "pid": None,
+        "home": str(home),
+    }
