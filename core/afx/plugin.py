@@ -16,12 +16,16 @@ from .api.errors import (
     UnreachableError,
 )
 from .api.harness import (
+    Doing,
     Evidence,
     ExitInfo,
     ExitKind,
     HarnessProvider,
     HarnessSession,
+    Launched,
     LaunchRequest,
+    Rung,
+    Transcript,
 )
 from .api.hookspecs import API_VERSION, HarnessEntry, StorageEntry, StrategyEntry, TerminalEvent, hookimpl
 from .api.model import (
@@ -83,6 +87,7 @@ __all__ = [
     "Conversation",
     "ConversationId",
     "ConversationSource",
+    "Doing",
     "Ended",
     "Evidence",
     "Exit",
@@ -92,6 +97,7 @@ __all__ = [
     "HarnessProvider",
     "HarnessSession",
     "LaunchRequest",
+    "Launched",
     "Life",
     "Message",
     "NotFoundError",
@@ -106,6 +112,7 @@ __all__ = [
     "Resized",
     "Respawned",
     "Resumed",
+    "Rung",
     "Size",
     "Snapshot",
     "SpawnError",
@@ -124,6 +131,7 @@ __all__ = [
     "TerminalRecord",
     "TerminalSpec",
     "TerminalState",
+    "Transcript",
     "UnreachableError",
     "Watch",
     "WatchItem",

@@ -16,6 +16,7 @@ from typing import ClassVar
 import msgspec
 
 from .model import AgentKind, Command, ConversationId, Exit
+from .process import ProcessIdentity
 
 
 class Evidence(StrEnum):
@@ -23,6 +24,26 @@ class Evidence(StrEnum):
 
     FOUND = "found"
     MISSING = "missing"
+    UNKNOWN = "unknown"
+
+
+class Rung(StrEnum):
+    """One step of the chain by which an agent is brought back."""
+
+    STORED = "stored"
+    """Resume the newest conversation whose id is stored."""
+    DISCOVERED = "discovered"
+    """Resume a conversation whose transcript was found on disk."""
+    FRESH = "fresh"
+    """Begin a new conversation. The older ids are kept."""
+
+
+class Doing(StrEnum):
+    """What an agent's screen says of it."""
+
+    WORKING = "working"
+    WAITING = "waiting"
+    """It waits for the person: for an answer, a permission, or the next task."""
     UNKNOWN = "unknown"
 
 
@@ -49,6 +70,47 @@ class ExitInfo(msgspec.Struct, frozen=True, kw_only=True):
     exit: Exit
     ran_for: float
     tail: str = ""
+
+
+class Transcript(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation as its program keeps it on disk.
+
+    Attributes:
+        path: The file, or the database, that holds it.
+        cwd: The real path of the directory it was recorded for.
+        began_at: When it began; None where that is not recorded.
+        modified_at: When something was last added to it.
+        size: Of the file, in bytes; 0 where it has no file of its own.
+        first: The first thing the person said, at most 200 characters of it on one line.
+        last: The last thing that was said by anybody, likewise.
+    """
+
+    session_id: ConversationId
+    path: str
+    cwd: str
+    began_at: float | None = None
+    modified_at: float
+    size: int = 0
+    first: str = ""
+    last: str = ""
+
+
+class Launched(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that was started without an id, and whose conversation is to be captured.
+
+    Attributes:
+        cwd: The real path of the directory it runs in.
+        at: When it was started.
+        process: The process that was started; the program itself may be a child of it.
+        directory: The agent's own directory, see `LaunchRequest.directory`.
+        taken: Ids that are known to belong to other agents. None of them is the one that is looked for.
+    """
+
+    cwd: str
+    at: float
+    process: ProcessIdentity | None = None
+    directory: str
+    taken: frozenset[ConversationId] = frozenset()
 
 
 class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +141,8 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
 class HarnessSession(ABC):
     """How conversations of one program are begun and resumed by an id."""
 
+    chain: ClassVar[tuple[Rung, ...]] = (Rung.STORED, Rung.DISCOVERED, Rung.FRESH)
+    """The rungs that are tried, in this order."""
     mints_ids: ClassVar[bool]
     """True where the program can be told the id of a new conversation."""
 
@@ -101,7 +165,38 @@ class HarnessSession(ABC):
 
     @abstractmethod
     async def verify(self, session_id: ConversationId, cwd: Path) -> Evidence:
-        """Tell whether the program has a conversation of this id that can be resumed in `cwd`."""
+        """Tell whether the program has a conversation of this id that can be resumed in `cwd`.
+
+        MISSING says that it is certain that there is none; whatever could not be read is UNKNOWN.
+        """
+
+    def is_id(self, text: str) -> bool:
+        """Tell whether `text` has the form of the program's ids. Nothing else is ever passed to it."""
+        return bool(text) and not text.startswith("-") and text.isprintable()
+
+    async def describe(self, session_id: ConversationId, cwd: Path) -> Transcript | None:
+        """Return the transcript of a conversation, or None where none is found."""
+        del session_id, cwd
+        return None
+
+    async def discover(self, cwd: Path) -> Sequence[Transcript]:
+        """Return the resumable conversations that were recorded for exactly `cwd`, newest first."""
+        del cwd
+        return ()
+
+    async def capture(self, launched: Launched) -> ConversationId | None:
+        """Return the id that the program chose after its launch, or None while it cannot be told.
+
+        Asked again and again until it can, of a session that does not mint ids. An id that is returned
+        must be certain: of `launched.process` itself, or the only one that began in `launched.cwd` since.
+        """
+        del launched
+        return None
+
+    async def held_by(self, session_id: ConversationId, cwd: Path) -> ProcessIdentity | None:
+        """Return a live process that has this conversation open, where the program leaves a trace of it."""
+        del session_id, cwd
+        return None
 
 
 class HarnessProvider(ABC):
@@ -116,6 +211,11 @@ class HarnessProvider(ABC):
     set_when_nested: ClassVar[tuple[str, ...]] = ()
     """Variables that the program also sets for its children and that mean something else elsewhere, such
     as PAGER. They are removed only where a nesting mark shows that they came from the program."""
+    unattended_args: ClassVar[tuple[str, ...]] = ()
+    """Arguments that let the program act without asking the person. They are passed only where the setting
+    ``agent.allow_unattended`` grants it, at a resume as well."""
+    checked_versions: ClassVar[tuple[str, ...]] = ()
+    """Versions of the program that this harness was tried with."""
     session: HarnessSession | None = None
     """None where the program has no conversations that can be resumed by an id: it always starts fresh."""
 
@@ -134,6 +234,11 @@ class HarnessProvider(ABC):
         Raises:
             SpawnError: It cannot be started, for a reason a person can mend.
         """
+
+    def doing(self, screen: str) -> Doing:
+        """Say what the agent does, from the text that its terminal shows, rows separated by newlines."""
+        del screen
+        return Doing.UNKNOWN
 
     def keystrokes(self, text: str) -> Sequence[bytes]:
         """Return what to type so that the running program takes `text` as one message and acts on it.
