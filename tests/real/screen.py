@@ -20,8 +20,6 @@ from afx.plugin import Command
 # Full-screen programs place words one by one, so text is compared without the blanks between them.
 _CONTROL = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|\s")
 
-PASTE_BEGIN, PASTE_END = b"\x1b[200~", b"\x1b[201~"
-
 
 class Screen:
     """A running program and all that it wrote so far."""
@@ -49,13 +47,16 @@ class Screen:
         """What was written, without control sequences and blanks."""
         return _CONTROL.sub("", self.output.decode("utf-8", "replace"))
 
-    def type(self, keys: bytes) -> None:
-        """Type into the program."""
-        os.write(self._master, keys)
-
-    def send(self, message: str) -> None:
-        """Submit a message as afx does."""
-        self.type(PASTE_BEGIN + message.encode() + PASTE_END + b"\r")
+    def type(self, *keys: bytes) -> None:
+        """Type into the program, and read what it says meanwhile: neither side waits for the other."""
+        pending = b"".join(keys)
+        while pending:
+            readable, writable, _ = select.select([self._master], [self._master], [], 10)
+            assert readable or writable, "The program takes no input."
+            if readable:
+                self._read()
+            if writable:
+                pending = pending[os.write(self._master, pending[:1024]) :]
 
     def repaint(self) -> None:
         """Give the terminal another width, upon which a full-screen program draws all of it anew."""

@@ -68,7 +68,7 @@ async def test_a_killed_conversation_is_resumed_with_all_that_was_said(
     with shown(launch(request)) as screen:
         screen.until(READY)
         assert await session.verify(name, workspace) is Evidence.MISSING
-        screen.send("Remember: the code word is marzipan")
+        screen.type(*ClaudeHarness().keystrokes("Remember: the code word is marzipan"))
         turn = model_server.wait_for(lambda turn: "marzipan" in turn.prompt)
         assert "Rhubarb" in turn.system
         screen.until("Noted napizram.")
@@ -80,11 +80,36 @@ async def test_a_killed_conversation_is_resumed_with_all_that_was_said(
     with shown(launch(resumed)) as screen:
         screen.until(READY)
         screen.until("marzipan")
-        screen.send(QUESTION)
+        screen.type(*ClaudeHarness().keystrokes(QUESTION))
         turn = model_server.wait_for(lambda turn: turn.prompt == QUESTION)
         assert any("marzipan" in text for _, text in turn.messages)
         assert "Rhubarb" in turn.system
         screen.until("It was marzipan.")
+
+
+def test_messages_arrive_whole_once_and_beside_a_draft_lesson_38(
+    claude_home: Home, model_server: ModelServer, workspace: Path, tmp_path: Path
+) -> None:
+    def prompt_of(*keys: bytes) -> str:
+        before = len(model_server.turns)
+        screen.type(*keys)
+        found = model_server.wait_for(lambda _: True, since=before)
+        screen.until(found.prompt.splitlines()[-1])
+        assert len(model_server.turns) == before + 1
+        return found.prompt
+
+    harness = ClaudeHarness()
+    long = "\n".join(f"line {number}" for number in range(20_000))
+    with shown(launch(a_request(workspace, claude_home(workspace), tmp_path))) as screen:
+        screen.until(READY)
+        assert prompt_of(*harness.keystrokes("first")) == "first"
+        screen.type(b"a draft of mine")
+        screen.until("a draft of mine")
+        assert prompt_of(*harness.keystrokes("a message")) == "a message"
+        assert prompt_of(b"\r") == "a draft of mine"
+        assert prompt_of(*harness.keystrokes("!exit 7")).strip() == "!exit 7"
+        assert prompt_of(*harness.keystrokes("ends in \\")) == "ends in \\"
+        assert long in prompt_of(*harness.keystrokes(long))
 
 
 def test_a_task_that_looks_like_a_flag_is_said_and_not_taken_for_one(

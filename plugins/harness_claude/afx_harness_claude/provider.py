@@ -5,6 +5,7 @@ Conversations are the business of `session`, transcripts on disk that of `transc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from afx.plugin import Command, ExitInfo, ExitKind, HarnessProvider, LaunchRequest, SpawnError
@@ -13,6 +14,8 @@ from .session import ClaudeSession
 
 # Linux refuses a single argument of 128 KiB.
 _LONGEST_ARGUMENT = 100_000
+
+_BACKSLASH = "\\"
 
 # What the program says, with exit code 1, about an id it does not know, or is told to begin anew.
 _REFUSALS = ("No conversation found with session ID", "is already in use")
@@ -70,6 +73,15 @@ class ClaudeHarness(HarnessProvider):
             # turn the task into something else.
             argv += [*(() if "--" in request.args else ("--",)), _prompt(request, files)]
         return Command(argv=tuple(argv), env=dict(request.env), cwd=request.cwd, files=files)
+
+    def keystrokes(self, text: str) -> Sequence[bytes]:
+        """Return what to type: all in one piece, so that no key of a person's comes between.
+
+        Ctrl-S puts aside what a person has begun to type; the program brings it back after the message.
+        """
+        # At the beginning "!" would run the rest in a shell; at the end a backslash would make a new line.
+        message = f"{' ' if text.startswith('!') else ''}{text}{' ' if text.endswith(_BACKSLASH) else ''}"
+        return (b"\x13\x1b[200~" + message.encode() + b"\x1b[201~\r",)
 
     def classify_exit(self, info: ExitInfo) -> ExitKind:
         """Say why the process ended; a refused conversation id is known by what the program says of it."""

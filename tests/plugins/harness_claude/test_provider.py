@@ -101,3 +101,12 @@ def test_marks_of_nested_sessions_are_named_lesson_23() -> None:
 )
 def test_an_end_is_told_by_code_and_words(exit_: Exit, tail: str, kind: ExitKind) -> None:
     assert ClaudeHarness().classify_exit(ExitInfo(exit=exit_, ran_for=1.0, tail=tail)) is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [("hi\nyou é", "hi\nyou é"), ("!rm x", " !rm x"), ("ends in \\", "ends in \\ "), ("a ! b", "a ! b")],
+)
+def test_a_message_is_one_paste_beside_a_draft_and_runs_nothing_lesson_38(text: str, typed: str) -> None:
+    (keys,) = ClaudeHarness().keystrokes(text)
+    assert keys == b"\x13\x1b[200~" + typed.encode() + b"\x1b[201~\r"
