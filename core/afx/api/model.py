@@ -153,6 +153,10 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         args: Arguments a person added to the program's command line.
         past_terminals: Ids of the terminals it had and that are gone, newest first, so that whoever still
             looks at one of them finds its successor.
+        env: The part of the environment it was first launched with that a later launch needs again, such as
+            where its program keeps its files. No secrets.
+        size: The size its terminal last had; None where it never had one.
+        plan: How it was last brought back, as `afx.tower.resume` wrote it; None where it never was.
         reason: One sentence about `state`, where there is more to say than its word.
         removed_at: When a person cleaned it up. Such an agent is shown nowhere; its conversations stay.
     """
@@ -171,6 +175,9 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     spawned_by: AgentId | None = None
     task: str | None = None
     args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    size: Size | None = None
+    plan: dict[str, Any] | None = None
     past_terminals: tuple[TerminalId, ...] = ()
     created_at: float
     removed_at: float | None = None

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
-from .model import Agent, Conversation, Message, TerminalId, TerminalRecord, Workspace
+from .model import Agent, AgentId, Conversation, Message, TerminalId, TerminalRecord, Workspace
+from .process import ProcessIdentity
 
 Record: TypeAlias = Workspace | Agent | Conversation | Message | TerminalRecord
 
@@ -91,6 +92,28 @@ class Storage(ABC):
         Raises:
             StorageError: They could not be stored; the storage is as before.
         """
+
+    @abstractmethod
+    async def claim(
+        self,
+        host: str,
+        agent_id: AgentId,
+        claimant: ProcessIdentity,
+        *,
+        displacing: ProcessIdentity | None = None,
+    ) -> ProcessIdentity:
+        """Claim the right to start an agent's program, and return whose right it is now.
+
+        It becomes `claimant`'s where it is nobody's, `claimant`'s already, or exactly `displacing`'s, which the
+        caller has found dead. This is one atomic step, whoever else asks.
+
+        Raises:
+            StorageError: It could not be stored.
+        """
+
+    @abstractmethod
+    async def release(self, host: str, agent_id: AgentId, claimant: ProcessIdentity) -> None:
+        """Give up a claim. Another's claim, or none, is left as it is."""
 
     @abstractmethod
     async def aclose(self) -> None:
