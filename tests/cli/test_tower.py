@@ -18,6 +18,11 @@ from afx.api.process import identify, is_alive
 from afx.cli import launcher
 from cli.conftest import Afx
 
+REFUSE = """
+import os
+os.write(int(os.environ["AFX_READY_FD"]), b'{"ready": false, "message": "It is taken.", "hint": "Go."}')
+"""
+
 
 @pytest.fixture(autouse=True)
 def any_port(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[None]:
@@ -105,10 +110,7 @@ def test_what_the_workspace_says_about_the_tower_goes_with_it(
     [
         ("raise SystemExit('the disk is full')", "The Tower ended before it served: the disk is full"),
         ("pass", "it said nothing"),
-        (
-            """import os; os.write(int(os.environ['AFX_READY_FD']), b'{"message": "It is taken.", "hint": "Go."}')""",
-            "It is taken.",
-        ),
+        (REFUSE, "It is taken."),
     ],
 )
 def test_a_tower_that_cannot_start_says_why(

@@ -161,6 +161,27 @@ async def test_what_is_typed_arrives_and_the_detach_keys_do_not(tower: Stub) -> 
     )
 
 
+async def test_what_is_typed_ahead_waits_for_the_first_connection(tower: Stub) -> None:
+    async def script(call: Call) -> None:
+        await call.hello(0)
+        await call.put(b"$ ")
+        await call.listen()
+
+    tower.scripts = [script]
+    console = FakeConsole(screen=True)
+    await tower.stop()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(finish(attachment(tower, console)))
+        for key in (b"l", b"s", b"\r"):
+            console.keys.put_nowait(key)
+        await asyncio.sleep(0.05)
+        await tower.start()
+        await console.until(b"$ ")
+        console.keys.put_nowait(b"\x1c\x1c")
+    assert b"".join(piece for piece in tower.calls[0].received if isinstance(piece, bytes)) == b"ls\r"
+    assert BELL not in console.output
+
+
 async def test_a_single_detach_key_comes_through_after_a_moment(tower: Stub) -> None:
     typed: asyncio.Queue[object] = asyncio.Queue()
 

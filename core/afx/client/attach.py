@@ -116,6 +116,7 @@ class Attachment:
         self._read_only = read_only
         self._socket: ClientConnection | None = None
         self._connected = asyncio.Event()
+        self._early: bytes | None = b""
         self._showing = asyncio.Lock()
         self._epoch: str | None = None
         self._offset = 0
@@ -172,7 +173,10 @@ class Attachment:
         try:
             async with self._dial() as socket:
                 await self._greet(socket)
-                self._socket, self._wait = socket, _FIRST_WAIT
+                while self._early:
+                    early, self._early = self._early, b""
+                    await socket.send(early)
+                self._socket, self._wait, self._early = socket, _FIRST_WAIT, None
                 self._connected.set()
                 return await self._follow(socket), False
         except ConnectionClosed as closed:
@@ -331,6 +335,10 @@ class Attachment:
         if not data or self._read_only:
             return None
         if report and asyncio.get_running_loop().time() < self._mute_until:
+            return None
+        if self._early is not None:
+            # Typed ahead, before the first connection: it waits. Later, what finds no Tower is refused.
+            self._early += data
             return None
         while True:
             if self._socket is not None:
