@@ -212,9 +212,9 @@ class HarnessProvider(ABC):
     """Variables that the program also sets for its children and that mean something else elsewhere, such
     as PAGER. They are removed only where a nesting mark shows that they came from the program."""
     lasting_env: ClassVar[tuple[str, ...]] = ()
-    """Environment variables that a later launch of the same agent needs with the same values, such as the one
-    that says where the program keeps its conversations. A trailing ``*`` stands for any ending. Variables whose
-    names speak of a key, a token, a secret or a password are never kept."""
+    """Environment variables that a later launch of the same agent needs with the same values, such as the
+    one that says where the program keeps its conversations. A trailing ``*`` stands for any ending. Variables
+    whose names speak of a key, a token, a secret or a password are never kept."""
     unattended_args: ClassVar[tuple[str, ...]] = ()
     """Arguments that let the program act without asking the person. They are passed only where the setting
     ``agent.allow_unattended`` grants it, at a resume as well."""

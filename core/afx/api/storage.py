@@ -104,8 +104,8 @@ class Storage(ABC):
     ) -> ProcessIdentity:
         """Claim the right to start an agent's program, and return whose right it is now.
 
-        It becomes `claimant`'s where it is nobody's, `claimant`'s already, or exactly `displacing`'s, which the
-        caller has found dead. This is one atomic step, whoever else asks.
+        It becomes `claimant`'s where it is nobody's, `claimant`'s already, or exactly `displacing`'s, which
+        the caller has found dead. This is one atomic step, whoever else asks.
 
         Raises:
             StorageError: It could not be stored.
