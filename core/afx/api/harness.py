@@ -239,6 +239,15 @@ class HarnessProvider(ABC):
             SpawnError: It cannot be started, for a reason a person can mend.
         """
 
+    async def takes_messages(self, process: ProcessIdentity | None) -> bool:
+        """Tell whether what is typed now reaches the program as a message.
+
+        False while it shows a dialog, where Enter would confirm something nobody has read. `process` is the
+        process that runs in the terminal.
+        """
+        del process
+        return True
+
     def doing(self, screen: str) -> Doing:
         """Say what the agent does, from the text that its terminal shows, rows separated by newlines."""
         del screen

@@ -148,6 +148,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         harness: Name of its harness; None for a plain shell.
         cwd: The directory its program runs in.
         branch: The git branch of a builder's worktree.
+        owns_branch: Whether that branch was made for it, so that it may be deleted with it.
         spawned_by: Id of the agent that asked for this one.
         task: What it was told to do at the start.
         args: Arguments a person added to the program's command line.
@@ -172,6 +173,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     cwd: str
     branch: str | None = None
+    owns_branch: bool = False
     spawned_by: AgentId | None = None
     task: str | None = None
     args: tuple[str, ...] = ()

@@ -156,6 +156,8 @@ def plan(facts: Facts) -> ResumePlan:
         return ResumePlan(action=Action.REFUSE, why="The directory it works in is gone.")
     if facts.trouble:
         return ResumePlan(action=Action.REFUSE, why=facts.trouble)
+    if facts.harness is None:
+        facts = msgspec.structs.replace(facts, chain=())
     if facts.wanted is not None and not facts.only_fresh:
         return _as_wanted(facts, facts.wanted)
     return _by_the_chain(facts)
