@@ -54,8 +54,7 @@ class Place:
         try:
             connection.setblocking(False)
             connection.connect(self._short_path(socket_name(terminal_id)))
-            if not is_same_user(connection):
-                raise PermissionError(errno.EPERM, "it belongs to another user")
+            _check_user(connection)
         except BaseException:
             connection.close()
             raise
@@ -92,7 +91,7 @@ class Place:
         return None
 
     def remove(self, terminal_id: str) -> None:
-        """Remove the files of a holder that is proven dead, but no symlink, and nothing that still answers."""
+        """Remove the files of a holder that is proven dead, but no symlink, and nothing that answers."""
         path = self.directory / socket_name(terminal_id)
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISSOCK(path.lstat().st_mode):
@@ -124,6 +123,11 @@ class Place:
         if len(os.fsencode(path)) <= _LONGEST_PATH:
             return str(path)
         return str(_alias(self.directory) / name)
+
+
+def _check_user(connection: socket.socket) -> None:
+    if not is_same_user(connection):
+        raise PermissionError(errno.EPERM, "it belongs to another user")
 
 
 def _alias(directory: Path) -> Path:

@@ -1,7 +1,7 @@
 """The reconnect strategy ``shellper``: starts holders, finds out which survived, and connects to them.
 
-There is at most one connection as Tower to a holder, and it is kept here from the moment it is opened: a survey
-opens it, the next survey waits on the same one, and `reconnect` hands it out.
+There is at most one connection as Tower to a holder, and it is kept here from the moment it is opened: a
+survey opens it, the next survey waits on the same one, and `reconnect` hands it out.
 """
 
 from __future__ import annotations
@@ -108,19 +108,19 @@ class ShellperStrategy(ReconnectStrategy):
             newborn = self._zygote.newborn()
         except OSError as error:
             raise SpawnError(f"No process can be started: {error.strerror}.") from error
+        connection = ShellperConnection(newborn, self._place, terminal_id, launch)
         try:
-            connection = ShellperConnection(newborn, self._place, terminal_id, launch)
             await connection.settle(_SPAWN_WITHIN)
-            if connection.refusal is not None:
-                raise SpawnError(connection.refusal.message, hint=connection.refusal.hint)
+        finally:
             if not connection.usable:
-                raise SpawnError("The process that was to hold the terminal did not come up.")
-        except BaseException:
-            # Should it come up later after all, it reads this next, and ends.
-            with contextlib.suppress(ConnectionLostError):
-                connection.request_end(0)
-            connection.close()
-            raise
+                # Should it come up later after all, it reads this next, and ends.
+                with contextlib.suppress(ConnectionLostError):
+                    connection.request_end(0)
+                connection.close()
+        if connection.refusal is not None:
+            raise SpawnError(connection.refusal.message, hint=connection.refusal.hint)
+        if not connection.usable:
+            raise SpawnError("The process that was to hold the terminal did not come up.")
         self._connections[terminal_id] = connection
         return connection
 
@@ -263,7 +263,7 @@ class ShellperStrategy(ReconnectStrategy):
         """Ask the holder to end its program and itself, and return when both are gone."""
         known = self._connections.get(record.id)
         if known is not None and known.stuck:
-            # Its program does not read, so what was typed is in the way. A second connection replaces this one.
+            # Its program does not read, so what was typed is in the way. Another connection replaces this.
             self._drop(record.id)
         reached = self._reach(record)
         if isinstance(reached, Survival):
@@ -330,5 +330,6 @@ async def _until_gone(connection: ShellperConnection) -> None:
     """Wait for the moment between the end of a holder's connections and its own."""
     holder = connection.welcome.holder if connection.welcome is not None else None
     with anyio.move_on_after(2):
-        while holder is not None and is_alive(holder):
+        # No event tells of the end of a process that is nobody's child here, on every system.
+        while holder is not None and is_alive(holder):  # noqa: ASYNC110
             await anyio.sleep(0.001)

@@ -70,7 +70,7 @@ def _start() -> tuple[socket.socket, subprocess.Popen[bytes]]:
         try:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", _MAIN],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",

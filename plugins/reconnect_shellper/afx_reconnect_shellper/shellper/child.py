@@ -54,6 +54,11 @@ class Pty:
         self.cols, self.rows = cols, rows
         self.resize(cols, rows)
 
+    def close(self) -> None:
+        """Close both sides."""
+        os.close(self.master)
+        os.close(self._slave)
+
     def resize(self, cols: int, rows: int) -> None:
         """Give the terminal a size; the kernel tells the foreground group (SIGWINCH)."""
         self.cols, self.rows = cols, rows
@@ -63,8 +68,8 @@ class Pty:
         """Let programs see a size for a moment, without it being the size of this terminal."""
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
 
-    def launch(self, program: Program) -> tuple[int, str | None]:
-        """Start the program as leader of a new session with this terminal.
+    def launch(self, path: str, program: Program) -> tuple[int, str | None]:
+        """Start the program, which was found at `path`, as leader of a new session with this terminal.
 
         Returns:
             Its pid, and when it began in the system's own notation (see `start_of`).
@@ -72,15 +77,14 @@ class Pty:
         Raises:
             LaunchError: It could not be started.
         """
-        path = _find(program)
         self._refresh()
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
             _become(path, program, self._slave, writer)
         os.close(writer)
-        with os.fdopen(reader, "rb") as pipe:
-            failure = pipe.read()
+        failure = os.read(reader, 64)
+        os.close(reader)
         if failure:
             os.waitpid(pid, 0)
             stage, _, number = failure.decode("ascii").partition(" ")
@@ -119,8 +123,9 @@ def start_of(pid: int) -> str | None:
     With the pid and the boot it is the identity of a process, so it is written down while it surely lives.
     """
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - pathlib would be another import to hold
-            stat = file.read()
+        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+        stat = os.read(file, 4096)
+        os.close(file)
     except OSError:
         return _start_by_ps(pid) if sys.platform == "darwin" else None
     # The name in the second field may hold spaces and parentheses, so fields are counted after the last ")".
@@ -134,14 +139,18 @@ def _start_by_ps(pid: int) -> str | None:
         os.dup2(writer, 1)
         _exec_or_end("/bin/ps", ["ps", "-o", "lstart=", "-p", str(pid)], {"LC_ALL": "C"}, lambda _error: None)
     os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        answer = pipe.read().decode("ascii", "replace").strip()
+    answer = os.read(reader, 256).decode("ascii", "replace").strip()
+    os.close(reader)
     os.waitpid(asker, 0)
     return answer or None
 
 
-def _find(program: Program) -> str:
-    """Return the path of the program, looked up on the PATH of its own environment."""
+def find(program: Program) -> str:
+    """Return the path of the program, looked up on the PATH of its own environment.
+
+    Raises:
+        LaunchError: There is none, or its directory is missing.
+    """
     cwd = program.cwd
     if not os.path.isdir(cwd):  # noqa: PTH112
         raise LaunchError(f"The directory {cwd} does not exist.", "Create it, or choose another one.")
@@ -175,7 +184,7 @@ def _become(path: str, program: Program, slave: int, report: int) -> NoReturn:
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
         for descriptor in (0, 1, 2):
             os.dup2(slave, descriptor)
-        reset_signals()
+        _reset_signals()
         if program.nofile is not None:
             resource.setrlimit(resource.RLIMIT_NOFILE, program.nofile)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to hear of it
@@ -204,7 +213,7 @@ def _report(report: int, stage: str, error: Exception) -> None:
     os.write(report, f"{stage} {number}".encode("ascii"))
 
 
-def reset_signals() -> None:
+def _reset_signals() -> None:
     """Give every signal its default meaning back, and let all of them through."""
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals():

@@ -6,7 +6,7 @@ stays in the ring, and its `Stream` knows from where. So memory does not grow wi
 
 from __future__ import annotations
 
-import base64
+import binascii
 import socket
 from collections import deque
 from typing import Final
@@ -19,8 +19,6 @@ ATTENTION: Final = 2.0
 """An onlooker that took nothing for so many seconds, though it is behind, holds nobody back any more."""
 _LAPPED_TAIL: Final = 256 * 1024
 """So many bytes are shown again, at most, to an onlooker that fell behind the ring's start."""
-_BURST: Final = 0.002
-_BURST_BYTES: Final = 2048
 _MOST_UNSENT: Final = 1 << 20
 _MOST_EVENTS: Final = 1000
 
@@ -34,14 +32,10 @@ class Stream:
         self.resumed = epoch == ring.epoch and ring.start <= wanted <= ring.end
         self.position = wanted
         self.took_at = now
-        self.wait_until: float | None = None
-        """When to ask again, where output is there but is gathered for a moment."""
         self.alternate = False
         """Whether the last replay left the alternate screen on."""
         self._old_until = 0
         self._events: deque[tuple[int, bytes]] = deque()
-        self._burst_at = 0.0
-        self._burst_bytes = 0
         if not self.resumed:
             self._begin_anew(ring, tail)
 
@@ -62,15 +56,14 @@ class Stream:
         """Tell whether the onlooker reads, and so may set the pace."""
         return self.position >= ring.end or now - self.took_at < ATTENTION
 
-    def next_frame(self, ring: Ring, now: float) -> bytes | None:
-        """Return the next frame; None where there is none now (see `wait_until`)."""
-        self.wait_until = None
+    def next_frame(self, ring: Ring) -> bytes | None:
+        """Return the next frame, None where there is none now."""
         if self.position < ring.start:
             self._begin_anew(ring, min(_LAPPED_TAIL, ring.limit // 2))
         if self._events and self._events[0][0] <= self.position:
             return self._events.popleft()[1]
         waiting = ring.end - self.position
-        if waiting <= 0 or self._gathers(waiting, now):
+        if waiting <= 0:
             return None
         if self._events:
             waiting = self._events[0][0] - self.position
@@ -78,24 +71,14 @@ class Stream:
         if self.position < self._old_until:
             piece = self._without_old_questions(piece)
         self.position += len(piece)
-        self._burst_bytes += len(piece)
         return frames.raw(frames.DATA, piece)
-
-    def _gathers(self, waiting: int, now: float) -> bool:
-        """Decide whether to wait for more: never for a keystroke's echo, briefly in a flood."""
-        if now - self._burst_at >= _BURST:
-            self._burst_at, self._burst_bytes = now, 0
-        if self._burst_bytes < _BURST_BYTES or waiting >= frames.PIECE:
-            return False
-        self.wait_until = self._burst_at + _BURST
-        return True
 
     def _begin_anew(self, ring: Ring, tail: int | None) -> None:
         replay = ring.replay(tail)
         self.position = replay.offset
         self.alternate = replay.alternate
         self._old_until = ring.end
-        prologue = base64.b64encode(replay.prologue).decode("ascii")
+        prologue = binascii.b2a_base64(replay.prologue, newline=False).decode("ascii")
         frame = frames.control(frames.REPLAY, epoch=ring.epoch, offset=replay.offset, prologue=prologue)
         self._events.appendleft((replay.offset, frame))
 
@@ -145,11 +128,20 @@ class Client:
             taken = self.connection.send(self._unsent)
         except BlockingIOError:
             return 0
-        except OSError:
+        except OSError:  # A time-out among them.
             self.lost = True
             return 0
         del self._unsent[:taken]
         return taken
+
+    def send_refusal(self, message: str, hint: str = "") -> None:
+        """Say that a program could not be started."""
+        self.send(frames.control(frames.SPAWN_FAILED, message=message, hint=hint))
+
+    def refuse(self, message: str, hint: str = "") -> None:
+        """Say so as the last thing that is said; whoever asked may be gone."""
+        self.connection.settimeout(1)
+        self.send_refusal(message, hint)
 
     def pump(self, ring: Ring, now: float) -> None:
         """Send an onlooker what it lacks, for as long as its socket takes it, but not for too long."""
@@ -160,7 +152,7 @@ class Client:
         for _turn in range(8):
             if self._unsent:
                 break
-            frame = stream.next_frame(ring, now)
+            frame = stream.next_frame(ring)
             if frame is None:
                 break
             taken += self.send(frame)

@@ -70,6 +70,8 @@ LAUNCH: Final = 19
 
 Fields = dict[str, Any]
 
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class FrameError(ValueError):
     """What came over the wire cannot be read. The connection it came on is of no more use."""
@@ -82,7 +84,7 @@ def raw(kind: int, payload: bytes) -> bytes:
 
 def control(kind: int, **fields: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """Return a control frame with these fields."""
-    return raw(kind, json.dumps(fields, separators=(",", ":")).encode("utf-8", "surrogateescape"))
+    return raw(kind, _encode(fields).encode("ascii"))
 
 
 def fields_of(payload: bytes) -> Fields:
@@ -92,7 +94,8 @@ def fields_of(payload: bytes) -> Fields:
         FrameError: It is no JSON object.
     """
     try:
-        fields = json.loads(payload) if payload else {}
+        # Decoded here: for other bytes than UTF-8, `json` would import a codec that may be gone by now.
+        fields = json.loads(payload.decode("utf-8")) if payload else {}
     except (ValueError, RecursionError) as error:
         raise FrameError("a control frame is not JSON") from error
     if not isinstance(fields, dict):
@@ -141,21 +144,33 @@ class Decoder:
 
     def __init__(self) -> None:
         self._rest = bytearray()
+        self._needed = 0
+        """How many bytes the frame has that `_rest` is the beginning of, as far as is known."""
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Yield the type and payload of each frame that is complete with `data`.
 
+        It has to be exhausted before it is called again.
+
         Raises:
             FrameError: A frame is too large. Those before it were yielded.
         """
-        self._rest += data
-        while len(self._rest) >= HEADER.size:
-            kind, length = HEADER.unpack_from(self._rest)
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        begin = 0
+        self._needed = HEADER.size
+        while len(data) - begin >= HEADER.size:
+            kind, length = HEADER.unpack_from(data, begin)
             if length > MAX_PAYLOAD:
                 raise FrameError(f"a frame of {length} bytes is over the limit of {MAX_PAYLOAD}")
-            end = HEADER.size + length
-            if len(self._rest) < end:
-                return
-            payload = bytes(self._rest[HEADER.size : end])
-            del self._rest[:end]
-            yield kind, payload
+            end = begin + HEADER.size + length
+            if end > len(data):
+                self._needed = end - begin
+                break
+            yield kind, data[begin + HEADER.size : end]
+            begin = end
+        self._rest += data[begin:]

@@ -1,8 +1,8 @@
 """The process that holds one terminal: one `select` loop over the PTY, the program's end and the clients.
 
 It outlives the Tower, the shell it came from, any client, and the package it was started from. Back-pressure
-goes to the PTY: while somebody reads, the fastest reader sets the program's pace. What a terminal's bytes mean
-is told by `screen_modes`, and who gets which of them is decided by `clients`.
+goes to the PTY: while somebody reads, the fastest reader sets the program's pace. What a terminal's bytes
+mean is told by `screen_modes`, and who gets which of them is decided by `clients`.
 """
 
 from __future__ import annotations
@@ -10,121 +10,60 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 from . import frames
 from .address import Address
-from .child import LaunchError, Pty, reset_signals, start_of
+from .child import LaunchError, Pty, find, start_of
 from .clients import ATTENTION, Client, Stream
-from .launch import Launch, read_launch, read_program, read_size
+from .launch import Launch, read_program, read_size
 from .peer import is_same_user
 from .ring import Ring
 from .screen_modes import MODES_OFF
 from .timers import Timers
 
 _HELLO_WITHIN: Final = 5.0
-_LAUNCH_WITHIN: Final = 10.0
 _MOST_CLIENTS: Final = 200
 _PACE: Final = 256 * 1024
 _MOST_INPUT: Final = 1 << 20
 _MOST_DRAINED: Final = 1 << 20
+_FLOOD: Final = 2048
+"""From so many bytes at once it is a flood, and output is gathered for a moment."""
+_GATHER: Final = 0.002
 _JIGGLE: Final = 0.05
 _GRACE: Final = 3.0
-
-
-def hold(launcher: socket.socket) -> None:
-    """Become the holder that the Tower at the other end of `launcher` asks for; return when it is over."""
-    os.setsid()
-    _leave_everything(launcher)
-    with open("/dev/null", "r+b", buffering=0) as nothing:  # noqa: PTH123
-        for descriptor in (0, 1, 2):
-            os.dup2(nothing.fileno(), descriptor)
-    _set_name()
-    client = Client(launcher)
-    launch = _await_launch(client)
-    if launch is None:
-        return
-    try:
-        holder = Holder(launch, client)
-    except LaunchError as error:
-        _refuse(launcher, error.message, error.hint)
-    except OSError as error:
-        _refuse(launcher, f"The terminal could not be made in {launch.directory}: {error.strerror}.", "")
-    else:
-        holder.run()
-
-
-def _leave_everything(launcher: socket.socket) -> None:
-    reset_signals()
-    for number in (
-        signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN,
-        signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2,
-    ):  # fmt: skip
-        signal.signal(number, signal.SIG_IGN)
-    kept = launcher.fileno()
-    os.closerange(3, kept)
-    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
-
-
-def _set_name() -> None:
-    try:
-        with open("/proc/self/comm", "wb", buffering=0) as comm:  # noqa: PTH123
-            comm.write(b"afx-shellper")
-    except OSError:
-        return  # Only Linux has it, and it is but a name.
-
-
-def _await_launch(client: Client) -> Launch | None:
-    """Return what the LAUNCH frame says; None where none comes, or none that can be read."""
-    until = time.monotonic() + _LAUNCH_WITHIN
-    while (left := until - time.monotonic()) > 0 and not client.lost:
-        select.select([client], [], [], left)
-        try:
-            for kind, payload in client.decoder.feed(client.receive()):
-                if kind == frames.LAUNCH:
-                    return read_launch(frames.fields_of(payload))
-        except frames.FrameError as error:
-            _refuse(client.connection, f"The request to start a terminal cannot be read: {error}.", "")
-            return None
-    return None
-
-
-def _refuse(launcher: socket.socket, message: str, hint: str) -> None:
-    launcher.settimeout(1)
-    try:
-        launcher.sendall(frames.control(frames.SPAWN_FAILED, message=message, hint=hint))
-    except OSError:
-        return  # Whoever asked is gone.
 
 
 class Holder:
     """One terminal, its program, and who is connected to it."""
 
     def __init__(self, launch: Launch, launcher: Client) -> None:
-        """Make the terminal and start the program.
+        """Make everything ready but the process itself, which `hold` is called in.
 
         Raises:
             LaunchError: The program cannot be started. Nothing is left.
             OSError: The terminal cannot be made. Nothing is left.
         """
+        self._path = find(launch.program)
         self._launch = launch
-        self._own_start = start_of(os.getpid())
         self._ring = Ring(launch.scrollback)
         self._pace = min(_PACE, launch.scrollback // 2)
+        self._address = Address(launch.directory, launch.terminal_id)
         self._pty = Pty(launch.cols, launch.rows)
         self._pty_ended = False
-        self._address = Address(launch.directory, launch.terminal_id)
-        self._listener = self._address.bind()
-        self._wakeup, self._wakeup_end = os.pipe()
-        self._listen_to_signals()
         try:
-            self._pid, self._start = self._pty.launch(launch.program)
+            self._listener = self._address.bind()
         except BaseException:
-            self._address.remove()
+            self._pty.close()
             raise
+        self._wakeup, self._wakeup_end = os.pipe()
+        for end in (self._wakeup, self._wakeup_end):
+            os.set_blocking(end, False)
+        self._own_start: str | None = None
+        self._pid = 0
+        self._start: str | None = None
         self._started_at = time.time()
         self._last_output_at: float | None = None
         self._exit: dict[str, Any] | None = None
@@ -132,6 +71,7 @@ class Holder:
         """Whether a Tower said that it noted the program's end."""
         self._terminating = False
         self._over = False
+        self._launcher = launcher
         self._clients: list[Client] = [launcher]
         self._tower: Client | None = None
         self._input = bytearray()
@@ -144,12 +84,40 @@ class Holder:
             frames.ACK: self._on_ack,
             frames.TERMINATE: self._on_terminate,
         }
-        self._welcome_tower(launcher)
+
+    def leave_nothing(self) -> None:
+        """Remove what was made, where no process came to hold it."""
+        self._address.remove()
+
+    def let_go(self) -> None:
+        """Close all that is open, where another process is the holder now, or none."""
+        self._listener.close()
+        self._pty.close()
+        os.close(self._wakeup)
+        os.close(self._wakeup_end)
+
+    def hold(self) -> None:
+        """Be the holder, in a process of its own, until the terminal is over."""
+        os.setsid()
+        _set_name()
+        signal.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        self._own_start = start_of(os.getpid())
+        try:
+            self._pid, self._start = self._pty.launch(self._path, self._launch.program)
+        except LaunchError as error:
+            self.leave_nothing()
+            self._launcher.refuse(error.message, error.hint)
+            return
+        except BaseException:
+            self.leave_nothing()
+            raise
+        self._welcome_tower(self._launcher)
+        self._run()
 
     # The loop
 
-    def run(self) -> None:
-        """Hold the terminal until it is over."""
+    def _run(self) -> None:
         self._timers.set(self._check_socket, self._launch.check_every)
         while not self._over:
             self._timers.run()
@@ -159,7 +127,7 @@ class Holder:
             if self._pty.master in writable:
                 self._write_input()
             if self._pty.master in readable:
-                self._read_output(frames.PIECE)
+                self._read_output()
             if self._listener in readable:
                 self._accept()
             for client in list(self._clients):
@@ -177,10 +145,15 @@ class Holder:
         input_full = len(self._input) > _MOST_INPUT
         readers.extend(client for client in self._clients if not (input_full and client.typed))
         until = self._timers.next_due()
-        for moment in self._pacing(now):
-            until = moment if until is None else min(until, moment)
-        if not self._pty_ended and self._may_read(now):
+        attentive = [stream for stream in self._streams() if stream.attentive(self._ring, now)]
+        if self._pty_ended:
+            pass
+        elif not attentive or any(stream.behind(self._ring) <= self._pace for stream in attentive):
             readers.append(self._pty.master)
+        else:
+            # All who read are far behind. The program waits for one of them to read on, or to lose interest.
+            patience = min(stream.took_at for stream in attentive) + ATTENTION
+            until = patience if until is None else min(until, patience)
         if self._input:
             writers.append(self._pty.master)
         timeout = None if until is None else max(0.0, until - now)
@@ -189,20 +162,6 @@ class Holder:
 
     def _streams(self) -> list[Stream]:
         return [client.stream for client in self._clients if client.stream is not None]
-
-    def _may_read(self, now: float) -> bool:
-        """Decide whether the program may write on: it may, unless all who read are far behind."""
-        attentive = [stream for stream in self._streams() if stream.attentive(self._ring, now)]
-        return not attentive or any(stream.behind(self._ring) <= self._pace for stream in attentive)
-
-    def _pacing(self, now: float) -> list[float]:
-        """Return the moments at which a stream wants to be asked again."""
-        moments = [stream.wait_until for stream in self._streams() if stream.wait_until is not None]
-        if not self._may_read(now):
-            moments.append(
-                min(s.took_at for s in self._streams() if s.attentive(self._ring, now)) + ATTENTION
-            )
-        return moments
 
     def _pump(self) -> None:
         now = time.monotonic()
@@ -221,13 +180,6 @@ class Holder:
 
     # Signals to this process
 
-    def _listen_to_signals(self) -> None:
-        for end in (self._wakeup, self._wakeup_end):
-            os.set_blocking(end, False)
-        signal.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, signal.SIGTERM):
-            signal.signal(number, lambda _number, _frame: None)
-
     def _on_wakeup(self) -> None:
         try:
             numbers = os.read(self._wakeup, 4096)
@@ -240,27 +192,52 @@ class Holder:
 
     # The program and its terminal
 
-    def _read_output(self, most: int) -> bool:
-        """Take output from the PTY; return whether all there was has been taken."""
-        pieces = []
+    def _read_pty(self) -> bytes:
+        """Return what the PTY has; nothing where it has nothing now, or will never have again."""
+        try:
+            piece = os.read(self._pty.master, frames.PIECE)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            piece = b""
+        # BSD says so once no process has the terminal open any more.
+        self._pty_ended = not piece
+        return piece
+
+    def _read_output(self) -> None:
+        """Take output from the PTY: a keystroke's echo at once, of a flood as much as comes in a moment.
+
+        A PTY gives a few KiB at a time. Everything that is done once for each piece, here and in all who
+        read, is done more seldom this way.
+        """
+        pieces: list[bytes] = []
         taken = 0
-        empty = False
-        while taken < most:
-            try:
-                piece = os.read(self._pty.master, frames.PIECE)
-            except BlockingIOError:
-                empty = True
+        until: float | None = None
+        while taken < frames.PIECE:
+            piece = self._read_pty()
+            if piece:
+                pieces.append(piece)
+                taken += len(piece)
+                continue
+            if self._pty_ended or taken < _FLOOD:
                 break
-            except OSError:
-                piece = b""
-            if not piece:  # BSD says so once no process has the terminal open any more.
-                self._pty_ended = empty = True
+            now = time.monotonic()
+            until = until or now + _GATHER
+            if not self._only_output_comes(until - now):
                 break
-            pieces.append(piece)
-            taken += len(piece)
         if pieces:
             self._add_output(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        return empty
+
+    def _only_output_comes(self, within: float) -> bool:
+        readers: list[Any] = [self._pty.master, self._wakeup, self._listener, *self._clients]
+        readable, _, _ = select.select(readers, [], [], max(0.0, within))
+        return readable == [self._pty.master]
+
+    def _drain(self) -> None:
+        """Take what an ended program wrote before its end; not without limit, as others may write on."""
+        until = self._ring.end + _MOST_DRAINED
+        while self._ring.end < until and (piece := self._read_pty()):
+            self._add_output(piece)
 
     def _add_output(self, output: bytes) -> None:
         now = time.monotonic()
@@ -299,9 +276,7 @@ class Holder:
         code = os.waitstatus_to_exitcode(status)
         ended_at = time.time()
         # All that it wrote before its end is read before its end is told.
-        drained = self._ring.end
-        while not self._read_output(frames.PIECE) and self._ring.end - drained < _MOST_DRAINED:
-            pass
+        self._drain()
         self._exit = {
             "code": code if code >= 0 else None,
             "signal": -code if code < 0 else None,
@@ -472,22 +447,23 @@ class Holder:
         program = read_program(fields)
         if client is not self._tower:
             return
+        if self._exit is None:
+            client.send_refusal("The terminal's program still runs.", "Stop it first.")
+            return
         try:
-            if self._exit is None:
-                raise LaunchError("The terminal's program still runs.", "Stop it first.")
-            pid, start = self._pty.launch(program)
+            pid, start = self._pty.launch(find(program), program)
         except LaunchError as error:
-            client.send(frames.control(frames.SPAWN_FAILED, message=error.message, hint=error.hint))
+            client.send_refusal(error.message, error.hint)
             return
         except OSError as error:
-            message = f"The terminal cannot be used any more: {error.strerror}."
-            client.send(frames.control(frames.SPAWN_FAILED, message=message, hint=""))
+            client.send_refusal(f"The terminal cannot be used any more: {error.strerror}.")
             return
         self._pid, self._start = pid, start
         self._exit, self._pty_ended = None, False
         self._pty.resize(self._pty.cols, self._pty.rows)
         # The last program may have left the mouse on or the alternate screen up.
-        self._add_output(MODES_OFF)
+        if not self._ring.modes().plain:
+            self._add_output(MODES_OFF)
         self._tell_all(frames.control(frames.RESPAWNED, pid=pid, start=start))
         self._schedule_end()
 
@@ -556,3 +532,12 @@ class Holder:
             return  # Its directory is gone or the place is taken: tried again later.
         self._listener.close()
         self._listener = listener
+
+
+def _set_name() -> None:
+    try:
+        comm = os.open("/proc/self/comm", os.O_WRONLY)
+    except OSError:
+        return  # Only Linux has it, and it is but a name.
+    os.write(comm, b"afx-shellper")
+    os.close(comm)

@@ -27,7 +27,7 @@ def _peer_uid(connection: socket.socket) -> int:
         _pid, uid, _gid = struct.unpack(
             "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         )
-        return int(uid)
-    # BSD's struct xucred: version, uid, then groups that do not matter here.
-    credentials = connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, 76)
-    return int(struct.unpack_from("2I", credentials)[1])
+    else:
+        # BSD's struct xucred: version, uid, then groups that do not matter here.
+        _version, uid = struct.unpack_from("2I", connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, 76))
+    return int(uid)

@@ -32,9 +32,10 @@ _QUESTION: Final = re.compile(
     rb")"
     rb"|Z"  # DECID
     rb"|P[+$]q[^\x1b]{0,1024}\x1b\\"  # XTGETTCAP, DECRQSS
-    rb"|\](?:4|5|1[0-9]|22|50|52);(?:[^\x07\x1b;]{0,256};){0,8}\?(?:;[^\x07\x1b]{0,1024})?" + _END +  # colours
+    rb"|\](?:4|5|1[0-9]|22|50|52);(?:[^\x07\x1b;]{0,256};){0,8}\?(?:;[^\x07\x1b]{0,1024})?" + _END +
     rb"|\]21;[^\x07\x1b]{0,1024}=\?[^\x07\x1b]{0,1024}" + _END +  # kitty's colours
     rb"|\]1337;Report[^\x07\x1b]{0,256}" + _END +  # iTerm2
+    # Above: OSC 4 and its like, colours, pointer, font, clipboard.
     rb"|_G[^\x07\x1b]{0,256}a=q[^\x1b]{0,1024}\x1b\\"  # kitty graphics
     rb")"
 )  # fmt: skip

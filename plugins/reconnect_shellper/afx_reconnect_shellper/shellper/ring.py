@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from typing import Final, NamedTuple
 
-from .safe_cut import safe_cut
+from .safe_cut import Cut, safe_cut
 from .screen_modes import ModeTracker
 
-_SMALLEST_SLAB: Final = 4096
+_SMALLEST_SLAB: Final = 1 << 16
 
 
 class Replay(NamedTuple):
@@ -27,52 +27,71 @@ class Replay(NamedTuple):
 
 
 class Ring:
-    """The last `limit` bytes (and up to an eighth more) of a stream that began at offset 0."""
+    """The last `limit` bytes (and up to a quarter more) of a stream that began at offset 0.
+
+    Output moves within one buffer that is never reallocated once it is full, so that memory stays flat
+    however much flows through.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.epoch = os.urandom(6).hex()
         self.start = 0
-        self._slab = max(_SMALLEST_SLAB, limit // 8)
+        self._slab = max(_SMALLEST_SLAB, limit // 4)
         self._buffer = bytearray()
+        self._used = 0
+        """How much of the buffer's beginning is output."""
         self._modes = ModeTracker()
         """The modes at `start`."""
         self._swallow = b""
+        """What `Cut` says of `start`."""
 
     @property
     def end(self) -> int:
         """The offset after the last byte."""
-        return self.start + len(self._buffer)
+        return self.start + self._used
 
     def append(self, output: bytes) -> None:
-        """Add output at the end, and let go of some at the start where the limit is passed.
+        """Add output at the end, and let go of some at the start where the limit is passed."""
+        for begin in range(0, len(output), self._slab):
+            self._append(output[begin : begin + self._slab])
 
-        Trimming by slabs keeps its cost per byte small and constant.
-        """
-        self._buffer += output
-        excess = len(self._buffer) - self.limit
-        if excess > self._slab:
-            self._discard(excess)
+    def _append(self, output: bytes) -> None:
+        if self._used + len(output) > self.limit + self._slab:
+            # By slabs, so that moving the rest costs each byte little.
+            self._discard(self._used + len(output) - self.limit)
+        fits = min(len(output), len(self._buffer) - self._used)
+        self._buffer[self._used : self._used + fits] = output[:fits]
+        self._buffer += output[fits:]
+        self._used += len(output)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from `offset` on, which must lie within the ring."""
         begin = offset - self.start
-        return bytes(self._buffer[begin : begin + size])
+        with memoryview(self._buffer) as view:
+            return bytes(view[begin : min(begin + size, self._used)])
 
     def replay(self, tail: int | None) -> Replay:
         """Return the replay of about the last `tail` bytes, or of all of them."""
-        wanted = 0 if tail is None else max(0, len(self._buffer) - tail)
-        cut = safe_cut(self._buffer, wanted, self._swallow) if wanted else None
+        wanted = 0 if tail is None else max(0, self._used - tail)
+        cut = safe_cut(self._buffer, self._used, wanted, self._swallow) if wanted else Cut(0, self._swallow)
         modes = self._modes.copy()
-        at, swallow = cut if cut else (0, self._swallow)
-        modes.feed(bytes(self._buffer[:at]))
-        prologue = modes.prologue() + swallow
-        modes.feed(bytes(self._buffer[at:]))
-        return Replay(self.start + at, prologue, modes.alternate is not None)
+        modes.feed(self._buffer, 0, cut.at)
+        prologue = modes.prologue() + cut.swallow
+        modes.feed(self._buffer, cut.at, self._used)
+        return Replay(self.start + cut.at, prologue, modes.alternate is not None)
+
+    def modes(self) -> ModeTracker:
+        """Return the modes at the end of the output."""
+        modes = self._modes.copy()
+        modes.feed(self._buffer, 0, self._used)
+        return modes
 
     def _discard(self, excess: int) -> None:
-        cut = safe_cut(self._buffer, excess, self._swallow)
-        self._modes.feed(bytes(self._buffer[: cut.at]))
-        del self._buffer[: cut.at]
+        cut = safe_cut(self._buffer, self._used, min(excess, self._used), self._swallow)
+        self._modes.feed(self._buffer, 0, cut.at)
+        with memoryview(self._buffer) as view:
+            view[: self._used - cut.at] = view[cut.at : self._used]
+        self._used -= cut.at
         self.start += cut.at
         self._swallow = cut.swallow

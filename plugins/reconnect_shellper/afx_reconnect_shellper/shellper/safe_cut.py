@@ -38,12 +38,13 @@ class Cut(NamedTuple):
     swallow: bytes = b""
 
 
-def safe_cut(buffer: bytearray, wanted: int, swallow: bytes = b"") -> Cut:
+def safe_cut(buffer: bytes | bytearray, end: int, wanted: int, swallow: bytes = b"") -> Cut:
     """Return a cut at about `wanted`: at most a sequence earlier, or up to the end of the line later.
 
     Args:
-        buffer: Output that begins at a cut.
-        wanted: An index into it, from 0 to its length.
+        buffer: Output that begins at a cut, and more.
+        end: Where the output ends in it.
+        wanted: An index from 0 to `end`.
         swallow: The `swallow` of the cut that `buffer` begins at.
     """
     unfinished = _unfinished_sequence(buffer, wanted, swallow)
@@ -53,13 +54,13 @@ def safe_cut(buffer: bytearray, wanted: int, swallow: bytes = b"") -> Cut:
             return Cut(begin, swallow if begin == 0 else b"")
         if opening:
             return Cut(_character_start(buffer, wanted), opening)
-    line_end = buffer.find(b"\n", wanted, wanted + _LINE_WITHIN)
+    line_end = buffer.find(b"\n", wanted, min(wanted + _LINE_WITHIN, end))
     if line_end >= 0 and buffer.find(b"\x1b", wanted, line_end) < 0 and unfinished is None:
         return Cut(line_end + 1)
     return Cut(_character_start(buffer, wanted))
 
 
-def _unfinished_sequence(buffer: bytearray, at: int, swallow: bytes) -> tuple[int, bytes] | None:
+def _unfinished_sequence(buffer: bytes | bytearray, at: int, swallow: bytes) -> tuple[int, bytes] | None:
     """Return where the sequence begins that is unfinished at `at`, and what opens one like it.
 
     The opening is empty for a sequence that is no string. None: no sequence is unfinished there.
@@ -95,7 +96,7 @@ def _ending(swallow: bytes) -> re.Pattern[bytes]:
     return _END_OF_OSC if swallow == _SWALLOW_OSC else _END_OF_STRING
 
 
-def _character_start(buffer: bytearray, at: int) -> int:
+def _character_start(buffer: bytes | bytearray, at: int) -> int:
     """Return the start of the UTF-8 character that `at` is inside of, or else `at`."""
     for back in range(1, min(4, at + 1)):
         byte = buffer[at - back]

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+_NO_COLOUR_OR_MOVE: Final = re.compile(rb"\x1b[\[0-9;:]*+[^\[0-9;:A-Z@dfm\x1b]")
+"""Colours and cursor moves are nearly all there is in most output. This passes over them in one go."""
+
 _MODE_CHANGE: Final = re.compile(
-    # Colours and cursor moves are nearly all there is in most output. Passed over at once, they cost little.
-    rb"\x1b(?!\[[0-9;:]*[A-Z@dfm])(?:"
+    rb"\x1b(?:"
     rb"\[(?:([?>=<])([0-9;:]*)([hlmu])|([0-9;]*)([hlr])|([0-6]?) q|(!)p)"
     rb"|([=>c])"
     rb"|([()])([0-9A-Za-z])"
@@ -22,24 +24,26 @@ _MODE_CHANGE: Final = re.compile(
 _PRIVATE, _PARAMETERS, _PRIVATE_FINAL, _PUBLIC, _PUBLIC_FINAL, _CURSOR_STYLE, _SOFT_RESET = range(1, 8)
 _ESCAPE, _SET, _CHARSET, _TITLE = range(8, 12)
 
-_COLOUR: Final = re.compile(rb"\x1b\[([0-9;:]*)m")
-_COLOUR_WINDOW: Final = 1 << 16
+_STYLE: Final = re.compile(rb"\x1b\[([0-9;:]*)m")
+_STYLE_WINDOW: Final = 1 << 16
 """Colours and styles are read from at most this many last bytes: a screen's worth and more."""
 
+_KEYPAD: Final = 66
+"""The application keypad as a private mode. Mostly it is set by ESC = and reset by ESC >."""
 _ALTERNATE: Final = frozenset((47, 1047, 1049))
 _ON_AT_RESET: Final = frozenset((7, 25))
 _OFF_AT_RESET: Final = frozenset(
-    (1, 5, 6, 9, 66, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 1007, 2004, 2031)
+    (1, 5, 6, 9, _KEYPAD, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 1007, 2004, 2031)
 )
 _TRACKED: Final = _ON_AT_RESET | _OFF_AT_RESET
-_SOFT: Final = frozenset((1, 6, 7, 25, 66))
+_SOFT: Final = frozenset((1, 6, 7, 25, _KEYPAD))
 """The modes that a soft reset (DECSTR) touches."""
 _DEEPEST_KEYBOARD_STACK: Final = 16
 
 MODES_OFF: Final = (
     # The first ESC also ends whatever sequence the terminal was in the middle of.
     b"\x1b[?2026l\x1b[<99u\x1b[?1049l\x1b[<99u\x1b[!p"
-    + b"".join(b"\x1b[?%dl" % mode for mode in sorted(_OFF_AT_RESET - {66}))
+    + b"".join(b"\x1b[?%dl" % mode for mode in sorted(_OFF_AT_RESET - {_KEYPAD}))
     + b"\x1b[?7h\x1b[?25h\x1b[4l\x1b>\x1b[>4m\x1b[0 q\x1b[r\x1b(B\x1b)B\x0f\x1b[m"
 )
 """Puts any terminal's modes, but nothing else of it, to how they are at the start."""
@@ -89,21 +93,22 @@ class ModeTracker:
         """Return a tracker that goes on from here by itself."""
         other = ModeTracker()
         other.__dict__.update(self.__dict__)
-        other._private = dict(self._private)  # noqa: SLF001 - another of this class
-        other._keyboard = (list(self._keyboard[0]), list(self._keyboard[1]))  # noqa: SLF001
-        other._charsets = dict(self._charsets)  # noqa: SLF001
-        other._styles = dict(self._styles)  # noqa: SLF001
+        other._private = dict(self._private)
+        other._keyboard = (list(self._keyboard[0]), list(self._keyboard[1]))
+        other._charsets = dict(self._charsets)
+        other._styles = dict(self._styles)
         return other
 
-    def feed(self, output: bytes) -> None:
-        """Take note of output that begins and ends at safe cuts."""
-        fresh = 0
-        if b"\x1b" in output:
-            for change in _MODE_CHANGE.finditer(output):
-                if self._change(change):
+    def feed(self, output: bytes | bytearray, begin: int, end: int) -> None:
+        """Take note of ``output[begin:end]``, which begins and ends at safe cuts."""
+        fresh = begin
+        if output.find(b"\x1b", begin, end) >= 0:
+            for candidate in _NO_COLOUR_OR_MOVE.finditer(output, begin, end):
+                change = _MODE_CHANGE.match(output, candidate.start(), end)
+                if change is not None and self._change(change):
                     fresh = change.end()
-            self._read_styles(output, max(fresh, len(output) - _COLOUR_WINDOW))
-        shift_out, shift_in = output.rfind(b"\x0e", fresh), output.rfind(b"\x0f", fresh)
+            self._read_styles(output, max(fresh, end - _STYLE_WINDOW), end)
+        shift_out, shift_in = output.rfind(b"\x0e", fresh, end), output.rfind(b"\x0f", fresh, end)
         if shift_out != shift_in:
             self._shifted = shift_out > shift_in
 
@@ -123,7 +128,7 @@ class ModeTracker:
             if change[_ESCAPE] == b"c":
                 self._reset()
                 return True
-            self._private[66] = change[_ESCAPE] == b"="
+            self._private[_KEYPAD] = change[_ESCAPE] == b"="
         elif kind == _CHARSET:
             self._charsets[change[_SET]] = change[_CHARSET]
         elif kind == _TITLE:
@@ -164,24 +169,23 @@ class ModeTracker:
         elif 4 in _numbers(parameters):
             self._insert = final == b"h"
 
-    def _read_styles(self, output: bytes, begin: int) -> None:
-        reset = max(output.rfind(mark, begin) for mark in (b"\x1b[m", b"\x1b[0m", b"\x1b[0;"))
-        for colour in _COLOUR.finditer(output, max(begin, reset)):
-            self._apply_styles(colour[1].split(b";"))
+    def _read_styles(self, output: bytes | bytearray, begin: int, end: int) -> None:
+        reset = max(output.rfind(mark, begin, end) for mark in (b"\x1b[m", b"\x1b[0m", b"\x1b[0;"))
+        for style in _STYLE.finditer(output, max(begin, reset), end):
+            self._apply_styles(style[1].split(b";"))
 
     def _apply_styles(self, parameters: list[bytes]) -> None:
         rest = iter(parameters)
         for parameter in rest:
-            head = parameter.partition(b":")[0]
-            number = int(head) if head else 0
+            number = next(iter(_numbers(parameter)), 0)
             if number == 0:
                 self._styles.clear()
             elif number in _COLOUR_OF:
+                whole = [parameter]
                 if b":" not in parameter:
-                    space = next(rest, b"")
-                    more = [next(rest, b"") for _ in range({b"5": 1, b"2": 3}.get(space, 0))]
-                    parameter = b";".join((parameter, space, *more))
-                self._styles[_COLOUR_OF[number]] = parameter
+                    whole.append(next(rest, b""))
+                    whole.extend(next(rest, b"") for _ in range({b"5": 1, b"2": 3}.get(whole[1], 0)))
+                self._styles[_COLOUR_OF[number]] = b";".join(whole)
             elif number in _STYLE_OF:
                 name = _STYLE_OF[number]
                 # Bold and faint go together; of all others the last one holds.
@@ -192,32 +196,36 @@ class ModeTracker:
 
     def prologue(self) -> bytes:
         """Return what puts any terminal in these modes, with an empty screen."""
-        private = self._private
         parts = [RESET, *(b"\x1b[>%du" % flags for flags in self._keyboard[0])]
         if self.alternate is not None:
             parts.append(b"\x1b[?%dh\x1b[H\x1b[2J\x1b[<99u" % self.alternate)
             parts.extend(b"\x1b[>%du" % flags for flags in self._keyboard[1])
-        if self._region:
-            parts.append(b"\x1b[%br" % self._region)
-        for mode in sorted(_TRACKED - {66}):
-            if private[mode] != (mode in _ON_AT_RESET):
-                parts.append(b"\x1b[?%d%b" % (mode, b"h" if private[mode] else b"l"))
-        if self._insert:
-            parts.append(b"\x1b[4h")
-        if private[66]:
-            parts.append(b"\x1b=")
-        if self._modify_keys:
-            parts.append(b"\x1b[>4;%bm" % self._modify_keys)
-        if self._cursor_style:
-            parts.append(b"\x1b[%b q" % self._cursor_style)
+        parts.extend(
+            b"\x1b[?%d%b" % (mode, b"h" if on else b"l")
+            for mode, on in sorted(self._private.items())
+            if mode != _KEYPAD and on != (mode in _ON_AT_RESET)
+        )
         parts.extend(b"\x1b%b%b" % both for both in self._charsets.items() if both[1] != b"B")
-        if self._shifted:
-            parts.append(b"\x0e")
-        if self._styles:
-            parts.append(b"\x1b[%bm" % b";".join(self._styles.values()))
-        if self.title is not None:
-            parts.append(b"\x1b]2;%b\x07" % self.title)
+        for needed, sequence in (
+            (self._region, b"\x1b[%br" % self._region),
+            (self._insert, b"\x1b[4h"),
+            (self._private[_KEYPAD], b"\x1b="),
+            (self._modify_keys, b"\x1b[>4;%bm" % self._modify_keys),
+            (self._cursor_style, b"\x1b[%b q" % self._cursor_style),
+            (self._shifted, b"\x0e"),
+            (self._styles, b"\x1b[%bm" % b";".join(self._styles.values())),
+            (self.title is not None, b"\x1b]2;%b\x07" % (self.title or b"")),
+        ):
+            if needed:
+                parts.append(sequence)
         return b"".join(parts)
+
+    @property
+    def plain(self) -> bool:
+        """Whether they are the modes of a terminal that was just reset, whatever its title."""
+        untitled = self.copy()
+        untitled.title = None
+        return untitled.prologue() == RESET
 
 
 def _numbers(parameters: bytes) -> list[int]:
