@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afx.client.keys import DetachKeys
+from afx.client.keys import DetachKeys, is_report
 from afx.client.screen import LEAVE, at_rest
 
 BACKSLASH = ord("\\")
@@ -104,3 +104,23 @@ def test_a_cut_between_things_is_seen(tail: bytes) -> None:
 
 def test_what_is_written_at_the_end_is_whole() -> None:
     assert at_rest(LEAVE)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x1b[?62;22c",
+        b"\x1b[12;40R",
+        b"\x1b[?2026;2$y",
+        b"\x1b[I",
+        b"\x1b[<35;10;20M\x1b[<0;1;1m",
+        b"\x1b]11;rgb:0/0/0\x07",
+    ],
+)
+def test_what_a_terminal_says_by_itself(data: bytes) -> None:
+    assert is_report(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"\x1b[A", b"\x1b", b"\x1b[200~pasted\x1b[201~", b"\x1b[?62cx"])
+def test_what_a_person_types_is_no_report(data: bytes) -> None:
+    assert not is_report(data)

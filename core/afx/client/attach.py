@@ -11,7 +11,6 @@ import asyncio
 import base64
 import json
 import logging
-import re
 import signal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +23,7 @@ from afx.api.errors import AfxError
 
 from .console import Console, ProcessConsole
 from .http import TowerAddress, TowerClient, TowerDownError
-from .keys import PATIENCE, DetachKeys
+from .keys import PATIENCE, DetachKeys, is_report
 from .screen import BACK, BELL, CLEAR, MARGIN, WAITING, at_rest
 
 REPLAY = 512 * 1024
@@ -34,11 +33,6 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.1, 1.0
 _QUIET = 1.0
 _GIVE_UP = 10.0
 _ANSWER_GRACE = 0.3
-# What a terminal sends by itself: answers to queries, reports of focus and of the mouse.
-_REPORT = re.compile(
-    rb"(?:\x1b\[[?>=]?[0-9;:]*(?:[cRnt]|\$y)|\x1b\[\?[0-9]+u|\x1b\[[IO]|\x1b\[<[0-9;]+[Mm]"
-    rb"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[P_][^\x1b]*\x1b\\)+"
-)
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
 _log.propagate = False
@@ -331,7 +325,7 @@ class Attachment:
                 return Ending("detached")
 
     async def _deliver(self, data: bytes) -> None:
-        report = self._console.typed and _REPORT.fullmatch(data) is not None
+        report = self._console.typed and is_report(data)
         if not data or self._read_only:
             return None
         if report and asyncio.get_running_loop().time() < self._mute_until:

@@ -1,4 +1,4 @@
-r"""Finds the detach key in what a person types, and keeps it from the program.
+r"""Tells what comes from a person's terminal apart: the detach key, and what the terminal says by itself.
 
 A terminal may send ``ctrl-\`` in three ways: as the byte 0x1c, in the kitty keyboard protocol as
 ``ESC [ 92 ; 5 u``, and in xterm's modifyOtherKeys as ``ESC [ 27 ; 5 ; 92 ~``. Which it is depends on what the
@@ -24,6 +24,18 @@ _KEY = re.compile(
     rb"|[\x00-\xff]",
     re.DOTALL,
 )
+_REPORT = re.compile(
+    rb"(?:\x1b\[[?>=]?[0-9;:]*(?:[cRnt]|\$y)|\x1b\[\?[0-9]+u|\x1b\[[IO]|\x1b\[<[0-9;]+[Mm]"
+    rb"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[P_][^\x1b]*\x1b\\)+"
+)
+
+
+def is_report(data: bytes) -> bool:
+    """Tell whether all of `data` is what a terminal sends unasked by a person.
+
+    That is answers to queries, and reports of the focus and the mouse.
+    """
+    return _REPORT.fullmatch(data) is not None
 
 
 class DetachKeys:
