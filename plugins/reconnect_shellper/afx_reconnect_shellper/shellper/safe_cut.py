@@ -78,7 +78,9 @@ def _unfinished_sequence(buffer: bytes | bytearray, at: int, swallow: bytes) -> 
         begin = last
     kind = buffer[last + 1 : last + 2] if last + 1 < at else b""
     if not kind:
-        return begin, b""
+        # This may be half of the ESC backslash that ends a string.
+        around = _unfinished_sequence(buffer, begin, swallow)
+        return around if around is not None and around[1] else (begin, b"")
     if kind == b"[":
         ending, opening = _END_OF_CSI, b""
     elif kind == b"]":

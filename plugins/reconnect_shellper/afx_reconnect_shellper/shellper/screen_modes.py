@@ -120,7 +120,7 @@ class ModeTracker:
         elif kind == _PUBLIC_FINAL:
             self._change_public(change[_PUBLIC], change[_PUBLIC_FINAL])
         elif kind == _CURSOR_STYLE:
-            self._cursor_style = change[_CURSOR_STYLE]
+            self._cursor_style = change[_CURSOR_STYLE].strip(b"0")
         elif kind == _SOFT_RESET:
             self._soft_reset()
             return True
