@@ -1,0 +1,127 @@
+"""A WebSocket client that does as little as can be, so that the Tower is measured and not the client.
+
+As a program, ``python -m benchmarks.viewer URL KEY_FILE ...`` reads terminals and throws their output away
+until its standard input ends.
+"""
+
+from __future__ import annotations
+
+import json
+import selectors
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+_PIECE = 256 * 1024
+_TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
+
+
+class Viewer:
+    """One onlooker of a terminal.
+
+    Args:
+        url: The URL of the terminal's WebSocket.
+        key: The Tower's secret.
+
+    Raises:
+        ConnectionError: The Tower refused.
+    """
+
+    def __init__(self, url: str, key: str) -> None:
+        parts = urlsplit(url)
+        self.socket = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.sendall(
+            f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+            f"Authorization: Bearer {key}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += self._receive()
+        head, _, self._data = head.partition(b"\r\n\r\n")
+        if b" 101 " not in head.partition(b"\r\n")[0]:
+            raise ConnectionError(head.decode(errors="replace"))
+        self._opcode = 0
+        self._left = 0
+
+    def close(self) -> None:
+        """Leave without a word."""
+        self.socket.close()
+
+    def read(self) -> bytes | dict[str, Any]:
+        """Return the next piece of output, or the next control message.
+
+        Raises:
+            ConnectionError: The Tower has closed the connection.
+            TimeoutError: Nothing came for 30 s.
+        """
+        while True:
+            if not self._left:
+                self._begin_message()
+            if self._opcode == _BINARY:
+                if not self._data:
+                    self._data = self._receive()
+                piece, self._data = self._data[: self._left], self._data[self._left :]
+                self._left -= len(piece)
+                return piece
+            whole = self._take(self._left)
+            self._left = 0
+            if self._opcode == _TEXT:
+                control: dict[str, Any] = json.loads(whole)
+                return control
+            if self._opcode == _PING:
+                self._send(_PONG, whole)
+            if self._opcode == _CLOSE:
+                raise ConnectionResetError("The Tower has closed the connection.")
+
+    def type(self, data: bytes) -> None:
+        """Send input of at most 125 bytes."""
+        self._send(_BINARY, data)
+
+    def _send(self, opcode: int, data: bytes) -> None:
+        # A mask of zeros is a mask.
+        self.socket.sendall(bytes((0x80 | opcode, 0x80 | len(data), 0, 0, 0, 0)) + data)
+
+    def _begin_message(self) -> None:
+        first, length = self._take(2)
+        self._opcode = first & 0x0F or self._opcode
+        if length == 126:
+            length = int.from_bytes(self._take(2), "big")
+        elif length == 127:
+            length = int.from_bytes(self._take(8), "big")
+        self._left = length
+
+    def _take(self, size: int) -> bytes:
+        while len(self._data) < size:
+            self._data += self._receive()
+        taken, self._data = self._data[:size], self._data[size:]
+        return taken
+
+    def _receive(self) -> bytes:
+        data = self.socket.recv(_PIECE)
+        if not data:
+            raise ConnectionResetError("The Tower is gone.")
+        return data
+
+
+def main() -> None:
+    """Read terminals until standard input ends."""
+    key = Path(sys.argv[1]).read_text(encoding="ascii")
+    selector = selectors.DefaultSelector()
+    selector.register(sys.stdin, selectors.EVENT_READ)
+    for url in sys.argv[2:]:
+        selector.register(Viewer(url, key).socket, selectors.EVENT_READ)
+    print("reading", flush=True)
+    while True:
+        for ready, _ in selector.select():
+            if not isinstance(ready.fileobj, socket.socket):
+                return
+            if not ready.fileobj.recv(_PIECE):
+                selector.unregister(ready.fileobj)
+
+
+if __name__ == "__main__":
+    main()
