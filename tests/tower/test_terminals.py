@@ -63,6 +63,7 @@ class Lab:
         self.storage = FailingStorage(StorageContext(directory, {}))
         self.directory = directory
         self.ran: list[str] = []
+        self.ended: list[str] = []
 
     @asynccontextmanager
     async def tower(self, deadline: float = 0.2) -> AsyncIterator[tuple[Agents, Terminals]]:
@@ -74,8 +75,12 @@ class Lab:
         async def on_running(agent_id: str) -> None:
             self.ran.append(agent_id)
 
+        async def on_ended(agent_id: str) -> None:
+            self.ended.append(agent_id)
+
         async with anyio.create_task_group() as tasks:
-            terminals = Terminals(agents, {"memory": strategy}, tasks, on_running)
+            terminals = Terminals(agents, {"memory": strategy}, tasks)
+            terminals.told(running=(on_running,), ended=(on_ended,), enter=())
             await terminals.boot(deadline)
             yield agents, terminals
             await terminals.aclose()

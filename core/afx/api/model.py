@@ -154,6 +154,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         args: Arguments a person added to the program's command line.
         past_terminals: Ids of the terminals it had and that are gone, newest first, so that whoever still
             looks at one of them finds its successor.
+        conversation: The conversation it is in, where that is not its newest; None for the newest.
+        conversation_before: What `conversation` was before a person last chose one.
         env: The part of the environment it was first launched with that a later launch needs again, such as
             where its program keeps its files. No secrets.
         size: The size its terminal last had; None where it never had one.
@@ -177,6 +179,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     spawned_by: AgentId | None = None
     task: str | None = None
     args: tuple[str, ...] = ()
+    conversation: ConversationId | None = None
+    conversation_before: ConversationId | None = None
     env: dict[str, str] = {}
     size: Size | None = None
     plan: dict[str, Any] | None = None

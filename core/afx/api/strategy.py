@@ -192,6 +192,13 @@ class Connection(ABC):
     async def signal(self, number: int) -> None:
         """Send a signal to the terminal's foreground process group."""
 
+    async def show(self, data: bytes) -> None:
+        """Put `data` into the output as though the terminal's program had written it.
+
+        Asked only while no process runs in it. The default does nothing.
+        """
+        del data
+
     @abstractmethod
     async def acknowledge(self, end: Exit) -> None:
         """Say that `end` has been noted in storage and needs not be kept any longer."""

@@ -20,6 +20,7 @@ from .auth import Gate
 from .events import Events
 from .guard import Guard
 from .page import page
+from .revival_routes import RevivalRoutes
 from .routes import Routes
 from .websocket import TerminalSocket
 
@@ -36,6 +37,7 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
         stopping: To be set when the server is about to stop, so that streams end by themselves.
     """
     do = Routes(tower, gate, url)
+    bring = RevivalRoutes(tower)
     return Starlette(
         routes=[
             Route("/", page),
@@ -51,7 +53,12 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
             Route("/api/workspaces/forget", do.forget_workspace, methods=["POST"]),
             Route("/api/agents", do.spawn_agent, methods=["POST"]),
             Route("/api/agents/{agent}", do.remove_agent, methods=["DELETE"]),
-            Route("/api/agents/{agent}/start", do.start_agent, methods=["POST"]),
+            Route("/api/agents/{agent}/resume", bring.resume, methods=["POST"]),
+            Route("/api/agents/{agent}/plan", bring.plan),
+            Route("/api/agents/{agent}/conversations", bring.conversations, methods=["GET"]),
+            Route("/api/agents/{agent}/conversations", bring.choose, methods=["POST"]),
+            Route("/api/recover", bring.recover, methods=["POST"]),
+            Route("/api/recover/apply", bring.recover_apply, methods=["POST"]),
             Route("/api/agents/{agent}/stop", do.stop_agent, methods=["POST"]),
             Route("/api/agents/{agent}/send", do.send, methods=["POST"]),
             Route("/api/terminals/{terminal}/resize", do.resize, methods=["POST"]),

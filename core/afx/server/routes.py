@@ -24,6 +24,7 @@ from .wire import (
     LoginCode,
     LoginRequest,
     PluginsAnswer,
+    ResumeAnswer,
     SendAnswer,
     SendRequest,
     SignalRequest,
@@ -99,13 +100,14 @@ class Routes:
 
     async def spawn_agent(self, request: Request) -> Response:
         """Make and start a new agent."""
-        agent, notes = await self._tower.lifecycle.spawn(await read(request, AgentRequest))
+        wanted = await read(request, AgentRequest)
+        if wanted.resume:
+            agent, made, notes = await self._tower.lifecycle.resume(wanted)
+            return json_response(
+                ResumeAnswer(agent=agent_view(self._tower, agent), plan=made, notes=notes), 201
+            )
+        agent, notes = await self._tower.lifecycle.spawn(wanted)
         return json_response(AgentAnswer(agent=agent_view(self._tower, agent), notes=notes), 201)
-
-    async def start_agent(self, request: Request) -> Response:
-        """Start an agent that does not run."""
-        agent, notes = await self._tower.lifecycle.start(request.path_params["agent"])
-        return json_response(AgentAnswer(agent=agent_view(self._tower, agent), notes=notes))
 
     async def stop_agent(self, request: Request) -> Response:
         """Stop an agent on purpose."""

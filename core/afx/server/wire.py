@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -10,6 +10,7 @@ from afx.api.model import (
     AgentId,
     AgentKind,
     AgentState,
+    ConversationId,
     ConversationSource,
     Exit,
     Size,
@@ -19,6 +20,8 @@ from afx.api.model import (
 )
 from afx.loader import PluginInfo
 from afx.tower.lifecycle import AgentRequest
+from afx.tower.recovery import RecoveryNews, RecoveryRow
+from afx.tower.resume import ResumePlan
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +51,36 @@ class SignalRequest(Request, frozen=True, kw_only=True):
     """A signal for a terminal's foreground programs, by name without ``SIG``."""
 
     signal: str
+
+
+class ResumeRequest(Request, frozen=True, kw_only=True):
+    """How an agent is to be brought back."""
+
+    session_id: ConversationId | None = None
+    fresh: bool = False
+    dry_run: bool = False
+
+
+class ConversationRequest(Request, frozen=True, kw_only=True):
+    """Which conversation an agent is to be resumed with next; exactly one of the two."""
+
+    use: ConversationId | None = None
+    undo: bool = False
+
+
+class RecoverRequest(Request, frozen=True, kw_only=True):
+    """Which agents to look at."""
+
+    workspace: WorkspacePath | None = None
+    max_age_days: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    include_stale: bool = False
+
+
+class RecoverApplyRequest(RecoverRequest, frozen=True, kw_only=True):
+    """Which agents to bring back, and how many at a time."""
+
+    jobs: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
+    agents: tuple[AgentId, ...] | None = None
 
 
 class LoginRequest(Request, frozen=True, kw_only=True):
@@ -186,6 +219,54 @@ class AgentAnswer(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
 
 
+class ResumeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent after it was brought back, and how; or, of a dry run, how it would be."""
+
+    agent: AgentView
+    plan: ResumePlan
+    notes: list[str]
+
+
+class PlanAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How an agent was last brought back."""
+
+    plan: ResumePlan | None
+    at: float | None
+
+
+class TranscriptView(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation as it lies on disk."""
+
+    path: str
+    size: int
+    modified_at: float
+    first: str
+    last: str
+
+
+class ConversationDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """One of an agent's conversations."""
+
+    id: ConversationId
+    harness: str
+    source: ConversationSource
+    at: float
+    current: bool
+    transcript: TranscriptView | None
+
+
+class ConversationsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """All of an agent's conversations, newest first."""
+
+    conversations: list[ConversationDetail]
+
+
+class RecoverAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Every agent that does not run, in the order of a recovery."""
+
+    rows: list[RecoveryRow]
+
+
 class WorkspaceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A workspace after what was asked for."""
 
@@ -226,11 +307,20 @@ def schema() -> dict[str, Any]:
     shapes = (
         AgentAnswer,
         AgentRequest,
+        ConversationRequest,
+        ConversationsAnswer,
         ErrorAnswer,
         Health,
         LoginCode,
         LoginRequest,
+        PlanAnswer,
         PluginsAnswer,
+        RecoverAnswer,
+        RecoverApplyRequest,
+        RecoverRequest,
+        RecoveryNews,
+        ResumeAnswer,
+        ResumeRequest,
         Size,
         SendAnswer,
         SendRequest,

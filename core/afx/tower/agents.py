@@ -6,20 +6,23 @@ Every change goes through `Agents.commit`: first to storage, then to memory, the
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 
 import anyio
 import msgspec
 
-from afx.api.errors import NotFoundError
+from afx.api.errors import ConflictError, NotFoundError
 from afx.api.model import (
     Agent,
     AgentId,
     AgentKind,
     AgentState,
     Conversation,
+    ConversationId,
     Exit,
     Message,
     TerminalId,
@@ -27,6 +30,7 @@ from afx.api.model import (
     Workspace,
     WorkspacePath,
 )
+from afx.api.process import identify, is_alive
 from afx.api.storage import Changes, Record, Storage
 
 _REMEMBERED_CHANGES = 1024
@@ -175,10 +179,33 @@ class Agents:
         """Return why a terminal cannot be reached now, or None where it can."""
         return self._unreachable.get(terminal_id)
 
+    def conversations(self, agent_id: AgentId) -> list[Conversation]:
+        """Return all conversations an agent ever had: the one a person chose first, then newest first."""
+        mine = list(reversed(self._conversations.get(agent_id, ())))
+        chosen = self._agents[agent_id].conversation
+        return sorted(mine, key=lambda conversation: conversation.id != chosen)
+
     def conversation_of(self, agent_id: AgentId) -> Conversation | None:
-        """Return an agent's newest conversation."""
-        mine = self._conversations.get(agent_id)
-        return mine[-1] if mine else None
+        """Return the conversation an agent is in, or would be resumed with."""
+        mine = self.conversations(agent_id)
+        return mine[0] if mine else None
+
+    def conversation_ids(self, *, but_of: AgentId) -> frozenset[ConversationId]:
+        """Return the ids of all conversations of all agents but one."""
+        return frozenset(
+            conversation.id
+            for agent_id, mine in self._conversations.items()
+            if agent_id != but_of
+            for conversation in mine
+        )
+
+    def owners(self, conversation_id: ConversationId) -> list[Agent]:
+        """Return every agent, removed ones too, that ever had a conversation of this id."""
+        return [
+            self._agents[agent_id]
+            for agent_id, mine in self._conversations.items()
+            if any(conversation.id == conversation_id for conversation in mine)
+        ]
 
     def waiting(self, agent_id: AgentId) -> list[Message]:
         """Return the messages that wait for an agent, oldest first."""
@@ -252,7 +279,30 @@ class Agents:
         """Return the agent of a terminal as it is once that terminal belongs to its past."""
         agent = self._agents[record.agent_id]
         past = (record.id, *(old for old in agent.past_terminals if old != record.id))
-        return msgspec.structs.replace(agent, past_terminals=past[:_REMEMBERED_TERMINALS])
+        return msgspec.structs.replace(agent, past_terminals=past[:_REMEMBERED_TERMINALS], size=record.size)
+
+    @asynccontextmanager
+    async def claimed(self, agent_id: AgentId) -> AsyncIterator[None]:
+        """Hold the right to start an agent's program, against every other process.
+
+        Raises:
+            ConflictError: Another live process holds it.
+        """
+        me = identify(os.getpid())
+        if me is None:
+            raise ConflictError("This process cannot tell who it is, so it may start nothing.")
+        holder = await self._storage.claim(self.host, agent_id, me)
+        if holder != me and not is_alive(holder):
+            holder = await self._storage.claim(self.host, agent_id, me, displacing=holder)
+        if holder != me:
+            raise ConflictError(
+                f"Process {holder.pid} is bringing this agent back already.", code="being-revived"
+            )
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._storage.release(self.host, agent_id, me)
 
     def set_unreachable(self, terminal_id: TerminalId, reason: str | None) -> None:
         """Note that a terminal cannot be reached, or (None) that it can again. This is not stored."""

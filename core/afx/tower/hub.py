@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 
@@ -75,9 +75,15 @@ class TerminalHub:
         leader: The onlooker whose window sets the terminal's size: who typed last, else who came last.
     """
 
-    def __init__(self, terminal_id: TerminalId, connection: Connection) -> None:
+    def __init__(
+        self,
+        terminal_id: TerminalId,
+        connection: Connection,
+        on_enter: Callable[[TerminalId], None] = lambda _: None,
+    ) -> None:
         self.terminal_id = terminal_id
         self.connection = connection
+        self._on_enter = on_enter
         self.leader: Onlooker | None = None
         self._onlookers: list[Onlooker] = []
         self._typing = anyio.Lock()
@@ -126,6 +132,11 @@ class TerminalHub:
         Raises:
             ConnectionLostError: It could not be delivered.
         """
+        if self.facts.exit is not None:
+            # Nobody is there to read it. Enter asks for the agent to be started again.
+            if b"\r" in data:
+                self._on_enter(self.terminal_id)
+            return
         if _REPORT.fullmatch(data):
             if self.leader is None or self.leader is onlooker:
                 await self.connection.write(data)
@@ -153,6 +164,10 @@ class TerminalHub:
                 if number:
                     await anyio.sleep(pause)
                 await self.connection.write(part)
+
+    async def show(self, text: str) -> None:
+        """Put a line of afx's own on the screen of a terminal whose process has ended."""
+        await self.connection.show(f"\r\n\x1b[0m\x1b[7m afx \x1b[0m {text}\r\n".encode())
 
     async def resize(self, size: Size) -> None:
         """Give the terminal another size, where it has not this one already."""

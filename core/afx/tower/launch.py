@@ -15,6 +15,8 @@ from afx.api.errors import SpawnError
 from afx.api.harness import HarnessProvider, LaunchRequest
 from afx.api.model import Agent, AgentKind, Command, Conversation, ConversationSource
 
+_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
+
 DEFAULT_ROLES: Mapping[AgentKind, str] = {
     AgentKind.ARCHITECT: (
         "You are the architect of this repository. You plan, and you hand work to builders, each of which "
@@ -49,6 +51,22 @@ def child_environment(
             drop.extend(harness.set_when_nested)
     kept = {name: value for name, value in inherited.items() if not _matches(name, drop)}
     return {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **own}
+
+
+def lasting_environment(
+    agent: Agent, harness: HarnessProvider, inherited: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what a later launch of an agent needs again of its environment.
+
+    What was kept at its first launch stays, whatever the Tower's own environment says by now. Nothing whose
+    name speaks of a secret is ever kept.
+    """
+    kept = {
+        name: value
+        for name, value in inherited.items()
+        if _matches(name, harness.lasting_env) and not any(word in name.upper() for word in _SECRET_WORDS)
+    }
+    return {**kept, **agent.env}
 
 
 def shell_command(agent: Agent, env: Mapping[str, str]) -> Command:

@@ -11,31 +11,32 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 import msgspec
 
 from afx.api.errors import AfxError, BadInputError, ConflictError, NotFoundError, UnreachableError
-from afx.api.harness import HarnessProvider
+from afx.api.harness import HarnessProvider, Rung
 from afx.api.model import (
     Agent,
     AgentId,
     AgentKind,
     AgentState,
-    Conversation,
+    ConversationId,
     Size,
     TerminalRecord,
-    TerminalSpec,
     Workspace,
 )
 from afx.loader import Plugins
 
-from . import launch, worktree
+from . import worktree
 from .agents import Agents
+from .resume import Action, ResumePlan
+from .revival import Revival
+from .starter import SettingsView, Starter
 from .terminals import Terminals
 
-DEFAULT_SIZE = Size(cols=120, rows=40)
+_FIRST_START = ResumePlan(action=Action.BEGIN, rung=Rung.FRESH, why="It is a new agent.")
 
 
 class AgentRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,15 +51,10 @@ class AgentRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     args: tuple[str, ...] = ()
     spawned_by: AgentId | None = None
     strategy: str | None = None
-    size: Size = DEFAULT_SIZE
-
-
-class SettingsView(Protocol):
-    """The settings of a workspace, as far as they are needed here."""
-
-    def __getitem__(self, name: str) -> object:
-        """Return the value of a setting."""
-        ...
+    size: Size | None = None
+    resume: bool = False
+    session_id: ConversationId | None = None
+    fresh: bool = False
 
 
 class Lifecycle:
@@ -67,18 +63,20 @@ class Lifecycle:
     def __init__(
         self,
         *,
-        home: Path,
         agents: Agents,
         terminals: Terminals,
         plugins: Plugins,
+        revival: Revival,
+        starter: Starter,
         strategies: Mapping[str, object],
         settings_for: Callable[[Path | None], SettingsView],
         env: Mapping[str, str],
     ) -> None:
-        self._home = home
         self._agents = agents
         self._terminals = terminals
         self._plugins = plugins
+        self._revival = revival
+        self._starter = starter
         self._strategies = strategies
         self._settings_for = settings_for
         self._env = env
@@ -146,49 +144,61 @@ class Lifecycle:
         """
         workspace = self._agents.workspace(request.workspace)
         async with self._one_at_a_time(f"{workspace.path}\n{request.kind}"):
-            agent, harness = self._design(workspace, request)
+            agent, _ = self._design(workspace, request)
             made = None
             if agent.kind is AgentKind.BUILDER:
                 made = await worktree.add(Path(workspace.path), Path(agent.cwd), str(agent.branch))
+                agent = msgspec.structs.replace(agent, owns_branch=made.created_branch)
             try:
-                await self._begin(agent, harness, request.size)
+                async with self._revival.alone_with(agent.id):
+                    notes = await self._starter.start(agent, _FIRST_START, request.size)
             except AfxError:
                 # A task that was taken on and never begun leaves neither agent nor worktree.
                 with anyio.CancelScope(shield=True):
                     await self._agents.commit(msgspec.structs.replace(agent, removed_at=time.time()))
                     if made is not None:
                         await worktree.remove(
-                            Path(workspace.path), made.path, force=True, delete_branch=made.created_branch
+                            Path(workspace.path),
+                            made.path,
+                            force=True,
+                            delete_branch=made.created_branch,
+                            branch=agent.branch,
                         )
                 raise
-        return self._agents.agent(agent.id), []
+        return self._agents.agent(agent.id), notes
 
-    async def start(self, agent_id: AgentId) -> tuple[Agent, list[str]]:
-        """Start an agent that does not run, with a new conversation; return it with notes.
+    async def resume(self, request: AgentRequest) -> tuple[Agent, ResumePlan, list[str]]:
+        """Bring back the agent of this kind and name; one of which only the worktree exists is taken in.
 
         Raises:
-            NotFoundError: There is no such agent, or its directory is gone.
-            UnreachableError: Its terminal may still live and does not answer.
-            SpawnError: The program could not be started.
+            NotFoundError: There is neither an agent nor a worktree of this name.
+            ConflictError: It cannot be brought back.
         """
-        async with self._one_at_a_time(agent_id):
-            agent = self._agents.agent(agent_id)
-            record = self._agents.terminal_of(agent_id)
-            if record is not None:
-                if self._agents.why_unreachable(record.id) is not None:
-                    self._terminals.hub(record.id)
-                if agent.state is AgentState.RUNNING:
-                    return agent, [f"{agent.kind}/{agent.name} runs already."]
-                await self._end_terminal(record, agent.state)
-                agent = self._agents.agent(agent_id)
-            if not await anyio.Path(agent.cwd).is_dir():
+        if request.name is None:
+            raise BadInputError("Which agent is to be brought back?", hint="Give its name.")
+        workspace = self._agents.workspace(request.workspace)
+        agent = self._agents.find(workspace.path, request.kind, request.name)
+        if agent is None:
+            agent = await self._take_in(workspace, request)
+        made, notes = await self._revival.bring_back(
+            agent.id, wanted=request.session_id, only_fresh=request.fresh
+        )
+        return self._agents.agent(agent.id), made, notes
+
+    async def _take_in(self, workspace: Workspace, request: AgentRequest) -> Agent:
+        """Make an agent of a worktree that is there already."""
+        async with self._one_at_a_time(f"{workspace.path}\n{request.kind}"):
+            agent, _ = self._design(workspace, request)
+            is_there = request.kind is AgentKind.BUILDER and await anyio.Path(agent.cwd).is_dir()
+            branch = await worktree.current_branch(Path(agent.cwd)) if is_there else None
+            if branch is None:
                 raise NotFoundError(
-                    f"The directory of {agent.kind}/{agent.name} is gone: {agent.cwd}.",
-                    hint=f"Remove the agent with `afx cleanup {agent.kind}/{agent.name}`.",
+                    f"There is neither a {request.kind} {request.name!r} nor a worktree of it.",
+                    hint="`afx status` lists all agents; `afx spawn` makes a new one.",
                 )
-            harness = None if agent.harness is None else self._plugins.harness(agent.harness)
-            await self._begin(agent, harness, DEFAULT_SIZE if record is None else record.size)
-            return self._agents.agent(agent_id), []
+            agent = msgspec.structs.replace(agent, branch=branch, reason="It was found as a worktree.")
+            await self._agents.commit(agent)
+            return agent
 
     async def stop(self, agent_id: AgentId) -> Agent:
         """Stop an agent on purpose: it stays stopped through crashes and reboots.
@@ -197,7 +207,7 @@ class Lifecycle:
             NotFoundError: There is no such agent.
             UnreachableError: Its terminal does not answer, so it could not be stopped.
         """
-        async with self._one_at_a_time(agent_id):
+        async with self._revival.alone_with(agent_id):
             return await self._stop(self._agents.agent(agent_id), "A person stopped it.")
 
     async def remove(self, agent_id: AgentId, *, force: bool = False) -> tuple[Agent, list[str]]:
@@ -207,11 +217,11 @@ class Lifecycle:
             ConflictError: Work would be lost, and `force` is not set.
             UnreachableError: Its terminal does not answer, so nothing was removed.
         """
-        async with self._one_at_a_time(agent_id):
+        async with self._revival.alone_with(agent_id):
             agent = self._agents.agent(agent_id)
             notes: list[str] = []
             has_worktree = agent.kind is AgentKind.BUILDER and await anyio.Path(agent.cwd).is_dir()
-            losses = await worktree.losses(Path(agent.cwd)) if has_worktree else None
+            losses = await worktree.losses(Path(agent.cwd), agent.branch) if has_worktree else None
             if losses is not None and losses.anything and not force:
                 raise ConflictError(
                     f"Removing {agent.kind}/{agent.name} would lose work: {losses.sentence()}",
@@ -306,41 +316,6 @@ class Lifecycle:
         taken = {agent.name for agent in self._agents.of_workspace(workspace.path) if agent.kind is kind}
         prefix = "" if kind is AgentKind.SHELL else "task-"
         return next(name for number in range(1, 10**9) if (name := f"{prefix}{number}") not in taken)
-
-    async def _begin(self, agent: Agent, harness: HarnessProvider | None, size: Size) -> None:
-        """Start an agent's program in a new terminal, with a new conversation."""
-        settings = self._settings_for(Path(agent.workspace))
-        own = {"AFX_HOME": str(self._home), "AFX_AGENT": agent.id, "AFX_WORKSPACE": agent.workspace}
-        env = launch.child_environment(self._env, self._plugins.harnesses(), own)
-        conversation: Conversation | None = None
-        if harness is None:
-            command = launch.shell_command(agent, env)
-        else:
-            conversation, session_args = launch.new_conversation(agent, harness, time.time())
-            role = launch.read_role(agent.kind, str(settings[f"{agent.kind}.role"] or ""))
-            command = launch.harness_command(
-                agent,
-                harness,
-                env,
-                role=role,
-                session_args=session_args,
-                directory=self._home / "agents" / agent.id,
-            )
-        # Stored before the program starts: should the Tower die in between, the live terminal that is then
-        # found without a record says whose it is, and is adopted.
-        await self._agents.commit(agent, *([] if conversation is None else [conversation]))
-        scrollback = settings["terminal.scrollback"]
-        await self._terminals.open(
-            agent,
-            TerminalSpec(
-                id=secrets.token_hex(8),
-                agent_id=agent.id,
-                label=f"{agent.kind}-{Path(agent.workspace).name}-{agent.name}",
-                command=command,
-                size=size,
-                scrollback=int(str(scrollback)),
-            ),
-        )
 
     async def _stop(self, agent: Agent, reason: str) -> Agent:
         record = self._agents.terminal_of(agent.id)

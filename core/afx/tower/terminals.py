@@ -9,23 +9,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import anyio
 import anyio.abc
 import msgspec
 
 from afx.api.errors import AfxError, ConnectionLostError, NotFoundError, StorageError, UnreachableError
-from afx.api.model import Agent, AgentId, AgentState, Exit, TerminalId, TerminalRecord, TerminalSpec
+from afx.api.model import Agent, AgentId, AgentState, Command, Exit, TerminalId, TerminalRecord, TerminalSpec
 from afx.api.storage import Record
 from afx.api.strategy import (
-    Activity,
     Connection,
     Ended,
     Notice,
     Orphan,
     ReconnectStrategy,
-    Respawned,
+    Resized,
     Survival,
 )
 
@@ -35,10 +34,22 @@ from .reconcile import Adopt, Decision, FinishStop, Prune, Reconnect, Report, Wa
 
 log = logging.getLogger("afx.terminals")
 
+Told: TypeAlias = Callable[[AgentId], Coroutine[Any, Any, None]]
+
 _RETRY_FIRST = 0.1
 _RETRY_LONGEST = 1.0
 _RETRY_DEADLINE = 1.0
 _STORE_AGAIN_AFTER = 1.0
+
+
+class _Outcome(NamedTuple):
+    """What comes of decisions, gathered to be stored at once."""
+
+    put: list[Record]
+    gone: list[TerminalRecord]
+    connected: list[tuple[TerminalRecord, Connection]]
+    ended: set[TerminalId]
+    """Of those connected: whose process ended and nobody has dealt with it yet."""
 
 
 class Terminals:
@@ -53,16 +64,24 @@ class Terminals:
         agents: Agents,
         strategies: Mapping[str, ReconnectStrategy],
         tasks: anyio.abc.TaskGroup,
-        on_running: Callable[[AgentId], Coroutine[Any, Any, None]],
     ) -> None:
         self.orphans: list[Orphan] = []
         self._agents = agents
         self._strategies = strategies
         self._tasks = tasks
-        self._on_running = on_running
+        self._on_running: Sequence[Told] = ()
+        self._on_ended: Sequence[Told] = ()
+        self._on_enter: Sequence[Told] = ()
         self._hubs: dict[TerminalId, TerminalHub] = {}
         self._ending: set[TerminalId] = set()
         self._lost = anyio.Event()
+
+    def told(self, *, running: Sequence[Told], ended: Sequence[Told], enter: Sequence[Told]) -> None:
+        """Say who is told of an agent whose process runs or has ended, and of Enter typed where none runs.
+
+        Each is called in a task of its own, with the agent's id.
+        """
+        self._on_running, self._on_ended, self._on_enter = running, ended, enter
 
     async def boot(self, deadline: float) -> None:
         """Find every recorded terminal again, or find out why it is gone.
@@ -151,6 +170,21 @@ class Terminals:
         self._follow(record, connection)
         return record
 
+    async def respawn(self, agent: Agent, record: TerminalRecord, command: Command, *also: Record) -> None:
+        """Start a new process in an agent's terminal, whose last one has ended, and store that it runs.
+
+        Raises:
+            UnreachableError: The terminal does not answer.
+            SpawnError: The process could not be started; the terminal is as before.
+            StorageError: It runs, and could not be stored.
+        """
+        hub = self.hub(record.id)
+        await self._strategy(record.strategy).respawn(hub.connection, command)
+        running = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
+        process = hub.facts.process
+        await self._agents.commit(running, *also, msgspec.structs.replace(record, process=process, exit=None))
+        self._tell(self._on_running, agent.id)
+
     async def end(self, record: TerminalRecord) -> None:
         """End a terminal and its process, and let go of it. Its row is the caller's to prune.
 
@@ -201,37 +235,37 @@ class Terminals:
 
     async def _carry_out(self, decisions: Iterable[Decision]) -> None:
         """Do what was decided, with one write to storage for all of it."""
-        put: list[Record] = []
-        prune: list[TerminalId] = []
-        connected: list[tuple[TerminalRecord, Connection]] = []
-        forgotten: list[TerminalRecord] = []
+        outcome = _Outcome([], [], [], set())
         for decision in decisions:
-            match decision:
-                case Reconnect(record):
-                    await self._take_back(record, put, connected)
-                case Adopt(orphan):
-                    await self._take_back(self._record_of(orphan), put, connected, adopted=True)
-                case Wait(record, reason):
-                    self._note_lost(record.id, reason)
-                case Prune(record, reason, end):
-                    put.append(self._after_loss(record, reason, end))
-                    prune.append(record.id)
-                    forgotten.append(record)
-                case FinishStop(record):
-                    self._tasks.start_soon(self._finish_stop, record)
-                case Report(orphan):
-                    self.orphans.append(orphan)
-        await self._agents.commit(*put, prune=prune)
-        for record, connection in connected:
+            await self._prepare(decision, outcome)
+        await self._agents.commit(*outcome.put, prune=[record.id for record in outcome.gone])
+        for record, connection in outcome.connected:
             self._follow(record, connection)
-        for record in forgotten:
+            if record.id in outcome.ended:
+                self._tell(self._on_ended, record.agent_id)
+        for record in outcome.gone:
             await self._strategy(record.strategy).forget(record)
+
+    async def _prepare(self, decision: Decision, outcome: _Outcome) -> None:
+        match decision:
+            case Reconnect(record):
+                await self._take_back(record, outcome)
+            case Adopt(orphan):
+                await self._take_back(self._record_of(orphan), outcome, adopted=True)
+            case Wait(record, reason):
+                self._note_lost(record.id, reason)
+            case Prune(record, reason, end):
+                outcome.put.append(self._after_loss(record, reason, end))
+                outcome.gone.append(record)
+            case FinishStop(record):
+                self._tasks.start_soon(self._finish_stop, record)
+            case Report(orphan):
+                self.orphans.append(orphan)
 
     async def _take_back(
         self,
         record: TerminalRecord,
-        put: list[Record],
-        connected: list[tuple[TerminalRecord, Connection]],
+        outcome: _Outcome,
         *,
         adopted: bool = False,
     ) -> None:
@@ -253,11 +287,14 @@ class Terminals:
         elif facts.exit is not None and (record.exit is None or adopted):
             state = AgentState.EXITED if facts.exit.ok else AgentState.CRASHED
             agent = msgspec.structs.replace(agent, state=state, reason=describe_end(facts.exit))
+        if facts.exit is not None and agent.state is AgentState.CRASHED:
+            # Noted now, or by a Tower that died before it could do anything about it.
+            outcome.ended.add(record.id)
         if agent != self._agents.agent(agent.id):
-            put.append(agent)
+            outcome.put.append(agent)
         if adopted or current != record:
-            put.append(current)
-        connected.append((current, connection))
+            outcome.put.append(current)
+        outcome.connected.append((current, connection))
 
     def _record_of(self, orphan: Orphan) -> TerminalRecord:
         return TerminalRecord(
@@ -291,11 +328,18 @@ class Terminals:
         await self._agents.commit(self._agents.without_terminal(record), prune=[record.id])
 
     def _follow(self, record: TerminalRecord, connection: Connection) -> None:
-        self._hubs[record.id] = TerminalHub(record.id, connection)
+        self._hubs[record.id] = TerminalHub(record.id, connection, self._hear_enter)
         self._agents.set_unreachable(record.id, None)
         self._tasks.start_soon(self._hear, record.id, connection)
         if connection.facts.exit is None:
-            self._tasks.start_soon(self._on_running, record.agent_id)
+            self._tell(self._on_running, record.agent_id)
+
+    def _hear_enter(self, terminal_id: TerminalId) -> None:
+        self._tell(self._on_enter, self._agents.terminal(terminal_id).agent_id)
+
+    def _tell(self, those: Sequence[Told], agent_id: AgentId) -> None:
+        for told in those:
+            self._tasks.start_soon(told, agent_id)
 
     async def _hear(self, terminal_id: TerminalId, connection: Connection) -> None:
         """Turn a terminal's notices into changes of its agent, until the connection ends."""
@@ -314,19 +358,15 @@ class Terminals:
     async def _heed(self, terminal_id: TerminalId, connection: Connection, notice: Notice) -> None:
         match notice:
             case Ended(end):
-                if self._agents.terminal(terminal_id).exit != end:
-                    await self._store_until_done(terminal_id, end)
-                await connection.acknowledge(end)
-            case Respawned(process):
                 record = self._agents.terminal(terminal_id)
-                agent = self._agents.agent(record.agent_id)
+                if record.exit != end:
+                    await self._store_until_done(terminal_id, end)
+                    self._tell(self._on_ended, record.agent_id)
+                await connection.acknowledge(end)
+            case Resized(size):
                 await self._agents.commit(
-                    msgspec.structs.replace(agent, state=AgentState.RUNNING, reason=""),
-                    msgspec.structs.replace(record, process=process, exit=None),
+                    msgspec.structs.replace(self._agents.terminal(terminal_id), size=size)
                 )
-                await self._on_running(agent.id)
-            case Activity():
-                self._agents.touch(self._agents.terminal(terminal_id).agent_id)
             case _:
                 self._agents.touch(self._agents.terminal(terminal_id).agent_id)
 

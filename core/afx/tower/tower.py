@@ -26,9 +26,14 @@ from afx.loader import Plugins
 from afx.settings import Settings
 
 from .agents import Agents, Change
+from .capture import Capture
 from .inbox import Inbox
 from .lifecycle import Lifecycle
 from .lock import StateDirectoryLock
+from .recovery import Recovery
+from .revival import Revival
+from .starter import Starter
+from .supervisor import Supervisor
 from .terminals import Terminals
 
 log = logging.getLogger("afx.tower")
@@ -51,6 +56,9 @@ class Tower:
         terminals: Terminals,
         lifecycle: Lifecycle,
         inbox: Inbox,
+        revival: Revival,
+        recovery: Recovery,
+        settings: Settings,
     ) -> None:
         self.home = home
         self.boot = secrets.token_hex(4)
@@ -60,6 +68,9 @@ class Tower:
         self.terminals = terminals
         self.lifecycle = lifecycle
         self.inbox = inbox
+        self.revival = revival
+        self.recovery = recovery
+        self.settings = settings
 
     @property
     def version(self) -> str:
@@ -101,23 +112,35 @@ class Tower:
             await agents.load()
             strategies = await _start_strategies(plugins, home, settings, stack)
             tasks = await stack.enter_async_context(anyio.create_task_group())
-            terminals: Terminals
-
-            async def on_running(agent_id: AgentId) -> None:
-                await inbox.on_running(agent_id)
-
-            terminals = Terminals(agents, strategies, tasks, on_running)
+            terminals = Terminals(agents, strategies, tasks)
             inbox = Inbox(agents, terminals, plugins)
-            lifecycle = Lifecycle(
+            starter = Starter(
                 home=home,
                 agents=agents,
                 terminals=terminals,
                 plugins=plugins,
+                settings_for=settings_for,
+                env=env,
+            )
+            revival = Revival(agents=agents, terminals=terminals, starter=starter, env=env)
+            supervisor = Supervisor(agents, terminals, revival, starter)
+            terminals.told(
+                running=(supervisor.on_running, inbox.on_running, Capture(home, agents, starter).on_running),
+                ended=(supervisor.on_ended,),
+                enter=(supervisor.on_enter,),
+            )
+            lifecycle = Lifecycle(
+                agents=agents,
+                terminals=terminals,
+                plugins=plugins,
+                revival=revival,
+                starter=starter,
                 strategies=strategies,
                 settings_for=settings_for,
                 env=env,
             )
-            tower = cls(home, plugins, agents, terminals, lifecycle, inbox)
+            recovery = Recovery(agents, terminals, revival, tasks)
+            tower = cls(home, plugins, agents, terminals, lifecycle, inbox, revival, recovery, settings)
             await terminals.boot(settings["tower.boot_deadline"])
             tasks.start_soon(tower._tell_observers)
             try:

@@ -1,0 +1,313 @@
+"""Brings agents back: gathers the facts, has `resume` make the plan, and carries it out, once for each agent.
+
+Asking a harness about transcripts is bounded in time; what is not answered is unknown, which erases nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from afx.api.errors import AfxError, BadInputError, ConflictError, PluginError
+from afx.api.harness import Evidence, HarnessProvider, HarnessSession, Rung, Transcript
+from afx.api.model import Agent, AgentId, AgentState, Conversation, ConversationId, Message
+
+from .agents import Agents
+from .resume import Action, Facts, FoundTranscript, Presence, ResumePlan, StoredConversation, plan
+from .starter import Starter
+from .terminals import Terminals
+
+_MOST_ASKED = 20
+_ANSWER_WITHIN = 5.0
+_NOBODYS_BUSINESS = frozenset({AgentState.STOPPED, AgentState.EXITED})
+MESSAGE_PREFIX = "[afx] "
+
+
+class Revival:
+    """Brings agents back by the resume chain."""
+
+    def __init__(
+        self,
+        *,
+        agents: Agents,
+        terminals: Terminals,
+        starter: Starter,
+        env: Mapping[str, str],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._agents = agents
+        self._terminals = terminals
+        self._starter = starter
+        self._env = env
+        self._clock = clock
+        self._locks: dict[AgentId, anyio.Lock] = {}
+
+    @asynccontextmanager
+    async def alone_with(self, agent_id: AgentId) -> AsyncIterator[None]:
+        """Be the only one who starts, stops or removes an agent, in this process and beside others.
+
+        Raises:
+            ConflictError: Another live process is bringing it back.
+        """
+        async with self._locks.setdefault(agent_id, anyio.Lock()), self._agents.claimed(agent_id):
+            yield
+
+    async def make_plan(
+        self,
+        agent: Agent,
+        *,
+        wanted: ConversationId | None = None,
+        only_fresh: bool = False,
+        failed: frozenset[Rung] = frozenset(),
+    ) -> ResumePlan:
+        """Say how an agent would be brought back now. Changes nothing."""
+        return plan(await self._facts(agent, wanted, failed, only_fresh=only_fresh))
+
+    async def bring_back(
+        self,
+        agent_id: AgentId,
+        *,
+        wanted: ConversationId | None = None,
+        only_fresh: bool = False,
+        failed: frozenset[Rung] = frozenset(),
+    ) -> tuple[ResumePlan, list[str]]:
+        """Bring an agent back, and return the plan that was carried out and notes for the person.
+
+        Raises:
+            ConflictError: It cannot be brought back; the sentence is the plan's.
+            SpawnError: Its program could not be started.
+            UnreachableError: Its terminal does not answer.
+        """
+        async with self.alone_with(agent_id):
+            return await self.bring_back_alone(agent_id, wanted=wanted, only_fresh=only_fresh, failed=failed)
+
+    async def bring_back_alone(
+        self,
+        agent_id: AgentId,
+        *,
+        wanted: ConversationId | None = None,
+        only_fresh: bool = False,
+        failed: frozenset[Rung] = frozenset(),
+    ) -> tuple[ResumePlan, list[str]]:
+        """Do what `bring_back` does, for a caller who is `alone_with` the agent already."""
+        agent = self._agents.agent(agent_id)
+        made = await self.make_plan(agent, wanted=wanted, only_fresh=only_fresh, failed=failed)
+        match made.action:
+            case Action.ATTACH:
+                return made, [f"{agent.kind}/{agent.name} runs already."]
+            case Action.WAIT | Action.REFUSE:
+                raise ConflictError(
+                    f"{agent.kind}/{agent.name} cannot be brought back. {made.why}",
+                    hint=f"`afx explain {agent.kind}/{agent.name}` says what was weighed.",
+                    code="cannot-resume",
+                )
+            case Action.RESUME | Action.BEGIN:
+                before = agent
+                notes = await self._starter.start(agent, made)
+                if made.action is Action.RESUME:
+                    await self._tell_what_happened(before)
+                return made, notes
+
+    async def choose(self, agent_id: AgentId, wanted: ConversationId | None) -> Agent:
+        """Say which of an agent's conversations it is resumed with next; None takes the last choice back.
+
+        Raises:
+            BadInputError: It never had such a conversation.
+        """
+        async with self.alone_with(agent_id):
+            agent = self._agents.agent(agent_id)
+            if wanted is None:
+                chosen = msgspec.structs.replace(
+                    agent, conversation=agent.conversation_before, conversation_before=agent.conversation
+                )
+            elif any(one.id == wanted for one in self._agents.conversations(agent_id)):
+                chosen = msgspec.structs.replace(
+                    agent, conversation=wanted, conversation_before=agent.conversation
+                )
+            else:
+                raise BadInputError(
+                    f"{agent.kind}/{agent.name} never had a conversation {wanted!r}.",
+                    hint=f"`afx conversations {agent.kind}/{agent.name}` lists those it had.",
+                )
+            await self._agents.commit(chosen)
+            return chosen
+
+    async def transcripts(self, agent: Agent) -> list[tuple[Conversation, Transcript | None]]:
+        """Return an agent's conversations, each with what lies of it on disk."""
+        described: dict[ConversationId, Transcript | None] = {}
+        known = self._agents.conversations(agent.id)
+
+        async def describe(one: Conversation) -> None:
+            with anyio.move_on_after(_ANSWER_WITHIN):
+                try:
+                    session = self._starter.harness_of(msgspec.structs.replace(agent, harness=one.harness))
+                    if session is not None and session.session is not None:
+                        described[one.id] = await session.session.describe(one.id, Path(agent.cwd))
+                except (AfxError, OSError):
+                    return
+
+        async with anyio.create_task_group() as questions:
+            for one in known[:_MOST_ASKED]:
+                questions.start_soon(describe, one)
+        return [(one, described.get(one.id)) for one in known]
+
+    async def _facts(
+        self,
+        agent: Agent,
+        wanted: ConversationId | None,
+        failed: frozenset[Rung],
+        *,
+        only_fresh: bool,
+    ) -> Facts:
+        presence = self._presence(agent)
+        if presence in {Presence.LIVE, Presence.UNREACHABLE}:
+            return Facts(presence=presence)
+        trouble = ""
+        harness: HarnessProvider | None = None
+        try:
+            harness = self._starter.harness_of(agent)
+        except PluginError as error:
+            trouble = error.message
+        if harness is not None and harness.find(self._env) is None:
+            trouble = f"The program of the harness {harness.name} is not installed."
+        session = None if harness is None else harness.session
+        cwd = Path(agent.cwd)
+        alone = self._is_alone(agent)
+        seeks = session is not None and alone and Rung.DISCOVERED in session.chain
+        return Facts(
+            presence=presence,
+            directory_is_there=await anyio.Path(cwd).is_dir(),
+            harness=agent.harness,
+            trouble=trouble,
+            chain=() if session is None else session.chain,
+            alone=alone,
+            stored=await self._stored(agent, session, cwd, wanted),
+            found=await self._found(agent, session, cwd) if session is not None and seeks else (),
+            wanted=wanted,
+            only_fresh=only_fresh,
+            failed=failed,
+        )
+
+    def _presence(self, agent: Agent) -> Presence:
+        record = self._agents.terminal_of(agent.id)
+        if record is None:
+            return Presence.NONE
+        hub = self._terminals.connected(record.id)
+        if hub is None:
+            return Presence.UNREACHABLE
+        return Presence.LIVE if hub.facts.exit is None else Presence.ENDED
+
+    def _is_alone(self, agent: Agent) -> bool:
+        """Whether only this agent works in its directory. The repository itself is the person's as well."""
+        if agent.cwd == agent.workspace:
+            return False
+        return not any(other.cwd == agent.cwd and other.id != agent.id for other in self._agents.all())
+
+    async def _stored(
+        self, agent: Agent, session: HarnessSession | None, cwd: Path, wanted: ConversationId | None
+    ) -> tuple[StoredConversation, ...]:
+        known = self._agents.conversations(agent.id)
+        asked = [one for one in known[:_MOST_ASKED] if one.harness == agent.harness]
+        if wanted is not None and session is not None and session.is_id(wanted):
+            asked = [one for one in known if one.id == wanted]
+        weighed: dict[ConversationId, StoredConversation] = {}
+
+        async def weigh(one: Conversation) -> None:
+            weighed[one.id] = StoredConversation(
+                id=one.id,
+                harness=one.harness,
+                source=one.source,
+                evidence=await _verify(session, one.id, cwd),
+                held_by=await self._held_by(agent, session, one.id, cwd),
+            )
+
+        async with anyio.create_task_group() as questions:
+            for one in asked:
+                questions.start_soon(weigh, one)
+        return tuple(
+            weighed.get(one.id) or StoredConversation(id=one.id, harness=one.harness, source=one.source)
+            for one in known
+            if one.id in weighed or one.harness != agent.harness
+        )
+
+    async def _found(self, agent: Agent, session: HarnessSession, cwd: Path) -> tuple[FoundTranscript, ...]:
+        transcripts: list[Transcript] = []
+        with anyio.move_on_after(_ANSWER_WITHIN):
+            try:
+                transcripts = list(await session.discover(cwd))
+            except (AfxError, OSError):
+                return ()
+        real = await anyio.Path(cwd).resolve()
+        found = []
+        for transcript in transcripts[:_MOST_ASKED]:
+            # A harness has to look for this itself; that it is so is a rule of safety, and so it is ours.
+            is_of_here = await anyio.Path(transcript.cwd).resolve() == real
+            if not is_of_here or not session.is_id(transcript.session_id):
+                continue
+            holder = await self._held_by(agent, session, transcript.session_id, cwd, or_owned=True)
+            found.append(
+                FoundTranscript(id=transcript.session_id, modified_at=transcript.modified_at, held_by=holder)
+            )
+        return tuple(found)
+
+    async def _held_by(
+        self,
+        agent: Agent,
+        session: HarnessSession | None,
+        conversation_id: ConversationId,
+        cwd: Path,
+        *,
+        or_owned: bool = False,
+    ) -> str:
+        """Say who has a conversation open, or (`or_owned`) whose it is; empty where nobody is known to."""
+        for owner in self._agents.owners(conversation_id):
+            if owner.id == agent.id:
+                continue
+            current = self._agents.conversation_of(owner.id)
+            is_open = self._presence(owner) in {Presence.LIVE, Presence.UNREACHABLE}
+            if or_owned or (is_open and current is not None and current.id == conversation_id):
+                return f"{owner.kind}/{owner.name}"
+        if session is None:
+            return ""
+        with anyio.move_on_after(_ANSWER_WITHIN):
+            try:
+                process = await session.held_by(conversation_id, cwd)
+            except (AfxError, OSError):
+                return ""
+            return "" if process is None else f"process {process.pid}"
+        return ""
+
+    async def _tell_what_happened(self, before: Agent) -> None:
+        """Let a resumed agent know that it was interrupted. It is delivered once its program has come up."""
+        if before.state in _NOBODYS_BUSINESS:
+            return
+        record_end = before.reason or "Its terminal was lost."
+        text = (
+            f"{MESSAGE_PREFIX}You were interrupted and your conversation has been restored. {record_end} "
+            "A tool call that was running then may not have finished: check before you rely on it, and go on."
+        )
+        told = [
+            waiting for waiting in self._agents.waiting(before.id) if waiting.text.startswith(MESSAGE_PREFIX)
+        ]
+        now = self._clock()
+        await self._agents.commit(
+            *(msgspec.structs.replace(old, delivered_at=now) for old in told),
+            Message(id=os.urandom(8).hex(), agent_id=before.id, text=text, at=now),
+        )
+
+
+async def _verify(session: HarnessSession | None, conversation_id: ConversationId, cwd: Path) -> Evidence:
+    if session is None:
+        return Evidence.UNKNOWN
+    with anyio.move_on_after(_ANSWER_WITHIN):
+        try:
+            return await session.verify(conversation_id, cwd)
+        except (AfxError, OSError):
+            return Evidence.UNKNOWN
+    return Evidence.UNKNOWN
