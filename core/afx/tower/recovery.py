@@ -102,6 +102,8 @@ def in_order(agents: Sequence[Agent]) -> list[Agent]:
     known = {agent.id: agent for agent in by_age}
 
     def place(agent: Agent, above: frozenset[AgentId]) -> None:
+        if agent.id in placed:
+            return
         parent = known.get(agent.spawned_by or "")
         if parent is not None and parent.id not in placed and parent.id not in above:
             place(parent, above | {agent.id})

@@ -10,7 +10,6 @@ import re
 import socket
 import stat
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from .shellper.peer import is_same_user
 _LONGEST_PATH = 103
 """The longest path of a Unix socket, in bytes, that every system takes."""
 _TERMINAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_SHORT_HOME = "/tmp"  # noqa: S108 - a private directory in it is made, and checked
 _SURELY_LISTENING_AFTER = 60.0
 
 
@@ -137,7 +137,7 @@ def _alias(directory: Path) -> Path:
     say their path in few bytes, works on every system, and is made anew whenever it was wiped. A path through
     ``/proc/self/fd`` would be shorter still, but macOS has none.
     """
-    home = Path(tempfile.gettempdir() if len(tempfile.gettempdir()) < 32 else "/tmp") / f"afx-{os.getuid()}"  # noqa: S108
+    home = Path(_SHORT_HOME) / f"afx-{os.getuid()}"
     home.mkdir(mode=0o700, exist_ok=True)
     found = home.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
