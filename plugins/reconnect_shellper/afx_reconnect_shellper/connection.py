@@ -47,8 +47,8 @@ class ShellperConnection(Connection):
         self.refusal: messages.Refusal | None = None
         self.lost: str | None = None
         """Why there is no connection any more, in a sentence."""
-        self.on_settled: Callable[[], None] | None = None
-        """Called once, when the holder has answered, or will not."""
+        self.on_settled: list[Callable[[], None]] = []
+        """Called once each, when the holder has answered, or will not."""
         self._place = place
         self._closed = False
         self._notices: deque[Notice] = deque()
@@ -169,9 +169,8 @@ class ShellperConnection(Connection):
         self._wake()
 
     def _tell_settled(self) -> None:
-        if self.on_settled is not None:
-            told, self.on_settled = self.on_settled, None
-            told()
+        while self.on_settled:
+            self.on_settled.pop()()
 
     def _notify(self, notice: Notice) -> None:
         self._notices.append(notice)

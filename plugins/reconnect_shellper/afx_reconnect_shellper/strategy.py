@@ -320,7 +320,7 @@ async def _settle_all(connections: Sequence[ShellperConnection], deadline: float
                 if not waiting:
                     done.set()
 
-            connection.on_settled = settled
+            connection.on_settled.append(settled)
     if waiting:
         with anyio.move_on_after(deadline):
             await done.wait()

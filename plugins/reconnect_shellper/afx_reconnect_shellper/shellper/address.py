@@ -1,7 +1,7 @@
 """Where a shellper is found: its socket in the directory of the strategy, and the note it may leave there.
 
 The directory is part of the state directory, which no logout wipes. The socket is bound by a relative name
-from inside the directory, since a socket's path may have at most 103 bytes, and home directories may be longer.
+from inside the directory: a socket's path may have at most 103 bytes, and home directories may be longer.
 """
 
 from __future__ import annotations

@@ -28,7 +28,6 @@ _HELLO_WITHIN: Final = 5.0
 _MOST_CLIENTS: Final = 200
 _PACE: Final = 256 * 1024
 _MOST_INPUT: Final = 1 << 20
-_MOST_DRAINED: Final = 1 << 20
 _FLOOD: Final = 2048
 """From so many bytes at once it is a flood, and output is gathered for a moment."""
 _GATHER: Final = 0.002
@@ -49,6 +48,7 @@ class Holder:
         self._path = find(launch.program)
         self._launch = launch
         self._ring = Ring(launch.scrollback)
+        # With a piece on top it is never more than the ring holds: who sets the pace loses nothing.
         self._pace = min(_PACE, launch.scrollback // 2)
         self._address = Address(launch.directory, launch.terminal_id)
         self._pty = Pty(launch.cols, launch.rows)
@@ -120,7 +120,6 @@ class Holder:
     def _run(self) -> None:
         self._timers.set(self._check_socket, self._launch.check_every)
         while not self._over:
-            self._timers.run()
             readable, writable = self._wait()
             if self._wakeup in readable:
                 self._on_wakeup()
@@ -136,6 +135,7 @@ class Holder:
                 if client in readable:
                     self._hear(client)
             self._pump()
+            self._timers.run()
 
     def _wait(self) -> tuple[list[Any], list[Any]]:
         """Sleep until something can be done; return what can be read from and written to."""
@@ -192,10 +192,10 @@ class Holder:
 
     # The program and its terminal
 
-    def _read_pty(self) -> bytes:
+    def _read_pty(self, most: int = frames.PIECE) -> bytes:
         """Return what the PTY has; nothing where it has nothing now, or will never have again."""
         try:
-            piece = os.read(self._pty.master, frames.PIECE)
+            piece = os.read(self._pty.master, most)
         except BlockingIOError:
             return b""
         except OSError:
@@ -214,7 +214,7 @@ class Holder:
         taken = 0
         until: float | None = None
         while taken < frames.PIECE:
-            piece = self._read_pty()
+            piece = self._read_pty(frames.PIECE - taken)
             if piece:
                 pieces.append(piece)
                 taken += len(piece)
@@ -235,7 +235,7 @@ class Holder:
 
     def _drain(self) -> None:
         """Take what an ended program wrote before its end; not without limit, as others may write on."""
-        until = self._ring.end + _MOST_DRAINED
+        until = self._ring.end + self._launch.scrollback // 4
         while self._ring.end < until and (piece := self._read_pty()):
             self._add_output(piece)
 

@@ -9,12 +9,14 @@ from . import frames
 from .child import Program
 
 _LARGEST_SIZE = 0xFFFF
+_LEAST_SCROLLBACK = 2 * frames.PIECE
 
 
 class Launch(NamedTuple):
     """The fields of a LAUNCH frame, checked.
 
     Attributes:
+        scrollback: How many bytes of output are kept, at least two pieces as they go over the wire.
         husk_after: Seconds a holder stays whose program ended, whose end was noted, and to whom nobody is
             connected.
         unnoticed_after: Seconds a holder stays whose program ended without any Tower noting it.
@@ -48,7 +50,7 @@ def read_launch(fields: frames.Fields) -> Launch:
         label=frames.text(fields, "label"),
         cols=cols,
         rows=rows,
-        scrollback=frames.number(fields, "scrollback", 4096, 1 << 30),
+        scrollback=max(_LEAST_SCROLLBACK, frames.number(fields, "scrollback", 0, 1 << 30)),
         program=read_program(fields),
         husk_after=frames.seconds(fields, "husk_after", 600),
         unnoticed_after=frames.seconds(fields, "unnoticed_after", 86_400),

@@ -3,7 +3,7 @@
 For each byte that comes from the Tower with a descriptor, it reads over that descriptor what is to be held,
 makes it ready, and forks a process that holds it. A page of memory that a forked process writes to is its own
 from then on, and Python writes to whatever it runs: so what can be done before the fork is done here, and
-then let go of. It ends with its Tower, when the socket between them is at its end. Holders do not depend on it.
+then let go of. It ends with its Tower, when the socket between them is at its end. No holder depends on it.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def main() -> None:
         if not request:
             return
         for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)  # As received, it would reach the terminal's program.
             _serve(tower, Client(socket.socket(fileno=descriptor)))
 
 
