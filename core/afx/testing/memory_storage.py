@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from afx.api.errors import StorageError
 from afx.api.model import Agent, AgentId, Conversation, Message, TerminalRecord, Workspace
+from afx.api.process import ProcessIdentity
 from afx.api.storage import Changes, Record, Snapshot, Storage, StorageContext
 
 
@@ -43,6 +44,27 @@ class MemoryStorage(Storage):
         place[host] = place.get(host, _Host(host)).after(changes)
         self.applied.append(changes)
 
+    async def claim(
+        self,
+        host: str,
+        agent_id: AgentId,
+        claimant: ProcessIdentity,
+        *,
+        displacing: ProcessIdentity | None = None,
+    ) -> ProcessIdentity:
+        """Claim the right to start an agent's program, and return whose right it is now."""
+        claims = self._opened().setdefault(host, _Host(host)).claims
+        holder = claims.get(agent_id)
+        if holder is None or holder in {claimant, displacing}:
+            claims[agent_id] = claimant
+        return claims[agent_id]
+
+    async def release(self, host: str, agent_id: AgentId, claimant: ProcessIdentity) -> None:
+        """Give up a claim. Another's claim, or none, is left as it is."""
+        claims = self._opened().setdefault(host, _Host(host)).claims
+        if claims.get(agent_id) == claimant:
+            del claims[agent_id]
+
     async def aclose(self) -> None:
         """Stop using it."""
         self._place = None
@@ -64,6 +86,7 @@ class _Host:
         self.conversations: dict[tuple[AgentId, str], Conversation] = {}
         self.messages: dict[str, Message] = {}
         self.terminals: dict[str, TerminalRecord] = {}
+        self.claims: dict[AgentId, ProcessIdentity] = {}
 
     def after(self, changes: Changes) -> _Host:
         """Return what is stored after the changes.

@@ -31,6 +31,7 @@ Row: TypeAlias = tuple[Any, ...]
 _R = TypeVar("_R", bound=Record)
 
 _words = msgspec.json.Decoder(tuple[str, ...])
+_environment = msgspec.json.Decoder(dict[str, str])
 _objects = msgspec.json.Decoder(dict[str, Any])
 _json = msgspec.json.Encoder()
 
@@ -79,9 +80,16 @@ _AGENT = (
     "reason",
     "cwd",
     "branch",
+    "owns_branch",
     "spawned_by",
     "task",
     "args",
+    "conversation",
+    "conversation_before",
+    "env",
+    "cols",
+    "rows",
+    "plan",
     "past_terminals",
     "created_at",
     "removed_at",
@@ -127,9 +135,15 @@ def _agent_row(record: Agent) -> tuple[Value, ...]:
         record.reason,
         record.cwd,
         record.branch,
+        record.owns_branch,
         record.spawned_by,
         record.task,
         _text(record.args),
+        record.conversation,
+        record.conversation_before,
+        _text(record.env),
+        *((None, None) if record.size is None else (record.size.cols, record.size.rows)),
+        None if record.plan is None else _text(record.plan),
         _text(record.past_terminals),
         record.created_at,
         record.removed_at,
@@ -140,7 +154,12 @@ def _agent(host: str, row: Row) -> Agent:
     fields = dict(zip(_AGENT, row, strict=True))
     fields["kind"] = AgentKind(fields["kind"])
     fields["state"] = AgentState(fields["state"])
+    fields["owns_branch"] = bool(fields["owns_branch"])
     fields["args"] = _words.decode(fields["args"])
+    fields["env"] = _environment.decode(fields["env"])
+    cols, rows = fields.pop("cols"), fields.pop("rows")
+    fields["size"] = None if cols is None else Size(cols, rows)
+    fields["plan"] = None if fields["plan"] is None else _objects.decode(fields["plan"])
     fields["past_terminals"] = _words.decode(fields["past_terminals"])
     return Agent(host=host, **fields)
 

@@ -134,4 +134,28 @@ CREATE TABLE terminal_sessions (
 CREATE INDEX terminals_of_agent ON terminal_sessions (host, agent_id);
 """
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, "the first tables", _TABLES),)
+_REVIVAL = """
+-- What a later launch of an agent needs, and how it was last brought back.
+ALTER TABLE agents ADD COLUMN owns_branch INTEGER NOT NULL DEFAULT 0 CHECK (owns_branch IN (0, 1));
+ALTER TABLE agents ADD COLUMN conversation TEXT;
+ALTER TABLE agents ADD COLUMN conversation_before TEXT;
+ALTER TABLE agents ADD COLUMN env TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(env));
+ALTER TABLE agents ADD COLUMN cols INTEGER;
+ALTER TABLE agents ADD COLUMN rows INTEGER;
+ALTER TABLE agents ADD COLUMN plan TEXT CHECK (plan IS NULL OR json_valid(plan));
+
+-- Whose right it is to start an agent's program: one process's at a time.
+CREATE TABLE claims (
+    host          TEXT    NOT NULL,
+    agent_id      TEXT    NOT NULL,
+    pid           INTEGER NOT NULL,
+    process_start TEXT    NOT NULL,
+    boot_id       TEXT    NOT NULL,
+    PRIMARY KEY (host, agent_id)
+) STRICT;
+"""
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "the first tables", _TABLES),
+    Migration(2, "claims, and what a later launch of an agent needs", _REVIVAL),
+)

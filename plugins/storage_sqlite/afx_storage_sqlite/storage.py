@@ -15,9 +15,11 @@ import apsw
 
 from afx.plugin import (
     Agent,
+    AgentId,
     Changes,
     Conversation,
     Message,
+    ProcessIdentity,
     Record,
     Snapshot,
     Storage,
@@ -30,6 +32,14 @@ from afx.plugin import (
 from .database import open_database, refuse_newer, storage_errors, transaction
 from .rows import AGENTS, CONVERSATIONS, MESSAGES, TERMINALS, WORKSPACES, Table
 from .schema import MIGRATIONS, Migration
+
+_CLAIM_OF = "SELECT pid, process_start, boot_id FROM claims WHERE host = ? AND agent_id = ?"
+_SET_CLAIM = (
+    "INSERT OR REPLACE INTO claims (host, agent_id, pid, process_start, boot_id) VALUES (?, ?, ?, ?, ?)"
+)
+_END_CLAIM = (
+    "DELETE FROM claims WHERE host = ? AND agent_id = ? AND pid = ? AND process_start = ? AND boot_id = ?"
+)
 
 _R = TypeVar("_R", bound=Record)
 _T = TypeVar("_T")
@@ -95,6 +105,41 @@ class SqliteStorage(Storage):
                 raise _refusal(error) from error
             except (OverflowError, TypeError, ValueError) as error:
                 raise StorageError(f"A value cannot be stored: {error}.") from error
+
+        await self._run(work)
+
+    async def claim(
+        self,
+        host: str,
+        agent_id: AgentId,
+        claimant: ProcessIdentity,
+        *,
+        displacing: ProcessIdentity | None = None,
+    ) -> ProcessIdentity:
+        """Claim the right to start an agent's program, and return whose right it is now."""
+
+        def work() -> ProcessIdentity:
+            connection = self._opened()
+            with transaction(connection):
+                refuse_newer(connection, self.path, len(self._migrations))
+                row = connection.execute(_CLAIM_OF, (host, agent_id)).fetchone()
+                holder = None if row is None else ProcessIdentity(pid=row[0], start=row[1], boot_id=row[2])
+                if holder is not None and holder not in {claimant, displacing}:
+                    return holder
+                identity = (claimant.pid, claimant.start, claimant.boot_id)
+                connection.execute(_SET_CLAIM, (host, agent_id, *identity))
+                return claimant
+
+        return await self._run(work)
+
+    async def release(self, host: str, agent_id: AgentId, claimant: ProcessIdentity) -> None:
+        """Give up a claim. Another's claim, or none, is left as it is."""
+
+        def work() -> None:
+            connection = self._opened()
+            with transaction(connection):
+                identity = (claimant.pid, claimant.start, claimant.boot_id)
+                connection.execute(_END_CLAIM, (host, agent_id, *identity))
 
         await self._run(work)
 
