@@ -78,6 +78,27 @@ SETTINGS: Mapping[str, Setting] = {
             "The harness of new agents; empty: the first whose program is installed.",
         ),
         Setting(
+            "agent.allow_unattended",
+            "switch",
+            True,
+            "AFX_ALLOW_UNATTENDED",
+            "Whether agents may be started with arguments that let them act without asking.",
+        ),
+        Setting(
+            "recover.max_age_days",
+            "days",
+            14.0,
+            "AFX_RECOVER_MAX_AGE_DAYS",
+            "After how many days without a sign of life an agent is stale, and not recovered by itself.",
+        ),
+        Setting(
+            "recover.jobs",
+            "count",
+            4,
+            "AFX_RECOVER_JOBS",
+            "How many agents are brought back at the same time.",
+        ),
+        Setting(
             "architect.role",
             "path",
             "",

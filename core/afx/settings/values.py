@@ -36,6 +36,31 @@ def _seconds(given: object, _: Path) -> float:
     return number
 
 
+def _days(given: object, _: Path) -> float:
+    try:
+        number = float(given) if isinstance(given, (int, float, str)) and not isinstance(given, bool) else 0.0
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 36500:
+        raise UnfitError("a number of days, more than 0")
+    return number
+
+
+def _count(given: object, _: Path) -> int:
+    number = _whole_number(given) if isinstance(given, str) else given
+    if type(number) is not int or not 1 <= number <= 64:
+        raise UnfitError("a number from 1 to 64")
+    return number
+
+
+def _switch(given: object, _: Path) -> bool:
+    if isinstance(given, bool):
+        return given
+    if isinstance(given, str) and given.lower() in _SWITCHES:
+        return _SWITCHES[given.lower()]
+    raise UnfitError("true or false")
+
+
 def _size(given: object, _: Path) -> int:
     number = given
     if isinstance(given, str):
@@ -83,6 +108,8 @@ def _whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
+_SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
 READERS: Mapping[str, Callable[[object, Path], object]] = {
     "port": _port,
     "seconds": _seconds,
@@ -92,5 +119,8 @@ READERS: Mapping[str, Callable[[object, Path], object]] = {
     "path": _path,
     "names": _names,
     "keys": _keys,
+    "days": _days,
+    "count": _count,
+    "switch": _switch,
 }
 """What reads each kind of value. The path is the directory that relative paths in the value start from."""
