@@ -49,6 +49,7 @@ _EXIT = st.builds(
     signal=st.none() | st.integers(1, 64),
     at=_TIME,
 )
+_OBJECT = st.dictionaries(_TEXT, _JSON, max_size=3)
 _SIZE = st.builds(Size, cols=st.integers(1, 2000), rows=st.integers(1, 2000))
 
 PATHS = ("/w/one", "/w/two \N{SNOWMAN}")
@@ -86,9 +87,15 @@ def agents(host: str = HOST) -> st.SearchStrategy[Agent]:
             reason=_TEXT,
             cwd=_TEXT,
             branch=_MAYBE_TEXT,
+            owns_branch=st.booleans(),
             spawned_by=_MAYBE_TEXT,
             task=_MAYBE_TEXT,
             args=_WORDS,
+            conversation=_MAYBE_TEXT,
+            conversation_before=_MAYBE_TEXT,
+            env=st.dictionaries(_TEXT, _TEXT, max_size=3),
+            size=st.none() | _SIZE,
+            plan=st.none() | _OBJECT,
             past_terminals=_WORDS,
             created_at=_TIME,
             removed_at=_MAYBE_TIME,
@@ -129,7 +136,7 @@ def terminals(host: str = HOST) -> st.SearchStrategy[TerminalRecord]:
         agent_id=st.sampled_from(AGENTS),
         host=st.just(host),
         strategy=_TEXT,
-        handle=st.dictionaries(_TEXT, _JSON, max_size=3),
+        handle=_OBJECT,
         process=st.none() | _PROCESS,
         size=_SIZE,
         started_at=_TIME,
@@ -178,6 +185,11 @@ def a_terminal(id_: str = "T", host: str = HOST, **fields: Any) -> TerminalRecor
         id=id_, agent_id="a", host=host, strategy="memory", handle={"socket": "/s"}, started_at=5.0
     )
     return msgspec.structs.replace(terminal, **fields)
+
+
+def a_process(pid: int = 100, **fields: Any) -> ProcessIdentity:  # noqa: ANN401 - as above
+    """Return the identity of a process to start from. It names none of this machine."""
+    return msgspec.structs.replace(ProcessIdentity(pid=pid, start="7", boot_id="a boot"), **fields)
 
 
 def put(*records: Record) -> Changes:

@@ -21,7 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afx.api.errors import StorageError
-from afx.api.model import AgentState, Exit
+from afx.api.model import AgentState, Exit, Size
+from afx.api.process import ProcessIdentity
 from afx.api.storage import Changes, Record, Snapshot, Storage
 
 from .storage_records import (
@@ -33,6 +34,7 @@ from .storage_records import (
     Step,
     a_conversation,
     a_message,
+    a_process,
     a_terminal,
     a_workspace,
     agents,
@@ -102,6 +104,10 @@ class StorageSuite:
         await storage.aclose()
         with pytest.raises(StorageError):
             await storage.apply(HOST, put(a_workspace()))
+        with pytest.raises(StorageError):
+            await storage.claim(HOST, "a", a_process())
+        with pytest.raises(StorageError):
+            await storage.release(HOST, "a", a_process())
 
     async def test_what_was_stored_is_there_after_a_restart(self, tmp_path: Path) -> None:
         """One of each, in an order in which none has what it needs before it."""
@@ -132,6 +138,17 @@ class StorageSuite:
         found = await self.reloaded(tmp_path)
         assert (found.workspaces, found.agents, found.terminals) == ((renamed,), (crashed,), (ended,))
         assert found.messages == (a_message(text="no"),)
+
+    async def test_what_a_later_launch_needs_lesson_22(self, tmp_path: Path) -> None:
+        """The environment, the size and the last plan of an agent come back, and can be taken away again."""
+        plan = {"rung": "stored", "passed": [{"rung": "fresh", "why": None}], "at": 1.5, "calm": True}
+        full = an_agent(env={"CODEX_HOME": "/a b", "EMPTY": ""}, size=Size(132, 50), plan=plan)
+        async with self.opened(tmp_path) as storage:
+            await storage.apply(HOST, put(a_workspace(), full, an_agent("b", plan={})))
+        assert (await self.reloaded(tmp_path)).agents == (full, an_agent("b", plan={}))
+        async with self.opened(tmp_path) as storage:
+            await storage.apply(HOST, put(an_agent(), an_agent("b")))
+        assert (await self.reloaded(tmp_path)).agents == (an_agent(), an_agent("b"))
 
     async def test_a_stored_conversation_is_never_changed_or_erased_lesson_18(self, tmp_path: Path) -> None:
         """Not by the same id again, a lost terminal, a removed agent or a forgotten workspace."""
@@ -268,6 +285,115 @@ class StorageSuite:
                     tasks.cancel_scope.cancel()
                 found = {conversation.id for conversation in (await storage.load(HOST)).conversations}
                 assert len(found & set(ids)) in (0, len(ids))
+
+    async def test_one_process_at_a_time_has_the_claim_lesson_28(self, tmp_path: Path) -> None:
+        """A free claim and one's own are had; another's is not, and its holder is named."""
+        mine, theirs = a_process(100), a_process(200)
+        async with self.opened(tmp_path) as one, self.opened(tmp_path) as other:
+            assert await one.claim(HOST, "a", mine) == mine
+            assert await one.claim(HOST, "a", mine) == mine
+            assert await other.claim(HOST, "a", theirs) == mine
+            assert await other.claim(HOST, "a", theirs) == mine
+            assert await one.claim(HOST, "a", mine) == mine
+
+    async def test_a_claim_is_of_one_agent_and_one_host(self, tmp_path: Path) -> None:
+        """Hosts share nothing, claims included, and one agent's says nothing of the next."""
+        mine, theirs = a_process(100), a_process(200)
+        async with self.opened(tmp_path) as storage:
+            assert await storage.claim(HOST, "a", mine) == mine
+            assert await storage.claim(HOST, "b", theirs) == theirs
+            assert await storage.claim(ELSEWHERE, "a", theirs) == theirs
+            await storage.release(ELSEWHERE, "a", theirs)
+            await storage.release(HOST, "b", theirs)
+            assert await storage.claim(HOST, "a", theirs) == mine
+
+    @pytest.mark.parametrize("fields", [{"pid": 101}, {"start": "8"}, {"boot_id": "the next boot"}], ids=str)
+    async def test_a_claim_is_a_whole_identitys_lesson_01(
+        self, tmp_path: Path, fields: dict[str, int | str]
+    ) -> None:
+        """Who shares two of pid, start time and boot with the holder is still another."""
+        mine = a_process()
+        other = a_process(**fields)
+        async with self.opened(tmp_path) as storage:
+            await storage.claim(HOST, "a", mine)
+            assert await storage.claim(HOST, "a", other) == mine
+            assert await storage.claim(HOST, "a", a_process(300), displacing=other) == mine
+            await storage.release(HOST, "a", other)
+            assert await storage.claim(HOST, "a", a_process(300)) == mine
+
+    async def test_only_the_named_holder_is_displaced(self, tmp_path: Path) -> None:
+        """Whoever displaces a holder that was displaced before is told who holds the claim now."""
+        dead, first, second = a_process(100), a_process(200), a_process(300)
+        async with self.opened(tmp_path) as one, self.opened(tmp_path) as other:
+            await one.claim(HOST, "a", dead)
+            assert await one.claim(HOST, "a", first, displacing=second) == dead
+            assert await one.claim(HOST, "a", first, displacing=dead) == first
+            assert await other.claim(HOST, "a", second, displacing=dead) == first
+            assert await other.claim(HOST, "a", second) == first
+            # Nobody has to be there to be displaced.
+            assert await other.claim(HOST, "b", second, displacing=dead) == second
+
+    async def test_only_the_holder_releases(self, tmp_path: Path) -> None:
+        """Another's claim, or none, is left as it is, and that is no error."""
+        mine, theirs = a_process(100), a_process(200)
+        async with self.opened(tmp_path) as one, self.opened(tmp_path) as other:
+            await one.release(HOST, "a", mine)
+            await one.claim(HOST, "a", mine)
+            await other.release(HOST, "a", theirs)
+            assert await other.claim(HOST, "a", theirs) == mine
+            await one.release(HOST, "a", mine)
+            await one.release(HOST, "a", mine)
+            assert await other.claim(HOST, "a", theirs) == theirs
+            await one.release(HOST, "a", mine)
+            assert await one.claim(HOST, "a", mine) == theirs
+
+    async def test_a_claim_outlives_its_tower(self, tmp_path: Path) -> None:
+        """Only a release or a displacement ends it: a Tower that was killed did neither."""
+        async with self.opened(tmp_path) as storage:
+            await storage.claim(HOST, "a", a_process(100))
+            await storage.claim(HOST, "b", a_process(100))
+            await storage.release(HOST, "b", a_process(100))
+        async with self.opened(tmp_path) as storage:
+            assert await storage.claim(HOST, "a", a_process(200)) == a_process(100)
+            assert await storage.claim(HOST, "b", a_process(200)) == a_process(200)
+
+    async def test_steps_leave_claims_alone(self, tmp_path: Path) -> None:
+        """Those that are refused, too, and claims leave the records alone."""
+        mine = a_process()
+        async with self.opened(tmp_path) as storage:
+            # A claim needs no record: it may be taken before the agent is stored.
+            await storage.claim(HOST, "a", mine)
+            await storage.apply(HOST, put(a_workspace(), an_agent(), a_terminal()))
+            with pytest.raises(StorageError):
+                await storage.apply(HOST, put(a_conversation(agent_id="nobody")))
+            await storage.apply(HOST, Changes(put=(an_agent(removed_at=9.0),), prune=("T",), forget=PATHS))
+            before = await storage.load(HOST)
+            assert await storage.claim(HOST, "a", a_process(200)) == mine
+            await storage.release(HOST, "a", mine)
+            assert await storage.load(HOST) == before
+            assert before.agents == (an_agent(removed_at=9.0),)
+
+    async def test_of_many_that_claim_at_once_one_has_it_lesson_28(self, tmp_path: Path) -> None:
+        """All are told the same holder, of a free claim and of a dead one's."""
+        dead, claimants = a_process(1), [a_process(pid) for pid in range(100, 104)]
+        for agent_id in map(str, range(20)):
+            told: list[ProcessIdentity] = []
+
+            async def claim(
+                claimant: ProcessIdentity, agent_id: str = agent_id, told: list[ProcessIdentity] = told
+            ) -> None:
+                async with self.opened(tmp_path) as storage:
+                    told.append(await storage.claim(HOST, agent_id, claimant, displacing=dead))
+
+            if int(agent_id) % 2:
+                async with self.opened(tmp_path) as storage:
+                    await storage.claim(HOST, agent_id, dead)
+            async with anyio.create_task_group() as tasks:
+                for claimant in claimants:
+                    tasks.start_soon(claim, claimant)
+            assert len(told) == len(claimants)
+            assert len(set(told)) == 1
+            assert told[0] in claimants
 
     @given(record=st.one_of(workspaces(), agents(), conversations(), messages(), terminals()))
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -167,8 +167,6 @@ def _patiently_enter_wal(connection: apsw.Connection) -> None:
 def _migrate(connection: apsw.Connection, path: Path, migrations: Sequence[Migration]) -> None:
     refuse_newer(connection, path, len(migrations))
     stored = _pragma(connection, "user_version")
-    if 0 < stored < len(migrations):
-        _copy(connection, path.with_name(f"{path.name}.before-{stored + 1}"))
     # Tables can only be rebuilt with foreign keys off, and they cannot be switched in a transaction.
     connection.execute("PRAGMA foreign_keys = OFF")
     for migration in migrations[stored:]:
@@ -177,6 +175,8 @@ def _migrate(connection: apsw.Connection, path: Path, migrations: Sequence[Migra
             refuse_newer(connection, path, len(migrations))
             if _pragma(connection, "user_version") >= migration.number:
                 continue
+            if stored == migration.number - 1 > 0:
+                _copy(path, path.with_name(f"{path.name}.before-{migration.number}"))
             try:
                 for _ in connection.execute(migration.sql):
                     pass
@@ -197,18 +197,27 @@ def _migrate(connection: apsw.Connection, path: Path, migrations: Sequence[Migra
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _copy(connection: apsw.Connection, target: Path) -> None:
-    """Copy the database, with what is still in its write-ahead log, to a file only its owner can read."""
+def _copy(path: Path, target: Path) -> None:
+    """Copy the database, with what is still in its write-ahead log, to a file only its owner can read.
+
+    The caller is in a writing transaction that has changed nothing yet. So nobody else migrates meanwhile,
+    or writes the same copy.
+    """
     unfinished = target.with_name(f"{target.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     _create(unfinished)
-    copy = apsw.Connection(str(unfinished), flags=apsw.SQLITE_OPEN_READWRITE)
+    # SQLite copies nothing through a connection that is in a writing transaction.
+    source = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        with copy.backup("main", connection, "main") as backup:
-            while not backup.done:
-                backup.step()
+        copy = apsw.Connection(str(unfinished), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            with copy.backup("main", source, "main") as backup:
+                while not backup.done:
+                    backup.step()
+        finally:
+            copy.close()
     finally:
-        copy.close()
+        source.close()
     unfinished.replace(target)
 
 

@@ -141,7 +141,7 @@ ALTER TABLE agents ADD COLUMN conversation TEXT;
 ALTER TABLE agents ADD COLUMN conversation_before TEXT;
 ALTER TABLE agents ADD COLUMN env TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(env));
 ALTER TABLE agents ADD COLUMN cols INTEGER;
-ALTER TABLE agents ADD COLUMN rows INTEGER;
+ALTER TABLE agents ADD COLUMN rows INTEGER CHECK ((rows IS NULL) = (cols IS NULL));
 ALTER TABLE agents ADD COLUMN plan TEXT CHECK (plan IS NULL OR json_valid(plan));
 
 -- Whose right it is to start an agent's program: one process's at a time.

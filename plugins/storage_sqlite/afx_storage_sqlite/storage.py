@@ -138,6 +138,7 @@ class SqliteStorage(Storage):
         def work() -> None:
             connection = self._opened()
             with transaction(connection):
+                refuse_newer(connection, self.path, len(self._migrations))
                 identity = (claimant.pid, claimant.start, claimant.boot_id)
                 connection.execute(_END_CLAIM, (host, agent_id, *identity))
 

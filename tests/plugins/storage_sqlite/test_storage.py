@@ -21,6 +21,7 @@ from afx.testing.storage_records import (
     HOST,
     a_conversation,
     a_message,
+    a_process,
     a_terminal,
     a_workspace,
     an_agent,
@@ -31,7 +32,7 @@ from afx_storage_sqlite.schema import APPLICATION_ID, MIGRATIONS, Migration
 from afx_storage_sqlite.storage import SqliteStorage
 
 BASE = (a_workspace(), an_agent(), a_conversation(), a_message(), a_terminal())
-NEXT = Migration(2, "notes", "CREATE TABLE notes (text TEXT NOT NULL) STRICT")
+NEXT = Migration(len(MIGRATIONS) + 1, "notes", "CREATE TABLE notes (text TEXT NOT NULL) STRICT")
 
 
 def make(directory: Path, migrations: Sequence[Migration] = MIGRATIONS) -> SqliteStorage:
@@ -103,7 +104,7 @@ class TestTheFile:
             tables = connection.execute(
                 "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
             ).fetchall()
-        names = ("workspaces", "agents", "conversations", "messages", "terminal_sessions")
+        names = ("workspaces", "agents", "conversations", "messages", "terminal_sessions", "claims")
         assert set(tables) == {(name, 1) for name in names}
 
     @pytest.mark.parametrize(
@@ -131,9 +132,11 @@ class TestTheFile:
     async def test_a_word_that_the_format_does_not_know_is_refused(self, tmp_path: Path) -> None:
         await filled(tmp_path)
         with looking(tmp_path) as connection:
-            for table, column in (("agents", "kind"), ("agents", "state"), ("agents", "args")):
+            for column in ("kind", "state", "args", "env", "plan", "owns_branch"):
                 with pytest.raises(apsw.ConstraintError):
-                    connection.execute(f"UPDATE {table} SET {column} = 'nonsense'")  # noqa: S608
+                    connection.execute(f"UPDATE agents SET {column} = 'nonsense'")  # noqa: S608
+            with pytest.raises(apsw.ConstraintError):
+                connection.execute("UPDATE agents SET cols = 80")
 
     async def test_a_value_that_cannot_be_stored_is_one_sentence(self, tmp_path: Path) -> None:
         await filled(tmp_path)
@@ -142,6 +145,8 @@ class TestTheFile:
         for record in (
             an_agent(name="\udcff"),
             an_agent(created_at=float("nan")),
+            an_agent(env={"x": "\udcff"}),
+            an_agent(plan={"x": object()}),
             a_terminal(handle={"x": object()}),
             a_terminal(exit=None, started_at="soon"),
         ):
@@ -181,8 +186,8 @@ class TestWhatIsRefused:
         before = contents(tmp_path)
         with pytest.raises(StorageTooNewError) as caught:
             await make(tmp_path).open()
-        assert f"{tmp_path / 'afx.db'} has format 2" in caught.value.message
-        assert "up to 1" in caught.value.message
+        assert f"{tmp_path / 'afx.db'} has format {NEXT.number}" in caught.value.message
+        assert f"up to {len(MIGRATIONS)}" in caught.value.message
         assert "Upgrade afx" in caught.value.hint
         assert contents(tmp_path) == before
         await newer.aclose()
@@ -210,6 +215,10 @@ class TestWhatIsRefused:
         await newer.open()
         with pytest.raises(StorageTooNewError):
             await storage.apply(HOST, put(a_conversation("B")))
+        with pytest.raises(StorageTooNewError):
+            await storage.claim(HOST, "a", a_process())
+        with pytest.raises(StorageTooNewError):
+            await storage.release(HOST, "a", a_process())
         assert (await newer.load(HOST)).conversations == (a_conversation(),)
         await storage.aclose()
         await newer.aclose()
@@ -234,7 +243,9 @@ class TestMigrations:
     async def test_each_runs_once_and_a_copy_is_made_before(self, tmp_path: Path) -> None:
         await filled(tmp_path)
         assert list(modes(tmp_path)) == ["afx.db"]
-        third = Migration(3, "a word", "INSERT INTO notes VALUES ('kept'); UPDATE agents SET reason = 'seen'")
+        third = Migration(
+            NEXT.number + 1, "a word", "INSERT INTO notes VALUES ('kept'); UPDATE agents SET reason = 'seen'"
+        )
         # Another Tower has the file open, so that what was stored last stands in the write-ahead log only.
         other = make(tmp_path)
         await other.open()
@@ -251,11 +262,12 @@ class TestMigrations:
         assert found.conversations == (a_conversation(), a_conversation("B"))
         with looking(tmp_path) as connection:
             assert connection.execute("SELECT text FROM notes").fetchall() == [("kept",)]
-        assert number(tmp_path) == 3
-        assert modes(tmp_path) == {"afx.db": 0o600, "afx.db.before-2": 0o600}
+        assert number(tmp_path) == third.number
+        copy = f"afx.db.before-{NEXT.number}"
+        assert modes(tmp_path) == {"afx.db": 0o600, copy: 0o600}
         # The copy is a whole database of the old format.
         (tmp_path / "restored").mkdir()
-        (tmp_path / "afx.db.before-2").rename(tmp_path / "restored" / "afx.db")
+        (tmp_path / copy).rename(tmp_path / "restored" / "afx.db")
         storage = make(tmp_path / "restored")
         await storage.open()
         assert (await storage.load(HOST)).conversations == (a_conversation(), a_conversation("B"))
@@ -272,11 +284,11 @@ class TestMigrations:
     )
     async def test_one_that_fails_leaves_the_database_as_before(self, tmp_path: Path, sql: str) -> None:
         await filled(tmp_path)
-        bad = Migration(3, "trouble", sql)
+        bad = Migration(NEXT.number + 1, "trouble", sql)
         with pytest.raises(StorageError):
             await make(tmp_path, (*MIGRATIONS, NEXT, bad)).open()
         # Migrations are a transaction each: the one before it stays.
-        assert number(tmp_path) == 2
+        assert number(tmp_path) == NEXT.number
         with looking(tmp_path) as connection:
             assert connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'half'").fetchone() is None
         storage = make(tmp_path, (*MIGRATIONS, NEXT))
@@ -292,7 +304,9 @@ class TestMigrations:
         async with anyio.create_task_group() as tasks:
             for storage in storages:
                 tasks.start_soon(storage.open)
-        assert number(tmp_path) == 2
+        assert number(tmp_path) == NEXT.number
+        # A place that is new needs no copy.
+        assert set(modes(tmp_path)) == {"afx.db", "afx.db-wal", "afx.db-shm"}
         for storage in storages:
             await storage.aclose()
 
