@@ -135,7 +135,7 @@ BAD_REQUESTS: list[tuple[str, str, str, object, int]] = [
     ("workspace with NUL", "POST", "/api/workspaces", {"path": "/a\0b"}, 400),
     ("unknown workspace to stop", "POST", "/api/workspaces/stop", {"path": "/nowhere"}, 404),
     ("unknown workspace to forget", "POST", "/api/workspaces/forget", {"path": "/nowhere"}, 404),
-    ("unknown agent to start", "POST", "/api/agents/nope/start", None, 404),
+    ("unknown agent to resume", "POST", "/api/agents/nope/resume", {}, 404),
     ("unknown agent to stop", "POST", "/api/agents/nope/stop", None, 404),
     ("unknown agent to remove", "DELETE", "/api/agents/nope", None, 404),
     ("force of another kind", "DELETE", "/api/agents/nope?force=yes", None, 400),

@@ -275,7 +275,7 @@ def test_successor_names_its_predecessors(tower: TowerProcess, workspace: str) -
     tower.request("POST", f"/api/agents/{agent['id']}/stop")
     tower.stop()
     tower.start()
-    again = tower.request("POST", f"/api/agents/{agent['id']}/start")["agent"]
+    again = tower.request("POST", f"/api/agents/{agent['id']}/resume")["agent"]
     assert again["state"] == "running"
     assert again["terminal"]["id"] != agent["terminal"]["id"]
     assert again["terminal"]["predecessors"] == [agent["terminal"]["id"]]

@@ -16,6 +16,7 @@ import msgspec
 
 from afx.api.errors import AfxError, BadInputError
 from afx.api.model import Agent, AgentId, AgentState, Message, TerminalId, TerminalRecord
+from afx.api.process import ProcessIdentity
 from afx.loader import Plugins
 
 from .agents import Agents
@@ -41,7 +42,8 @@ class Inbox:
         self._terminals = terminals
         self._plugins = plugins
         self._delivering: dict[AgentId, anyio.Lock] = {}
-        self._settled: set[TerminalId] = set()
+        self._up_since: dict[TerminalId, tuple[ProcessIdentity | None, float]] = {}
+        self._settled: dict[TerminalId, ProcessIdentity | None] = {}
 
     async def send(self, agent_id: AgentId, text: str) -> bool:
         """Store a message for an agent and deliver it if the agent runs; return whether it was delivered.
@@ -68,8 +70,7 @@ class Inbox:
                 hub = None if record is None else self._terminals.connected(record.id)
                 if record is None or hub is None or agent.state is not AgentState.RUNNING:
                     return
-                is_up = agent.harness is None or self._is_settled(record, hub)
-                if hub.has_draft or not is_up:
+                if hub.has_draft or not await self._is_open(agent, record, hub):
                     await anyio.sleep(_LOOK_AGAIN)
                     continue
                 await self._deliver(agent, hub, waiting[0])
@@ -91,16 +92,31 @@ class Inbox:
             await hub.deliver(keystrokes, _KEY_PAUSE)
             await self._agents.commit(msgspec.structs.replace(message, delivered_at=time.time()))
 
+    async def _is_open(self, agent: Agent, record: TerminalRecord, hub: TerminalHub) -> bool:
+        """Whether what is typed now reaches the program as a message."""
+        if agent.harness is None:
+            return True
+        if not self._is_settled(record, hub):
+            return False
+        return await self._plugins.harness(agent.harness).takes_messages(record.process)
+
     def _is_settled(self, record: TerminalRecord, hub: TerminalHub) -> bool:
         """Whether the program has come up: it wrote something and then paused, or it had time enough."""
-        if record.id in self._settled:
+        process = record.process
+        if record.id in self._settled and self._settled[record.id] == process:
             return True
         now = time.time()
+        if record.id not in self._up_since:
+            self._up_since[record.id] = (process, record.started_at)
+        elif self._up_since[record.id][0] != process:
+            self._up_since[record.id] = (process, now)
+        since = self._up_since[record.id][1]
         last = hub.facts.last_output_at
-        quiet = last is not None and now - last >= _SETTLED_AFTER_QUIET
-        if quiet or now - record.started_at >= _SETTLED_AT_LAST:
-            self._settled.add(record.id)
-        return record.id in self._settled
+        is_quiet = last is not None and last > since and now - last >= _SETTLED_AFTER_QUIET
+        if is_quiet or now - since >= _SETTLED_AT_LAST:
+            self._settled[record.id] = process
+            return True
+        return False
 
 
 def clean(text: str) -> str:

@@ -25,7 +25,7 @@ from .terminals import Terminals
 
 _MOST_ASKED = 20
 _ANSWER_WITHIN = 5.0
-_NOBODYS_BUSINESS = frozenset({AgentState.STOPPED, AgentState.EXITED})
+_NOT_INTERRUPTED = frozenset({AgentState.STOPPED, AgentState.EXITED})
 MESSAGE_PREFIX = "[afx] "
 
 
@@ -108,11 +108,7 @@ class Revival:
                     code="cannot-resume",
                 )
             case Action.RESUME | Action.BEGIN:
-                before = agent
-                notes = await self._starter.start(agent, made)
-                if made.action is Action.RESUME:
-                    await self._tell_what_happened(before)
-                return made, notes
+                return made, await self._starter.start(agent, made, also=self._what_happened(agent, made))
 
     async def choose(self, agent_id: AgentId, wanted: ConversationId | None) -> Agent:
         """Say which of an agent's conversations it is resumed with next; None takes the last choice back.
@@ -283,23 +279,23 @@ class Revival:
             return "" if process is None else f"process {process.pid}"
         return ""
 
-    async def _tell_what_happened(self, before: Agent) -> None:
-        """Let a resumed agent know that it was interrupted. It is delivered once its program has come up."""
-        if before.state in _NOBODYS_BUSINESS:
-            return
-        record_end = before.reason or "Its terminal was lost."
+    def _what_happened(self, agent: Agent, made: ResumePlan) -> list[Message]:
+        """Return the message by which a resumed agent learns that it was interrupted, in place of older ones.
+
+        It is delivered once the agent's program has come up.
+        """
+        if made.action is not Action.RESUME or agent.state in _NOT_INTERRUPTED:
+            return []
         text = (
-            f"{MESSAGE_PREFIX}You were interrupted and your conversation has been restored. {record_end} "
+            f"{MESSAGE_PREFIX}You were interrupted, and your conversation has been restored. {agent.reason} "
             "A tool call that was running then may not have finished: check before you rely on it, and go on."
         )
-        told = [
-            waiting for waiting in self._agents.waiting(before.id) if waiting.text.startswith(MESSAGE_PREFIX)
-        ]
         now = self._clock()
-        await self._agents.commit(
-            *(msgspec.structs.replace(old, delivered_at=now) for old in told),
-            Message(id=os.urandom(8).hex(), agent_id=before.id, text=text, at=now),
-        )
+        older = [one for one in self._agents.waiting(agent.id) if one.text.startswith(MESSAGE_PREFIX)]
+        return [
+            *(msgspec.structs.replace(one, delivered_at=now) for one in older),
+            Message(id=os.urandom(8).hex(), agent_id=agent.id, text=text, at=now),
+        ]
 
 
 async def _verify(session: HarnessSession | None, conversation_id: ConversationId, cwd: Path) -> Evidence:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from afx.api.model import (
     Size,
     TerminalSpec,
 )
+from afx.api.storage import Record
 from afx.loader import Plugins
 
 from . import launch
@@ -76,8 +77,16 @@ class Starter:
         own = {"AFX_HOME": str(self._home), "AFX_AGENT": agent.id, "AFX_WORKSPACE": agent.workspace}
         return launch.child_environment(self._env, self._plugins.harnesses(), {**agent.env, **own})
 
-    async def start(self, agent: Agent, plan: ResumePlan, size: Size | None = None) -> list[str]:
+    async def start(
+        self, agent: Agent, plan: ResumePlan, size: Size | None = None, also: Sequence[Record] = ()
+    ) -> list[str]:
         """Start an agent's program as a plan says, and return notes for the person.
+
+        Args:
+            agent: The agent, stored already or to be stored.
+            plan: What to begin or resume.
+            size: Of a new terminal; None for the size the agent's last one had.
+            also: What is to be stored before its program starts.
 
         Raises:
             SpawnError: It could not be started. What the agent was before, it is still.
@@ -101,7 +110,7 @@ class Starter:
         # Stored before the program starts: should the Tower die in between, the live terminal that is then
         # found without a record says whose it is, and is adopted.
         agent = msgspec.structs.replace(agent, plan=msgspec.to_builtins({"at": time.time(), "plan": plan}))
-        await self._agents.commit(agent, *([] if conversation is None else [conversation]))
+        await self._agents.commit(agent, *([] if conversation is None else [conversation]), *also)
         await self._run(agent, command, size)
         return notes
 

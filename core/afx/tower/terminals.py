@@ -179,10 +179,16 @@ class Terminals:
             StorageError: It runs, and could not be stored.
         """
         hub = self.hub(record.id)
-        await self._strategy(record.strategy).respawn(hub.connection, command)
         running = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
-        process = hub.facts.process
-        await self._agents.commit(running, *also, msgspec.structs.replace(record, process=process, exit=None))
+        # Stored before it is done: the new process may end, and its end be noted, before this goes on.
+        await self._agents.commit(running, *also, msgspec.structs.replace(record, exit=None))
+        try:
+            await self._strategy(record.strategy).respawn(hub.connection, command)
+        except AfxError:
+            await self._agents.commit(agent, record)
+            raise
+        now = self._agents.terminal(record.id)
+        await self._agents.commit(msgspec.structs.replace(now, process=hub.facts.process))
         self._tell(self._on_running, agent.id)
 
     async def end(self, record: TerminalRecord) -> None:

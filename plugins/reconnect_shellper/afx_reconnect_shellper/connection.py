@@ -220,6 +220,10 @@ class ShellperConnection(Connection):
         """Send a signal to the foreground process group."""
         await self._link.deliver(frames.control(frames.SIGNAL, number=int(number)))
 
+    async def show(self, data: bytes) -> None:
+        """Put `data` into the output, while no process runs."""
+        await self._link.deliver(frames.raw(frames.SHOW, data))
+
     async def acknowledge(self, end: Exit) -> None:
         """Say that `end` has been noted."""
         await self._link.deliver(frames.control(frames.ACK, at=end.at))

@@ -1,7 +1,7 @@
 """The wire between the Tower and a shellper, shared by both sides.
 
-A frame is ``[type u8][length u32 big-endian][payload]``. The payload of DATA and INPUT is raw bytes, that of
-every other frame a JSON object in UTF-8. Fields only ever grow; unknown types and unknown fields are
+A frame is ``[type u8][length u32 big-endian][payload]``. The payload of DATA, INPUT and SHOW is raw bytes,
+that of every other frame a JSON object in UTF-8. Fields only ever grow; unknown types and unknown fields are
 ignored. A frame over 1 MiB, or one that cannot be read, ends the connection it came on and nothing else.
 
 =============  ==  ========================  ==========================================================
@@ -29,6 +29,7 @@ PING           17  both clients              anything
 PONG           18  shellper                  what the PING held
 LAUNCH         19  Tower, to a newborn       directory, terminal_id, agent_id, label, cols, rows, scrollback,
                                              argv, env, cwd, nofile, husk_after, unnoticed_after, check_every
+SHOW           20  Tower                     raw output, taken for the program's while none runs
 =============  ==  ========================  ==========================================================
 """
 
@@ -67,6 +68,7 @@ GONE: Final = 16
 PING: Final = 17
 PONG: Final = 18
 LAUNCH: Final = 19
+SHOW: Final = 20
 
 Fields = dict[str, Any]
 

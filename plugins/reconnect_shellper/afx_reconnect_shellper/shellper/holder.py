@@ -341,6 +341,9 @@ class Holder:
             if self._exit is None:
                 self._input += payload
                 self._write_input()
+        elif kind == frames.SHOW:
+            if client is self._tower and self._exit is not None:
+                self._add_output(payload)
         elif kind == frames.PING:
             client.send(frames.raw(frames.PONG, payload))
         elif kind in self._handlers:
