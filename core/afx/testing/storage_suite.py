@@ -307,13 +307,19 @@ class StorageSuite:
             await storage.release(HOST, "b", theirs)
             assert await storage.claim(HOST, "a", theirs) == mine
 
-    @pytest.mark.parametrize("fields", [{"pid": 101}, {"start": "8"}, {"boot_id": "the next boot"}], ids=str)
+    @pytest.mark.parametrize(
+        "other",
+        [
+            pytest.param(a_process(101), id="pid"),
+            pytest.param(a_process(start="8"), id="start"),
+            pytest.param(a_process(boot_id="the next boot"), id="boot"),
+        ],
+    )
     async def test_a_claim_is_a_whole_identitys_lesson_01(
-        self, tmp_path: Path, fields: dict[str, int | str]
+        self, tmp_path: Path, other: ProcessIdentity
     ) -> None:
         """Who shares two of pid, start time and boot with the holder is still another."""
         mine = a_process()
-        other = a_process(**fields)
         async with self.opened(tmp_path) as storage:
             await storage.claim(HOST, "a", mine)
             assert await storage.claim(HOST, "a", other) == mine
