@@ -455,7 +455,7 @@ async def test_terminal_whose_program_never_reads_can_be_ended(world: World) -> 
 
 
 async def test_signal_reaches_the_foreground(world: World) -> None:
-    script = "$trap 'echo interrupted' INT; echo ready; sleep 1000; echo after; read x"
+    script = "$trap : INT; sh -c 'trap - INT; echo ready; exec sleep 1000'; echo after; read x"
     connection = (await world.spawn(await world.tower(), script)).connection
     watch = await connection.watch()
     await output_until(watch, b"ready")
@@ -529,3 +529,20 @@ async def test_write_that_cannot_be_delivered_is_reported_lesson_14(world: World
     with pytest.raises(ConnectionLostError):
         await connection.watch()
     assert world.socket().exists(), "losing a connection removes nothing"
+
+
+async def test_what_the_tower_shows_is_part_of_the_output_while_no_program_runs(world: World) -> None:
+    strategy = await world.tower()
+    connection = (await world.spawn(strategy, "$printf one; read x; printf two; exit 1")).connection
+    watch = await connection.watch()
+    await output_until(watch, b"one")
+    await connection.show(b"NOT NOW")
+    await connection.write(b"\n")
+    end = await next_item(watch, Ended)
+    await connection.show(b"[ended]")
+    await output_until(watch, b"[ended]")
+    await watch.aclose()
+    watch = await connection.watch()
+    assert await output_until(watch, b"[ended]") == b"one\r\ntwo[ended]"
+    assert (await next_item(watch, Ended)).exit == end.exit
+    await watch.aclose()

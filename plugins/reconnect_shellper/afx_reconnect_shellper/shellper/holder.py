@@ -1,8 +1,8 @@
 """The process that holds one terminal: one `select` loop over the PTY, the program's end and the clients.
 
 It outlives the Tower, the shell it came from, any client, and the package it was started from. Back-pressure
-goes to the PTY: while somebody reads, the fastest reader sets the program's pace. What a terminal's bytes
-mean is told by `screen_modes`, and who gets which of them is decided by `clients`.
+goes to the PTY: while somebody reads, the fastest reader sets the program's pace. What is done to the PTY and
+the program is in `terminal`; who gets which bytes is decided by `clients`.
 """
 
 from __future__ import annotations
@@ -16,21 +16,17 @@ from typing import Any, Final
 
 from . import frames
 from .address import Address
-from .child import LaunchError, Pty, find, start_of
+from .child import LaunchError, find, start_of
 from .clients import ATTENTION, Client, Stream
 from .launch import Launch, read_program, read_size
 from .peer import is_same_user
-from .ring import Ring
-from .screen_modes import MODES_OFF
+from .terminal import Terminal
 from .timers import Timers
 
 _HELLO_WITHIN: Final = 5.0
 _MOST_CLIENTS: Final = 200
 _PACE: Final = 256 * 1024
 _MOST_INPUT: Final = 1 << 20
-_FLOOD: Final = 2048
-"""From so many bytes at once it is a flood, and output is gathered for a moment."""
-_GATHER: Final = 0.002
 _JIGGLE: Final = 0.05
 _GRACE: Final = 3.0
 
@@ -47,26 +43,21 @@ class Holder:
         """
         self._path = find(launch.program)
         self._launch = launch
-        self._ring = Ring(launch.scrollback)
         # With a piece on top it is never more than the ring holds: who sets the pace loses nothing.
         self._pace = min(_PACE, launch.scrollback // 2)
         self._address = Address(launch.directory, launch.terminal_id)
-        self._pty = Pty(launch.cols, launch.rows)
-        self._pty_ended = False
+        self._terminal = Terminal(launch.cols, launch.rows, launch.scrollback)
+        self._ring = self._terminal.ring
         try:
             self._listener = self._address.bind()
         except BaseException:
-            self._pty.close()
+            self._terminal.pty.close()
             raise
         self._wakeup, self._wakeup_end = os.pipe()
         for end in (self._wakeup, self._wakeup_end):
             os.set_blocking(end, False)
         self._own_start: str | None = None
-        self._pid = 0
-        self._start: str | None = None
         self._started_at = time.time()
-        self._last_output_at: float | None = None
-        self._exit: dict[str, Any] | None = None
         self._noted = False
         """Whether a Tower said that it noted the program's end."""
         self._terminating = False
@@ -74,7 +65,6 @@ class Holder:
         self._launcher = launcher
         self._clients: list[Client] = [launcher]
         self._tower: Client | None = None
-        self._input = bytearray()
         self._told_activity = 0.0
         self._timers = Timers()
         self._handlers: dict[int, Callable[[Client, frames.Fields], None]] = {
@@ -92,7 +82,7 @@ class Holder:
     def let_go(self) -> None:
         """Close all that is open, where another process is the holder now, or none."""
         self._listener.close()
-        self._pty.close()
+        self._terminal.pty.close()
         os.close(self._wakeup)
         os.close(self._wakeup_end)
 
@@ -104,7 +94,7 @@ class Holder:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         self._own_start = start_of(os.getpid())
         try:
-            self._pid, self._start = self._pty.launch(self._path, self._launch.program)
+            self._terminal.launch(self._path, self._launch.program)
         except LaunchError as error:
             self.leave_nothing()
             self._launcher.refuse(error.message, error.hint)
@@ -123,10 +113,11 @@ class Holder:
             readable, writable = self._wait()
             if self._wakeup in readable:
                 self._on_wakeup()
-            if self._pty.master in writable:
-                self._write_input()
-            if self._pty.master in readable:
-                self._read_output()
+            if self._terminal.pty.master in writable:
+                self._terminal.write_input()
+            if self._terminal.pty.master in readable:
+                others = [self._wakeup, self._listener, *self._clients]
+                self._add_output(self._terminal.read_output(others))
             if self._listener in readable:
                 self._accept()
             for client in list(self._clients):
@@ -134,28 +125,28 @@ class Holder:
                     client.flush()
                 if client in readable:
                     self._hear(client)
-            self._pump()
             self._timers.run()
+            self._pump()
 
     def _wait(self) -> tuple[list[Any], list[Any]]:
         """Sleep until something can be done; return what can be read from and written to."""
         now = time.monotonic()
         readers: list[Any] = [self._wakeup, self._listener]
         writers: list[Any] = [client for client in self._clients if client.blocked]
-        input_full = len(self._input) > _MOST_INPUT
+        input_full = len(self._terminal.input) > _MOST_INPUT
         readers.extend(client for client in self._clients if not (input_full and client.typed))
         until = self._timers.next_due()
         attentive = [stream for stream in self._streams() if stream.attentive(self._ring, now)]
-        if self._pty_ended:
+        if self._terminal.hung_up:
             pass
         elif not attentive or any(stream.behind(self._ring) <= self._pace for stream in attentive):
-            readers.append(self._pty.master)
+            readers.append(self._terminal.pty.master)
         else:
             # All who read are far behind. The program waits for one of them to read on, or to lose interest.
             patience = min(stream.took_at for stream in attentive) + ATTENTION
             until = patience if until is None else min(until, patience)
-        if self._input:
-            writers.append(self._pty.master)
+        if self._terminal.input:
+            writers.append(self._terminal.pty.master)
         timeout = None if until is None else max(0.0, until - now)
         readable, writable, _ = select.select(readers, writers, [], timeout)
         return readable, writable
@@ -192,101 +183,33 @@ class Holder:
 
     # The program and its terminal
 
-    def _read_pty(self, most: int = frames.PIECE) -> bytes:
-        """Return what the PTY has; nothing where it has nothing now, or will never have again."""
-        try:
-            piece = os.read(self._pty.master, most)
-        except BlockingIOError:
-            return b""
-        except OSError:
-            piece = b""
-        # BSD says so once no process has the terminal open any more.
-        self._pty_ended = not piece
-        return piece
-
-    def _read_output(self) -> None:
-        """Take output from the PTY: a keystroke's echo at once, of a flood as much as comes in a moment.
-
-        A PTY gives a few KiB at a time. Everything that is done once for each piece, here and in all who
-        read, is done more seldom this way.
-        """
-        pieces: list[bytes] = []
-        taken = 0
-        until: float | None = None
-        while taken < frames.PIECE:
-            piece = self._read_pty(frames.PIECE - taken)
-            if piece:
-                pieces.append(piece)
-                taken += len(piece)
-                continue
-            if self._pty_ended or taken < _FLOOD:
-                break
-            now = time.monotonic()
-            until = until or now + _GATHER
-            if not self._only_output_comes(until - now):
-                break
-        if pieces:
-            self._add_output(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-
-    def _only_output_comes(self, within: float) -> bool:
-        readers: list[Any] = [self._pty.master, self._wakeup, self._listener, *self._clients]
-        readable, _, _ = select.select(readers, [], [], max(0.0, within))
-        return readable == [self._pty.master]
-
-    def _drain(self) -> None:
-        """Take what an ended program wrote before its end; not without limit, as others may write on."""
-        until = self._ring.end + self._launch.scrollback // 4
-        while self._ring.end < until and (piece := self._read_pty()):
-            self._add_output(piece)
-
     def _add_output(self, output: bytes) -> None:
+        if not output:
+            return
         now = time.monotonic()
         end = self._ring.end
         for stream in self._streams():
             if stream.position == end:
                 stream.took_at = now  # It has not been behind until now.
-        self._ring.append(output)
-        self._last_output_at = time.time()
+        self._terminal.add_output(output)
         if self._tower is not None and not self._timers.is_set(self._tell_activity):
             self._timers.set(self._tell_activity, max(0.0, self._told_activity + 1 - now))
 
     def _tell_activity(self) -> None:
         if self._tower is not None and not self._tower.blocked:
             self._told_activity = time.monotonic()
-            self._tower.send(frames.control(frames.ACTIVITY, at=self._last_output_at, offset=self._ring.end))
-
-    def _write_input(self) -> None:
-        try:
-            written = os.write(self._pty.master, self._input[: frames.PIECE])
-        except BlockingIOError:
-            return
-        except OSError:
-            written = len(self._input)  # The terminal is gone, and with it whoever would have read this.
-        del self._input[:written]
+            self._tower.send(
+                frames.control(frames.ACTIVITY, at=self._terminal.last_output_at, offset=self._ring.end)
+            )
 
     def _reap(self) -> None:
-        if self._exit is not None:
+        if not self._terminal.has_ended() or self._terminal.exit is None:
             return
-        try:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
-        except ChildProcessError:
-            pid, status = self._pid, 0
-        if pid == 0:
-            return
-        code = os.waitstatus_to_exitcode(status)
-        ended_at = time.time()
-        # All that it wrote before its end is read before its end is told.
-        self._drain()
-        self._exit = {
-            "code": code if code >= 0 else None,
-            "signal": -code if code < 0 else None,
-            "at": ended_at,
-        }
+        # All that it wrote before its end is told before its end.
+        self._add_output(self._terminal.read_last_output())
         self._noted = False
-        self._input.clear()
-        self._timers.cancel(self._stop_jiggle)
-        for client in self._clients:
-            self._tell(client, frames.control(frames.EXIT, **self._exit))
+        self._timers.cancel(self._terminal.settle)
+        self._tell_all(frames.control(frames.EXIT, **self._terminal.exit))
         if self._terminating:
             self._finish()
         else:
@@ -338,11 +261,9 @@ class Holder:
             self._on_hello(client, frames.fields_of(payload))
         elif kind == frames.INPUT:
             client.typed = True
-            if self._exit is None:
-                self._input += payload
-                self._write_input()
+            self._terminal.type(payload)
         elif kind == frames.SHOW:
-            if client is self._tower and self._exit is not None:
+            if client is self._tower and self._terminal.exit is not None:
                 self._add_output(payload)
         elif kind == frames.PING:
             client.send(frames.raw(frames.PONG, payload))
@@ -365,8 +286,8 @@ class Holder:
         self._tower = client
         self._timers.cancel(self._tell_activity)
         client.send(self._welcome(resumed=False))
-        if self._exit is not None and not self._noted:
-            client.send(frames.control(frames.EXIT, **self._exit))
+        if self._terminal.exit is not None and not self._noted:
+            client.send(frames.control(frames.EXIT, **self._terminal.exit))
         self._schedule_end()
 
     def _welcome_onlooker(self, client: Client, fields: frames.Fields) -> None:
@@ -377,13 +298,14 @@ class Holder:
         client.role = "terminal"
         client.send(self._welcome(resumed=stream.resumed))
         client.stream = stream
-        if self._exit is not None:
-            stream.tell(self._ring.end, frames.control(frames.EXIT, **self._exit))
+        if self._terminal.exit is not None:
+            stream.tell(self._ring.end, frames.control(frames.EXIT, **self._terminal.exit))
         elif stream.alternate:
-            self._jiggle()
+            self._terminal.jiggle()
+            self._timers.set(self._terminal.settle, _JIGGLE)
 
     def _welcome(self, *, resumed: bool) -> bytes:
-        launch, ring = self._launch, self._ring
+        launch = self._launch
         return frames.control(
             frames.WELCOME,
             version=frames.VERSION,
@@ -392,15 +314,8 @@ class Holder:
             terminal_id=launch.terminal_id,
             agent_id=launch.agent_id,
             label=launch.label,
-            epoch=ring.epoch,
-            start=ring.start,
-            offset=ring.end,
-            cols=self._pty.cols,
-            rows=self._pty.rows,
             started_at=self._started_at,
-            last_output_at=self._last_output_at,
-            child={"pid": self._pid, "start": self._start},
-            exit=self._exit,
+            **self._terminal.facts(),
             resumed=resumed,
         )
 
@@ -408,10 +323,10 @@ class Holder:
 
     def _on_resize(self, client: Client, fields: frames.Fields) -> None:
         cols, rows = read_size(fields)
-        changed = (cols, rows) != (self._pty.cols, self._pty.rows)
+        changed = (cols, rows) != (self._terminal.pty.cols, self._terminal.pty.rows)
         if changed:
-            self._timers.cancel(self._stop_jiggle)
-            self._pty.resize(cols, rows)
+            self._timers.cancel(self._terminal.settle)
+            self._terminal.resize(cols, rows)
         self._tell(
             client, frames.control(frames.RESIZED, cols=cols, rows=rows, request=fields.get("request"))
         )
@@ -420,58 +335,32 @@ class Holder:
                 if other is not client:
                     self._tell(other, frames.control(frames.RESIZED, cols=cols, rows=rows))
 
-    def _jiggle(self) -> None:
-        """Make a full-screen program repaint, for an onlooker who does not have all it ever painted.
-
-        There is no other request that every program understands.
-        """
-        rows = self._pty.rows
-        self._pty.show_size(self._pty.cols, rows - 1 if rows > 1 else rows + 1)
-        self._timers.set(self._stop_jiggle, _JIGGLE)
-
-    def _stop_jiggle(self) -> None:
-        self._pty.show_size(self._pty.cols, self._pty.rows)
-
     def _on_signal(self, client: Client, fields: frames.Fields) -> None:
         del client
-        number = frames.number(fields, "number", 1, signal.NSIG - 1)
-        if self._exit is None and not self._pty.signal_foreground(number, self._pid):
-            self._signal_child(number)
-
-    def _signal_child(self, number: int) -> None:
-        """Signal the program's group. Until it was waited for, its number can be nobody else's."""
-        if self._exit is None:
-            try:
-                os.killpg(self._pid, number)
-            except OSError:
-                return  # It has just ended; or it runs as somebody else now, whom we may not signal.
+        self._terminal.signal(frames.number(fields, "number", 1, signal.NSIG - 1))
 
     def _on_spawn(self, client: Client, fields: frames.Fields) -> None:
         program = read_program(fields)
         if client is not self._tower:
             return
-        if self._exit is None:
+        if self._terminal.exit is None:
             client.send_refusal("The terminal's program still runs.", "Stop it first.")
             return
         try:
-            pid, start = self._pty.launch(find(program), program)
+            undone = self._terminal.relaunch(program)
         except LaunchError as error:
             client.send_refusal(error.message, error.hint)
             return
-        except OSError as error:
-            client.send_refusal(f"The terminal cannot be used any more: {error.strerror}.")
-            return
-        self._pid, self._start = pid, start
-        self._exit, self._pty_ended = None, False
-        self._pty.resize(self._pty.cols, self._pty.rows)
-        # The last program may have left the mouse on or the alternate screen up.
-        if not self._ring.modes().plain:
-            self._add_output(MODES_OFF)
-        self._tell_all(frames.control(frames.RESPAWNED, pid=pid, start=start))
+        self._add_output(undone)
+        self._tell_all(frames.control(frames.RESPAWNED, pid=self._terminal.pid, start=self._terminal.start))
         self._schedule_end()
 
     def _on_ack(self, client: Client, fields: frames.Fields) -> None:
-        if client is self._tower and self._exit is not None and fields.get("at") == self._exit["at"]:
+        if (
+            client is self._tower
+            and self._terminal.exit is not None
+            and fields.get("at") == self._terminal.exit["at"]
+        ):
             self._noted = True
             self._schedule_end()
 
@@ -483,23 +372,17 @@ class Holder:
 
     def _terminate(self, grace: float) -> None:
         self._terminating = True
-        if self._exit is not None:
+        if self._terminal.exit is not None:
             self._finish()
             return
-        for number in (signal.SIGHUP, signal.SIGCONT):
-            self._pty.signal_foreground(number, self._pid)
-            self._signal_child(number)
-        self._timers.set(self._kill, grace)
-
-    def _kill(self) -> None:
-        self._pty.signal_foreground(signal.SIGKILL, self._pid)
-        self._signal_child(signal.SIGKILL)
+        self._terminal.hang_up()
+        self._timers.set(self._terminal.kill, grace)
 
     def _finish(self) -> None:
         """Leave nothing behind, say so, and be over."""
         now = time.monotonic()
-        if self._exit is not None and not self._noted and self._tower is None:
-            self._address.leave_note(self._exit)
+        if self._terminal.exit is not None and not self._noted and self._tower is None:
+            self._address.leave_note(self._terminal.exit)
         self._address.remove()
         for client in self._clients:
             client.pump(self._ring, now)
@@ -509,20 +392,13 @@ class Holder:
 
     def _schedule_end(self) -> None:
         """Decide when a holder whose program has ended, and whom nobody needs, ends as well."""
-        ended = self._exit is not None
-        alone = ended and self._noted and not self._clients
-        unnoticed = ended and not self._noted and self._tower is None
-        for due, action, after in (
-            (alone, self._finish, self._launch.husk_after),
-            (unnoticed, self._finish_unnoticed, self._launch.unnoticed_after),
-        ):
-            if not due:
-                self._timers.cancel(action)
-            elif not self._timers.is_set(action):
-                self._timers.set(action, after)
-
-    def _finish_unnoticed(self) -> None:
-        self._finish()
+        self._timers.cancel(self._finish)
+        if self._terminal.exit is None:
+            return
+        if self._noted and not self._clients:
+            self._timers.set(self._finish, self._launch.husk_after)
+        elif not self._noted and self._tower is None:
+            self._timers.set(self._finish, self._launch.unnoticed_after)
 
     def _check_socket(self) -> None:
         """Bind the socket again where somebody removed its file."""
