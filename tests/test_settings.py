@@ -78,6 +78,16 @@ def test_sizes(person: Path, text: str, value: int) -> None:
     assert load(person)["terminal.scrollback"] == value
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1", True), ("true", True), ("Yes", True), ("0", False), ("FALSE", False), ("no", False)],
+)
+def test_switches(person: Path, text: str, value: bool) -> None:
+    assert load(person, AFX_ALLOW_UNATTENDED=text)["agent.allow_unattended"] is value
+    person.write_text(f"agent.allow_unattended = {str(value).lower()}")
+    assert load(person)["agent.allow_unattended"] is value
+
+
 def test_names_come_as_a_list_or_with_commas(person: Path) -> None:
     person.write_text('plugins.disabled = ["one", " two "]')
     assert load(person)["plugins.disabled"] == ["one", "two"]
@@ -107,6 +117,12 @@ def test_an_empty_variable_sets_nothing(person: Path) -> None:
         ("\n[terminal]\nscrollback = 12", 3, "4MiB", "holder"),
         ('[terminal]\nscrollback = """\n4\nMiB, or so"""\n', 2, "4MiB", "holder"),
         ('agent.harness = "Claude Code"', 1, "lower-case", "harness"),
+        ("agent.allow_unattended = 1", 1, "true or false", "without asking"),
+        ('agent.allow_unattended = "maybe"', 1, "true or false", "without asking"),
+        ("recover.max_age_days = 0", 1, "number of days", "stale"),
+        ("recover.max_age_days = nan", 1, "number of days", "stale"),
+        ("recover.jobs = 0", 1, "from 1 to 64", "same time"),
+        ("recover.jobs = 1.5", 1, "from 1 to 64", "same time"),
         ("plugins.disabled = 3", 1, "list of names", "Plugins"),
         ('attach.detach_key = "F12"', 1, "ctrl-", "leave"),
         ('builder.branch_prefix = "a\\nb"', 1, "one line", "branch"),

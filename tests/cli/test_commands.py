@@ -202,6 +202,7 @@ def test_config(afx: Afx, repository: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert facts["tower.port"]["value"] == 4300
     assert facts["tower.port"]["origin"] == "AFX_PORT"
     assert json.loads(afx("config", "agent.harness", "--json").out)["value"] == "codex"
+    assert afx("config", "agent.allow_unattended").out == "true\n"
 
 
 def test_up_where_all_runs_already(afx: Afx, registered: StubTower) -> None:

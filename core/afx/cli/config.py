@@ -54,4 +54,7 @@ def config(*, name: str | None, as_json: bool) -> None:
 
 
 def _shown(value: object) -> str:
+    """Return a value as it is written in the environment."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return ",".join(value) if isinstance(value, list) else str(value)
