@@ -303,9 +303,20 @@ class StorageSuite:
             assert await storage.claim(HOST, "a", mine) == mine
             assert await storage.claim(HOST, "b", theirs) == theirs
             assert await storage.claim(ELSEWHERE, "a", theirs) == theirs
-            await storage.release(ELSEWHERE, "a", theirs)
-            await storage.release(HOST, "b", theirs)
-            assert await storage.claim(HOST, "a", theirs) == mine
+            # The very same identity may hold several: releasing one of them ends that one.
+            assert await storage.claim(ELSEWHERE, "b", mine) == mine
+            assert await storage.claim(HOST, "c", mine) == mine
+            await storage.release(ELSEWHERE, "b", mine)
+            await storage.release(HOST, "c", mine)
+            await storage.release(ELSEWHERE, "c", theirs)
+            await storage.release(HOST, "a", theirs)
+            assert await storage.claim(HOST, "a", a_process(300)) == mine
+            assert await storage.claim(HOST, "b", a_process(300)) == theirs
+            assert await storage.claim(ELSEWHERE, "a", a_process(300)) == theirs
+            await storage.claim(ELSEWHERE, "c", mine)
+            await storage.claim(HOST, "c", mine)
+            await storage.release(ELSEWHERE, "c", mine)
+            assert await storage.claim(HOST, "c", a_process(300)) == mine
 
     @pytest.mark.parametrize(
         "other",

@@ -668,3 +668,19 @@ def default(field: msgspec.structs.FieldInfo) -> object:
 def test_what_changes_says_is_what_is_tested() -> None:
     # A field that is added to Changes needs a place in every storage, and tests here and in the suite.
     assert Changes.__struct_fields__ == ("put", "prune", "forget")
+
+
+async def test_the_reference_names_every_table_and_column(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    text = (Path(__file__).parents[3] / "docs/reference/storage.md").read_text(encoding="utf-8")
+    sections = {part.partition("`")[0]: part for part in text.split("\n### `")[1:]}
+    with looking(tmp_path) as connection:
+        columns = connection.execute(
+            "SELECT t.name, c.name FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c "
+            "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND c.name <> 'host'"
+        ).fetchall()
+    assert {table for table, _ in columns} == set(sections)
+    assert [(table, column) for table, column in columns if f"`{column}`" not in sections[table]] == []
+    formats = text.partition("## Formats")[2]
+    assert [m.number for m in MIGRATIONS if f"\n| {m.number} |" not in formats] == []
+    assert f"`PRAGMA application_id` is {APPLICATION_ID}" in formats
