@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .measure import Options, Samples, finding, pss
 from .sessions import memory_beside
-from .stage import QUIET, WITH_SCROLLBACK, short_directory, stage
+from .stage import QUIET, WITH_SCROLLBACK, stage
 from .table import Finding
 
 _COUNT = 100
@@ -23,8 +23,7 @@ def _measure(what: str, script: str, output: int, target: str) -> Finding:
         here.crowd(_COUNT, script)
         here.await_output(output)
         memory = Samples(pss(holder.pid) for holder in here.holders())
-    with short_directory() as directory:
-        beside = memory_beside(directory, script, _COUNT)
+    beside = memory_beside(script, _COUNT)
     return finding(
         "holder-memory",
         f"{what} (PSS, of {_COUNT})",

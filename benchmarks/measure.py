@@ -14,24 +14,25 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from .table import Beside, Finding
 
 
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """What the command line says of how to measure.
 
     Attributes:
         runs: How often a thing is measured, where that is not given by its nature.
-        seconds: How long a flood lasts.
+        seconds: How long keys are typed; floods of viewers that never read last three times as long.
         terminals: How many terminals a crowd has.
         large: Whether to measure what takes minutes, too.
     """
 
-    def __init__(self, *, runs: int, seconds: float, terminals: int, large: bool) -> None:
-        self.runs = runs
-        self.seconds = seconds
-        self.terminals = terminals
-        self.large = large
+    runs: int
+    seconds: float
+    terminals: int
+    large: bool
 
 
 class Samples(list[float]):

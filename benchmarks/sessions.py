@@ -5,19 +5,18 @@ Each runs on sockets of the benchmark's own; a tmux server or dtach session of t
 
 from __future__ import annotations
 
-import re
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
 
-from .measure import Samples, pss, seconds_of
-from .stage import environment
+from .measure import Samples, pss
+from .stage import short_directory
 from .table import Beside
 
 NOT_INSTALLED = "not installed"
@@ -27,6 +26,7 @@ class Dtach:
     """Sessions of dtach: one process and one socket each."""
 
     name = "dtach"
+    command = "dtach -n"
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -37,7 +37,7 @@ class Dtach:
         socket = self._directory / f"d{len(self._sockets)}"
         self._sockets.append(socket)
         command = ["dtach", "-n", str(socket), "-r", "none", "/bin/sh", "-c", script]
-        subprocess.run(command, env=environment(), check=True)
+        subprocess.run(command, check=True)
 
     def memory(self) -> Samples:
         """Return the PSS of each session's process, in bytes."""
@@ -55,6 +55,7 @@ class Tmux:
     """Sessions of one tmux server, which is there before the first is timed."""
 
     name = "tmux"
+    command = "tmux new-session -d"
 
     def __init__(self, directory: Path) -> None:
         self._socket = str(directory / "t")
@@ -68,7 +69,7 @@ class Tmux:
         """Start a session and return when tmux does."""
         self._count += 1
         command = [*self._tmux, "new-session", "-d", "-s", f"s{self._count}", "/bin/sh", "-c", script]
-        subprocess.run(command, env=environment(), check=True)
+        subprocess.run(command, check=True)
 
     def memory(self) -> Samples:
         """Return the PSS of the server, divided by its sessions, in bytes."""
@@ -95,7 +96,7 @@ def _running(program: str, arguments: list[str]) -> list[ProcessIdentity]:
             name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             continue
-        identity = identify(int(process.name)) if re.match(program, name) and wanted & set(argv) else None
+        identity = identify(int(process.name)) if name.startswith(program) and wanted & set(argv) else None
         if identity is not None:
             found.append(identity)
     return found
@@ -111,27 +112,44 @@ def _end(processes: list[ProcessIdentity]) -> None:
         send_signal(process, signal.SIGKILL)
 
 
+class Others:
+    """dtach and tmux, as far as they are installed.
+
+    Attributes:
+        present: What can be measured.
+        missing: A word for the table on each that cannot.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.present: list[Dtach | Tmux] = []
+        self.missing: list[Beside] = []
+        for make in (Dtach, Tmux):
+            if shutil.which(make.name) is None:
+                self.missing.append(Beside(make.name, None, NOT_INSTALLED))
+            else:
+                self.present.append(make(directory))
+
+
 @contextmanager
-def _session(make: Callable[[Path], Dtach | Tmux], directory: Path) -> Iterator[Dtach | Tmux]:
-    others = make(directory)
-    try:
-        yield others
-    finally:
-        others.end()
+def others() -> Iterator[Others]:
+    """Make ready to start sessions of dtach and tmux, and end them all at the end."""
+    with short_directory() as directory:
+        found = Others(directory)
+        try:
+            yield found
+        finally:
+            for sessions in found.present:
+                sessions.end()
 
 
-def memory_beside(directory: Path, script: str, count: int) -> list[Beside]:
+def memory_beside(script: str, count: int) -> list[Beside]:
     """Return the memory of one session of each program, of `count`, in MB."""
-    found = []
-    for make in (Dtach, Tmux):
-        if shutil.which(make.name) is None:
-            found.append(Beside(make.name, None, NOT_INSTALLED))
-            continue
-        with _session(make, directory) as sessions:
+    with others() as found:
+        for sessions in found.present:
             for _ in range(count):
                 sessions.start(script)
-            found.append(Beside(make.name, _at_rest(sessions).median / 1e6))
-    return found
+        besides = [Beside(one.name, _at_rest(one).median / 1e6) for one in found.present]
+        return besides + found.missing
 
 
 def _at_rest(sessions: Dtach | Tmux) -> Samples:
@@ -141,16 +159,3 @@ def _at_rest(sessions: Dtach | Tmux) -> Samples:
         time.sleep(0.5)
         before, now = now, sessions.memory()
     return now
-
-
-def spawn_beside(directory: Path, script: str, count: int) -> list[Beside]:
-    """Return how long it takes each program to start one session, in ms."""
-    found = []
-    for make, command in ((Dtach, "dtach -n"), (Tmux, "tmux new-session -d")):
-        if shutil.which(make.name) is None:
-            found.append(Beside(command, None, NOT_INSTALLED))
-            continue
-        with _session(make, directory) as sessions:
-            times = Samples(seconds_of(lambda: sessions.start(script)) for _ in range(count))
-            found.append(Beside(command, times.median * 1e3))
-    return found

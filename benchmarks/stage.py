@@ -6,7 +6,6 @@ touched.
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import signal
@@ -147,8 +146,3 @@ def stopped(processes: list[ProcessIdentity]) -> Iterator[None]:
     finally:
         for process in processes:
             send_signal(process, signal.SIGCONT)
-
-
-def environment() -> dict[str, str]:
-    """Return the environment that programs beside the Tower get."""
-    return {**os.environ, "SHELL": "/bin/sh"}

@@ -47,6 +47,11 @@ class Viewer:
         self._opcode = 0
         self._left = 0
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something was received that was not read yet."""
+        return bool(self._data)
+
     def close(self) -> None:
         """Leave without a word."""
         self.socket.close()
@@ -113,14 +118,16 @@ def main() -> None:
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin, selectors.EVENT_READ)
     for url in sys.argv[2:]:
-        selector.register(Viewer(url, key).socket, selectors.EVENT_READ)
+        viewer = Viewer(url, key)
+        selector.register(viewer.socket, selectors.EVENT_READ, viewer)
     print("reading", flush=True)
     while True:
         for ready, _ in selector.select():
-            if not isinstance(ready.fileobj, socket.socket):
+            if ready.data is None:
                 return
-            if not ready.fileobj.recv(_PIECE):
-                selector.unregister(ready.fileobj)
+            ready.data.read()
+            while ready.data.has_more:
+                ready.data.read()
 
 
 if __name__ == "__main__":
