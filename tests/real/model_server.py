@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+COMMAND = re.compile(r"Run the command: (.+)")
 CODE_WORD = re.compile(r"the code word is (\w+)", re.IGNORECASE)
 QUESTION = "What is the code word?"
 
@@ -44,7 +45,10 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def answer_to(messages: tuple[tuple[str, str], ...]) -> str:
-    """Return the answer: a code word is noted backwards and told when asked for; all else is repeated."""
+    """Return the answer: a code word is noted backwards and told when asked for; all else is repeated.
+
+    A prompt that names a command is answered by a call of the tool Bash, see `_blocks`.
+    """
     said = [text for role, text in messages if role == "user"]
     prompt = said[-1] if said else ""
     if QUESTION in prompt:
@@ -133,10 +137,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/v1/messages":
             answer = self.servers[self.server].respond(body)
             if body.get("stream"):
-                self._stream(answer, body["model"])
+                self._stream(_blocks(body, answer), body["model"])
             else:
                 message = self._message(body["model"])
-                message.update(content=[{"type": "text", "text": answer}], stop_reason="end_turn")
+                blocks = _blocks(body, answer)
+                message.update(content=blocks, stop_reason=_stop_reason(blocks))
                 self._send_json(message)
         else:
             self._send_json({})
@@ -164,15 +169,23 @@ class _Handler(BaseHTTPRequestHandler):
             "usage": {"input_tokens": 10, "output_tokens": 10},
         }
 
-    def _stream(self, answer: str, model: str) -> None:
-        block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
-        delta = {"type": "text_delta", "text": answer}
-        events: list[dict[str, Any]] = [
-            {"type": "message_start", "message": self._message(model)},
-            block,
-            {"type": "content_block_delta", "index": 0, "delta": delta},
-            {"type": "content_block_stop", "index": 0},
-            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 10}},
+    def _stream(self, blocks: list[dict[str, Any]], model: str) -> None:
+        events: list[dict[str, Any]] = [{"type": "message_start", "message": self._message(model)}]
+        for index, block in enumerate(blocks):
+            if block["type"] == "text":
+                start: dict[str, Any] = {**block, "text": ""}
+                delta = {"type": "text_delta", "text": block["text"]}
+            else:
+                start = {**block, "input": {}}
+                delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+            events += [
+                {"type": "content_block_start", "index": index, "content_block": start},
+                {"type": "content_block_delta", "index": index, "delta": delta},
+                {"type": "content_block_stop", "index": index},
+            ]
+        reason = {"stop_reason": _stop_reason(blocks)}
+        events += [
+            {"type": "message_delta", "delta": reason, "usage": {"output_tokens": 10}},
             {"type": "message_stop"},
         ]
         text = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
@@ -187,6 +200,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+
+def _blocks(body: dict[str, Any], answer: str) -> list[dict[str, Any]]:
+    """Return the content of an answer: a call of the tool Bash where that was asked for, else the text."""
+    last = body["messages"][-1]
+    found = COMMAND.search(_said(last["content"])) if last["role"] == "user" else None
+    if found is None or not body.get("tools"):
+        return [{"type": "text", "text": answer}]
+    call = {"command": found[1], "description": "As asked."}
+    return [{"type": "tool_use", "id": f"toolu_{len(body['messages']):08}", "name": "Bash", "input": call}]
+
+
+def _stop_reason(blocks: list[dict[str, Any]]) -> str:
+    return "tool_use" if blocks[-1]["type"] == "tool_use" else "end_turn"
 
 
 def _text(content: str | list[dict[str, Any]]) -> str:

@@ -11,7 +11,8 @@ import pytest
 
 from afx.plugin import AgentKind, Command, Evidence, Exit, ExitInfo, ExitKind, LaunchRequest
 from afx_harness_claude.provider import ClaudeHarness
-from afx_harness_claude.transcripts import has_turn, transcript
+from afx_harness_claude.talk import has_turn
+from afx_harness_claude.transcripts import transcript
 
 from .model_server import QUESTION, ModelServer
 from .screen import shown

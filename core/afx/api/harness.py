@@ -217,7 +217,8 @@ class HarnessProvider(ABC):
     whose names speak of a key, a token, a secret or a password are never kept."""
     unattended_args: ClassVar[tuple[str, ...]] = ()
     """Arguments that let the program act without asking the person. They are passed only where the setting
-    ``agent.allow_unattended`` grants it, at a resume as well."""
+    ``agent.allow_unattended`` grants it, at a resume as well. A flag with a value is one entry with a blank
+    between the two, such as ``--mode never-ask``. See `split_unattended`."""
     checked_versions: ClassVar[tuple[str, ...]] = ()
     """Versions of the program that this harness was tried with."""
     session: HarnessSession | None = None
@@ -238,6 +239,29 @@ class HarnessProvider(ABC):
         Raises:
             SpawnError: It cannot be started, for a reason a person can mend.
         """
+
+    def split_unattended(self, args: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Part the arguments that let the program act without asking from all others.
+
+        The default goes by `unattended_args`. An entry ``FLAG VALUE`` is found as two arguments and as one,
+        ``FLAG=VALUE``. What follows a ``--`` is no option, and is kept.
+
+        Returns:
+            The arguments that may always be passed, and those that only a grant allows, both in their order.
+        """
+        kept: list[str] = []
+        unattended: list[str] = []
+        rest = list(args)
+        while rest and rest[0] != "--":
+            pair = " ".join(rest[:2])
+            if len(rest) > 1 and pair in self.unattended_args:
+                unattended += rest[:2]
+                del rest[:2]
+                continue
+            one = rest.pop(0)
+            is_unattended = one in self.unattended_args or one.replace("=", " ", 1) in self.unattended_args
+            (unattended if is_unattended else kept).append(one)
+        return (*kept, *rest), tuple(unattended)
 
     async def takes_messages(self, process: ProcessIdentity | None) -> bool:
         """Tell whether what is typed now reaches the program as a message.

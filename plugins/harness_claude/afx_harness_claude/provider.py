@@ -1,15 +1,30 @@
 """The adapter for Claude Code: how it is launched, told its role, and what its end means.
 
-Conversations are the business of `session`, transcripts on disk that of `transcripts`.
+Conversations are the business of `session`, what a running program says of itself that of `running`, its
+screen that of `screen`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from afx.plugin import Command, ExitInfo, ExitKind, HarnessProvider, LaunchRequest, SpawnError
+import anyio.to_thread
 
+from afx.plugin import (
+    Command,
+    Doing,
+    ExitInfo,
+    ExitKind,
+    HarnessProvider,
+    LaunchRequest,
+    ProcessIdentity,
+    SpawnError,
+)
+
+from .running import takes_messages
+from .screen import doing
 from .session import ClaudeSession
 
 # Linux refuses a single argument of 128 KiB.
@@ -19,6 +34,20 @@ _BACKSLASH = "\\"
 
 # What the program says, with exit code 1, about an id it does not know, or is told to begin anew.
 _REFUSALS = ("No conversation found with session ID", "is already in use")
+
+# What it says where it is not signed in, or no longer. On its screen words are placed one by one, so blanks
+# and control sequences do not count.
+_NOT_SIGNED_IN = tuple(
+    text.replace(" ", "")
+    for text in (
+        "Please run /login",
+        "Not logged in \N{MIDDLE DOT} Run /login",
+        "Login expired \N{MIDDLE DOT} ",
+        "Failed to authenticate: OAuth token revoked",
+        "Invalid API key \N{MIDDLE DOT} Fix external API key",
+    )
+)
+_CONTROL = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|\s")
 
 
 class ClaudeHarness(HarnessProvider):
@@ -45,6 +74,30 @@ class ClaudeHarness(HarnessProvider):
         "CLAUDE_PROJECT_DIR",
     )
     set_when_nested = ("AI_AGENT", "GIT_EDITOR")
+    lasting_env = (
+        "ANTHROPIC_BASE_URL",
+        "ANTHROPIC_BEDROCK_BASE_URL",
+        "ANTHROPIC_DEFAULT_*_MODEL",
+        "ANTHROPIC_MODEL",
+        "ANTHROPIC_SMALL_FAST_MODEL",
+        "ANTHROPIC_VERTEX_BASE_URL",
+        "ANTHROPIC_VERTEX_PROJECT_ID",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "CLAUDE_CODE_SUBAGENT_MODEL",
+        "CLAUDE_CODE_USE_BEDROCK",
+        "CLAUDE_CODE_USE_FOUNDRY",
+        "CLAUDE_CODE_USE_VERTEX",
+        "CLAUDE_CONFIG_DIR",
+        "CLOUD_ML_REGION",
+    )
+    # The mode may also come from settings files of the person or the project. Those are theirs.
+    unattended_args = (
+        "--dangerously-skip-permissions",
+        "--allow-dangerously-skip-permissions",
+        "--permission-mode bypassPermissions",
+    )
+    checked_versions = ("2.1.329", "2.1.197")
     session = ClaudeSession()
 
     def launch(self, request: LaunchRequest) -> Command:
@@ -78,15 +131,42 @@ class ClaudeHarness(HarnessProvider):
         """Return what to type: all in one piece, so that no key of a person's comes between.
 
         Ctrl-S puts aside what a person has begun to type; the program brings it back after the message.
+
+        A message is always said, and never acts on the program: one that begins with a slash, which would
+        be a command such as ``/clear`` (or, unknown, be lost), is said after the word "Message:". Whoever
+        wants a command types it in the terminal.
         """
         # At the beginning "!" would run the rest in a shell; at the end a backslash would make a new line.
-        message = f"{' ' if text.startswith('!') else ''}{text}{' ' if text.endswith(_BACKSLASH) else ''}"
+        # 2.1.329 passes over blanks before a slash, so that blanks would not do.
+        before = "Message: " if text.lstrip().startswith("/") else " " if text.startswith("!") else ""
+        message = f"{before}{text}{' ' if text.endswith(_BACKSLASH) else ''}"
         return (b"\x13\x1b[200~" + message.encode() + b"\x1b[201~\r",)
 
+    async def takes_messages(self, process: ProcessIdentity | None) -> bool:
+        """Tell whether what is typed now reaches the program as a message.
+
+        In a dialog the message would go nowhere and its Enter would confirm, say, a tool call that nobody
+        has read.
+        """
+        if process is None:
+            return True
+        return await anyio.to_thread.run_sync(takes_messages, process, self.commands)
+
+    def doing(self, screen: str) -> Doing:
+        """Say what the agent does, from the text that its terminal shows."""
+        return doing(screen)
+
     def classify_exit(self, info: ExitInfo) -> ExitKind:
-        """Say why the process ended; a refused conversation id is known by what the program says of it."""
-        if info.exit.code == 1 and any(refusal in info.tail for refusal in _REFUSALS):
-            return ExitKind.UNRESUMABLE
+        """Say why the process ended; a refused id and a missing login are known by what the program says.
+
+        At its prompt the program stays when it is not signed in, and says so on its screen only.
+        """
+        if info.exit.code == 1:
+            if any(refusal in info.tail for refusal in _REFUSALS):
+                return ExitKind.UNRESUMABLE
+            said = _CONTROL.sub("", info.tail)
+            if any(text in said for text in _NOT_SIGNED_IN):
+                return ExitKind.AUTH
         return super().classify_exit(info)
 
 

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
 import anyio.to_thread
 
-from afx.plugin import ConversationId, Evidence, HarnessSession
+from afx.plugin import ConversationId, Evidence, HarnessSession, ProcessIdentity, Transcript
 
-from .transcripts import elsewhere, has_turn, transcript
+from .running import holder
+from .talk import Talk, has_turn, read_talk
+from .transcripts import config_directory, elsewhere, project_directory, transcript
 
 # The program sets it for its children, so what the Tower inherited says nothing about an agent's own.
 _NOT_INHERITED = "CLAUDE_CODE_PROJECT_DIR_NAME"
+
+# So many of the newest transcripts of one directory are looked into.
+_MOST_LOOKED_INTO = 100
 
 
 class ClaudeSession(HarnessSession):
@@ -40,10 +46,44 @@ class ClaudeSession(HarnessSession):
         Found only under another directory it is UNKNOWN: newer programs resume it from anywhere, older ones
         from worktrees of the same repository.
         """
-        if not _is_uuid(session_id):
+        if not self.is_id(session_id):
             return Evidence.MISSING
-        env = {name: value for name, value in os.environ.items() if name != _NOT_INHERITED}
-        return await anyio.to_thread.run_sync(_look, session_id, cwd, env)
+        return await anyio.to_thread.run_sync(_look, session_id, cwd, _env())
+
+    def is_id(self, text: str) -> bool:
+        """Tell whether `text` has a UUID's usual form. Its case is kept by the program, and matters."""
+        try:
+            return str(UUID(text)) == text.lower()
+        except ValueError:
+            return False
+
+    async def describe(self, session_id: ConversationId, cwd: Path) -> Transcript | None:
+        """Return the transcript of a conversation, which may have been recorded for another directory.
+
+        None where none is found that can be read and in which something was said.
+        """
+        if not self.is_id(session_id):
+            return None
+        return await anyio.to_thread.run_sync(_describe, session_id, cwd, _env())
+
+    async def discover(self, cwd: Path) -> Sequence[Transcript]:
+        """Return the conversations that were begun in exactly `cwd`, the one that was last talked in first.
+
+        Directories with names alike, such as ``a.b`` and ``a-b``, share one directory of transcripts, so the
+        path that is recorded inside is what counts. Looks into the newest 100 files.
+        """
+        return await anyio.to_thread.run_sync(_discover, self, cwd, _env())
+
+    async def held_by(self, session_id: ConversationId, cwd: Path) -> ProcessIdentity | None:
+        """Return a live process that has this conversation open, by the record that it keeps of itself."""
+        if not self.is_id(session_id):
+            return None
+        directory = config_directory(_env(), cwd)
+        return await anyio.to_thread.run_sync(holder, session_id, directory)
+
+
+def _env() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != _NOT_INHERITED}
 
 
 def _look(session_id: str, cwd: Path, env: dict[str, str]) -> Evidence:
@@ -61,9 +101,48 @@ def _look(session_id: str, cwd: Path, env: dict[str, str]) -> Evidence:
         return Evidence.UNKNOWN
 
 
-def _is_uuid(text: str) -> bool:
-    """Tell whether `text` has a UUID's usual form. Its case is kept by the program, and matters."""
+def _describe(session_id: str, cwd: Path, env: dict[str, str]) -> Transcript | None:
+    paths = [transcript(session_id, cwd, env)]
+    with suppress(OSError):
+        paths += elsewhere(session_id, cwd, env)
+    return next((found for path in paths if (found := _described(path)) is not None), None)
+
+
+def _discover(session: ClaudeSession, cwd: Path, env: dict[str, str]) -> list[Transcript]:
     try:
-        return str(UUID(text)) == text.lower()
-    except ValueError:
-        return False
+        paths = list(project_directory(cwd, env).glob("*.jsonl"))
+    except OSError:
+        return []
+    # Files of sub-agents are not named by a UUID.
+    dated = [(_changed(path), path) for path in paths if session.is_id(path.stem)]
+    newest = [path for _, path in sorted(dated, reverse=True)[:_MOST_LOOKED_INTO]]
+    real = str(cwd.resolve())
+    described = (_described(path) for path in newest)
+    found = [one for one in described if one is not None and one.cwd == real]
+    return sorted(found, key=lambda one: one.modified_at, reverse=True)
+
+
+def _described(path: Path) -> Transcript | None:
+    try:
+        talk: Talk | None = read_talk(path)
+    except OSError:
+        return None
+    if talk is None:
+        return None
+    return Transcript(
+        session_id=path.stem,
+        path=str(path),
+        cwd=talk.cwd,
+        began_at=talk.began_at,
+        modified_at=talk.modified_at,
+        size=talk.size,
+        first=talk.first,
+        last=talk.last,
+    )
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0

@@ -1,7 +1,7 @@
-"""Where Claude Code keeps the transcript of a conversation, and whether there is one in it.
+"""Where Claude Code keeps the transcript of a conversation.
 
 The program names a project's directory after the path it works in. The rules here were checked against
-Claude Code 2.1.329; nothing in this module changes a file.
+Claude Code 2.1.329. What is said in a transcript is the business of `talk`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,10 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 _LONGEST_NAME = 200
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _CHOSEN_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEVICE_NAME = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)
-_SAID = frozenset({"user", "assistant"})
-
-
-class _Line(msgspec.Struct):
-    type: str = ""
 
 
 def config_directory(env: Mapping[str, str], cwd: Path) -> Path:
@@ -84,26 +77,6 @@ def elsewhere(session_id: str, cwd: Path, env: Mapping[str, str]) -> list[Path]:
     own = transcript(session_id, cwd, env)
     paths = (directory / f"{session_id}.jsonl" for directory in directories)
     return [path for path in paths if path != own and path.exists()]
-
-
-def has_turn(path: Path) -> bool:
-    """Tell whether something was said in the conversation of this transcript.
-
-    The program reserves the file before the first turn; what is written then cannot be resumed. A line that
-    cannot be read, such as one that was cut short by a crash, is passed over.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    decoder = msgspec.json.Decoder(_Line)
-    with path.open("rb") as lines:
-        for line in lines:
-            try:
-                if decoder.decode(line).type in _SAID:
-                    return True
-            except msgspec.DecodeError:
-                continue
-    return False
 
 
 def _java_hash(units: list[int]) -> int:
