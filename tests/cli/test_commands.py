@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from afx.cli.look import text_lines
+from afx.cli.lines import text_lines
 from cli.conftest import Afx
 from cli.stub import NOW, StubTower, agent, workspace
 

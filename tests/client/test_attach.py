@@ -9,7 +9,7 @@ import pytest
 from afx.api.errors import AfxError
 from afx.client.attach import Attachment, Ending, Target
 from afx.client.keys import DetachKeys
-from afx.client.screen import BACK, BELL, CLEAR, WAITING
+from afx.client.screen import BACK, BELL, CLEAR, WAITING, notice
 from client.stub import Call, FakeConsole, Stub, stub_tower
 
 KEYS = (ord("\\"), ord("\\"))
@@ -23,10 +23,18 @@ async def tower(tmp_path: Path) -> AsyncIterator[Stub]:
 
 
 def attachment(
-    tower: Stub, console: FakeConsole, *, position: str = "", read_only: bool = False
+    tower: Stub,
+    console: FakeConsole,
+    *,
+    position: str = "",
+    read_only: bool = False,
+    stay: bool | None = False,
+    since: str = "",
 ) -> Attachment:
     target = Target("a1", "builder/fix", "t1", position)
-    return Attachment(tower.home, target, console, DetachKeys(KEYS), read_only=read_only)
+    return Attachment(
+        tower.home, target, console, DetachKeys(KEYS), read_only=read_only, stay=stay, since=since
+    )
 
 
 async def finish(attached: Attachment) -> Ending:
@@ -47,7 +55,7 @@ async def test_output_is_exact_and_the_end_is_told(tower: Stub) -> None:
 
     tower.scripts = [script]
     console = FakeConsole()
-    assert await finish(attachment(tower, console)) == Ending("exited", 3, None)
+    assert await finish(attachment(tower, console)) == Ending("exited", 3, None, over=True)
     assert console.output == every_byte + b"last"
     assert tower.calls[0].query == {}
 
@@ -111,7 +119,7 @@ async def test_a_screen_is_cleared_and_gets_the_prologue(tower: Stub) -> None:
     tower.scripts = [script, again]
     console = FakeConsole(screen=True)
     console.cells = (100, 30)
-    assert await finish(attachment(tower, console)) == Ending("exited", None, 9)
+    assert await finish(attachment(tower, console)) == Ending("exited", None, 9, over=True)
     assert console.output == CLEAR + b"\x1b[?1049hscreen" + CLEAR + b"later"
     assert tower.calls[0].query["cols"] == "100"
     assert tower.calls[0].query["rows"] == "30"
@@ -323,6 +331,106 @@ async def test_piped_input_waits_for_the_tower_and_its_end_ends_nothing(tower: S
     assert console.output == b"done"
 
 
+async def test_a_person_stays_at_the_end_and_enter_reaches_the_tower_lesson_25(tower: Stub) -> None:
+    async def script(call: Call) -> None:
+        await call.hello(0)
+        await call.put(b"bye")
+        await call.tell(type="exit", code=0, signal=None, at=1.0)
+        await call.put(b"[Enter starts another]")
+        assert await call.socket.recv() == b"\r"
+        await call.tell(type="respawn")
+        await call.put(b"again")
+        await call.listen()
+
+    tower.scripts = [script]
+    console = FakeConsole(screen=True)
+    async with asyncio.TaskGroup() as group:
+        ending = group.create_task(finish(attachment(tower, console, stay=None)))
+        await console.until(b"[Enter starts another]")
+        console.keys.put_nowait(b"\r")
+        await console.until(b"again")
+        console.keys.put_nowait(b"\x1c\x1c")
+    assert ending.result() == Ending("detached")
+    told = notice("ctrl-\\ ctrl-\\ leaves this terminal.")
+    assert console.output == CLEAR + b"bye" + told + b"[Enter starts another]" + b"again"
+
+
+async def test_who_leaves_after_the_end_is_told_of_it_lesson_35(tower: Stub) -> None:
+    async def script(call: Call) -> None:
+        await call.hello(0)
+        await call.tell(type="exit", code=None, signal=9, at=1.0)
+        await call.put(b"first")
+        await call.drop()
+
+    async def again(call: Call) -> None:
+        await call.hello(5, resumed=True)
+        await call.tell(type="exit", code=None, signal=9, at=1.0)
+        await call.put(b"second")
+        await call.listen()
+
+    tower.scripts = [script, again]
+    console = FakeConsole(screen=True)
+    async with asyncio.TaskGroup() as group:
+        ending = group.create_task(finish(attachment(tower, console, stay=None)))
+        await console.until(b"second")
+        console.keys.put_nowait(b"\x1c\x1c")
+    assert ending.result() == Ending("detached", None, 9, over=True)
+    assert console.output.count(b"leaves this terminal") == 1
+
+
+async def test_a_process_that_began_while_the_tower_was_away_has_not_ended(tower: Stub) -> None:
+    async def script(call: Call) -> None:
+        await call.hello(0)
+        await call.tell(type="exit", code=1, signal=None, at=1.0)
+        await call.drop()
+
+    async def again(call: Call) -> None:
+        await call.hello(0, resumed=True)
+        await call.put(b"new")
+        await call.listen()
+
+    tower.scripts = [script, again]
+    console = FakeConsole()
+    async with asyncio.TaskGroup() as group:
+        ending = group.create_task(finish(attachment(tower, console, stay=None)))
+        await console.until(b"new")
+        console.keys.put_nowait(b"\x1c\x1c")
+    assert ending.result() == Ending("detached")
+
+
+async def test_it_begins_at_a_place_in_the_output(tower: Stub) -> None:
+    async def script(call: Call) -> None:
+        assert call.query["seq"] == "e:42"
+        await call.hello(42, resumed=True)
+        await call.put(b"rest")
+        await call.tell(type="exit", code=0, signal=None, at=1.0)
+        await call.wait()
+
+    tower.scripts = [script]
+    console = FakeConsole(typed=False)
+    await finish(attachment(tower, console, since="e:42"))
+    assert console.output == b"rest"
+
+
+async def test_a_successor_that_is_still_to_come_is_waited_for_lesson_13(tower: Stub) -> None:
+    async def second(call: Call) -> None:
+        assert call.terminal == "t2"
+        await call.hello(0, epoch="n")
+        await call.put(b"new")
+        await call.tell(type="exit", code=0, signal=None, at=1.0)
+        await call.wait()
+
+    tower.scripts = [second]
+    tower.gone = {"t1"}
+    tower.agent(None, state="lost", reason="Its holder was killed.")
+    async with asyncio.TaskGroup() as group:
+        ending = group.create_task(finish(attachment(tower, FakeConsole())))
+        await asyncio.sleep(0.3)
+        assert not ending.done()
+        tower.agent({"id": "t2", "position": "n:0", "predecessors": ["t1"]})
+    assert ending.result().manner == "exited"
+
+
 @pytest.mark.parametrize("how", ["404", "4404"])
 async def test_the_successor_is_followed_lesson_13(tower: Stub, how: str) -> None:
     async def first(call: Call) -> None:
@@ -374,8 +482,9 @@ async def test_the_same_id_that_returns_is_taken_up_again_lesson_13(tower: Stub)
     ],
 )
 async def test_a_terminal_that_is_gone_for_good_is_said_in_one_sentence(
-    tower: Stub, state: str | None, reason: str, says: str
+    tower: Stub, state: str | None, reason: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("afx.client.attach._GIVE_UP", 0.2)
     tower.gone = {"t1"}
     if state is None:
         tower.state = {"workspaces": []}

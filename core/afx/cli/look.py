@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,12 +14,11 @@ from .commands import Command
 from .door import agent_argument, connect_to
 from .naming import Found
 
+if TYPE_CHECKING:
+    from afx.client.attach import Ending
+
 _TAIL_OF_A_LINE = 2000
 _LEAST_TAIL = 64 * 1024
-_SEQUENCE = re.compile(
-    r"\x1b\[?[0-?]*[ -/]*\Z|\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\|\Z)|[ -/]*[0-~])", re.DOTALL
-)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @click.command(cls=Command, example="afx attach builder/fix\nafx attach --read-only main\n")
@@ -27,8 +27,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def attach(*, agent: str, read_only: bool) -> int:
     r"""Put an agent's terminal into this one. The detach key, ctrl-\ twice, leaves it running.
 
-    The connection outlives the Tower: while that is away it waits, and then goes on where it was. Input from
-    a pipe is typed in, and its end ends nothing; the command ends with the agent's program.
+    The connection outlives the Tower: while that is away it waits, and then goes on where it was. It outlives
+    the agent's program, too: another may follow in the terminal. Input from a pipe is typed in, and its end
+    ends nothing; the command then ends with the agent's program.
     """
     from pathlib import Path
 
@@ -57,47 +58,85 @@ def attach(*, agent: str, read_only: bool) -> int:
     match ending.manner:
         case "signalled":
             return 128 + (ending.signal or 0)
+        case "detached" if ending.over:
+            click.echo(f"[detached from {found.label}, whose program {_how_ended(ending)}]", err=True)
         case "detached":
             click.echo(f"[detached from {found.label}]", err=True)
         case _:
-            how = "ended" if ending.code is None else f"exited with code {ending.code}"
-            how = how if ending.signal is None else f"was killed by signal {ending.signal}"
-            click.echo(f"[{found.label} {how}]", err=True)
+            click.echo(f"[{found.label} {_how_ended(ending)}]", err=True)
     return 0
 
 
-@click.command(cls=Command, example="afx logs builder/fix -n 200\nafx logs builder/fix --raw > output.bin\n")
+@click.command(
+    cls=Command,
+    example="""\
+afx logs builder/fix -n 200
+afx logs -f builder/fix | grep --line-buffered FAILED
+afx logs builder/fix --raw > output.bin
+""",
+)
 @agent_argument
 @click.option(
     "-n", "--lines", type=click.IntRange(1, 100_000), default=50, show_default=True, help="How many."
 )
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until ctrl-c.")
 @click.option("--raw", is_flag=True, help="All that is kept, with its escape sequences.")
-def logs(*, agent: str, lines: int, raw: bool) -> None:
+def logs(*, agent: str, lines: int, follow: bool, raw: bool) -> int:
     """Print the last output of an agent's terminal as text.
 
     Of a full-screen program the text is what it wrote, not what its screen shows; `afx attach` shows that.
     """
+    from .lines import text_lines
+
     tower, found = connect_to(agent)
     terminal = _terminal(found)
+    tail = None if raw else max(_LEAST_TAIL, lines * _TAIL_OF_A_LINE)
+    output = tower.output(terminal["id"], tail=tail)
+    data, begun = output.data, b""
     if raw:
-        sys.stdout.buffer.write(tower.output(terminal["id"]).data)
+        sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-        return
-    data = tower.output(terminal["id"], tail=max(_LEAST_TAIL, lines * _TAIL_OF_A_LINE)).data
-    for line in text_lines(data)[-lines:]:
-        click.echo(line)
+    else:
+        if follow:
+            # A line that has only begun is printed once it ends.
+            data, newline, begun = data.rpartition(b"\n")
+            data += newline
+        for line in text_lines(data)[-lines:]:
+            click.echo(line)
+    return _follow(found, terminal, output.end, begun, raw=raw) if follow else 0
 
 
-def text_lines(output: bytes) -> list[str]:
-    """Return terminal output as lines of text, without escape sequences and overwritten parts of lines."""
-    text = _SEQUENCE.sub("", output.decode("utf-8", "replace"))
-    lines = []
-    for line in text.split("\n"):
-        parts = [part for part in line.split("\r") if part]
-        lines.append(_CONTROL.sub("", parts[-1] if parts else "").rstrip())
-    while lines and not lines[-1]:
-        lines.pop()
-    return lines
+def _follow(found: Found, terminal: Mapping[str, str], since: str, begun: bytes, *, raw: bool) -> int:
+    """Print what comes after a place in the output of a terminal, and of those that come in its place."""
+    import asyncio
+
+    from afx.client.attach import Attachment, Target
+    from afx.client.console import ConsoleClosedError
+    from afx.client.keys import DetachKeys
+    from afx.settings import state_directory
+
+    from .lines import LinesConsole
+
+    async def run() -> None:
+        console = LinesConsole(raw=raw)
+        await console.write(begun)
+        target = Target(found.id, found.label, terminal["id"])
+        keys = DetachKeys(())
+        await Attachment(
+            state_directory(), target, console, keys, read_only=True, stay=True, since=since
+        ).run()
+
+    try:
+        asyncio.run(run())
+    except ConsoleClosedError:
+        return 1
+    return 0
+
+
+def _how_ended(ending: Ending) -> str:
+    if ending.signal is not None:
+        return f"was killed by signal {ending.signal}"
+    return "ended" if ending.code is None else f"exited with code {ending.code}"
 
 
 def _terminal(found: Found) -> dict[str, str]:

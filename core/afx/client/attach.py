@@ -2,7 +2,8 @@
 
 An `Attachment` follows one agent. It outlives the Tower it is connected to: it remembers how far it got,
 calls again until a Tower answers, and asks for exactly the rest. Where the agent's terminal was replaced it
-goes on with the successor. What the near end is like is `afx.client.console`'s business.
+goes on with the successor, and where its program ended it stays for the next one. What the near end is like
+is `afx.client.console`'s business.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from afx.api.errors import AfxError
 from .console import Console, ProcessConsole
 from .http import TowerAddress, TowerClient, TowerDownError
 from .keys import PATIENCE, DetachKeys, is_report
-from .screen import BACK, BELL, CLEAR, MARGIN, WAITING, at_rest
+from .screen import BACK, BELL, CLEAR, MARGIN, WAITING, at_rest, notice
 
 REPLAY = 512 * 1024
 """How many of the last bytes are asked for where the output is a person's screen."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 1.0
 _QUIET = 1.0
-_GIVE_UP = 10.0
+_GIVE_UP = 5.0
 _ANSWER_GRACE = 0.3
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
@@ -63,11 +64,13 @@ class Ending(NamedTuple):
             ``signalled``.
         code: The program's exit code.
         signal: The signal that ended the program, or this attachment.
+        over: Whether the program had ended by then.
     """
 
     manner: str
     code: int | None = None
     signal: int | None = None
+    over: bool = False
 
 
 async def attach(home: Path, target: Target, keys: DetachKeys, *, read_only: bool = False) -> Ending:
@@ -98,10 +101,29 @@ async def attach(home: Path, target: Target, keys: DetachKeys, *, read_only: boo
 
 
 class Attachment:
-    """One agent's terminal, shown on one console."""
+    """One agent's terminal, shown on one console.
+
+    Args:
+        home: The state directory.
+        target: The agent.
+        console: Where it is shown.
+        keys: What leaves it.
+        read_only: Whether neither keys nor the size are sent.
+        stay: Whether it goes on after the end of the program, for another one may follow in the terminal.
+            None: where a person sits there.
+        since: The place in the output to begin at, as ``EPOCH:OFFSET``; empty for all that is kept.
+    """
 
     def __init__(
-        self, home: Path, target: Target, console: Console, keys: DetachKeys, *, read_only: bool = False
+        self,
+        home: Path,
+        target: Target,
+        console: Console,
+        keys: DetachKeys,
+        *,
+        read_only: bool = False,
+        stay: bool | None = None,
+        since: str = "",
     ) -> None:
         self._home = home
         self._target = target
@@ -112,8 +134,12 @@ class Attachment:
         self._connected = asyncio.Event()
         self._early: bytes | None = b""
         self._showing = asyncio.Lock()
-        self._epoch: str | None = None
-        self._offset = 0
+        self._stay = console.typed if stay is None else stay
+        epoch, _, offset = since.rpartition(":")
+        self._epoch: str | None = epoch or None
+        self._offset = int(offset or 0)
+        self._end: Ending | None = None
+        self._end_shown: object = None
         self._shown = b""
         self._waiting = False
         self._mute_until = 0.0
@@ -121,7 +147,7 @@ class Attachment:
         self._wait = _FIRST_WAIT
 
     async def run(self) -> Ending:
-        """Show the terminal until the program ends or the person leaves.
+        """Show the terminal until the person leaves or, where nobody stays for another, the program ends.
 
         Raises:
             AfxError: The agent has no terminal any more, or the Tower does not let us in.
@@ -217,6 +243,8 @@ class Attachment:
     async def _greet(self, socket: ClientConnection) -> None:
         """Take the Tower's first message."""
         news = json.loads(await socket.recv())
+        # Another program may run by now; where it has ended too, that is told once more.
+        self._end = None
         if self._waiting:
             self._waiting = False
             await self._put(BACK)
@@ -241,7 +269,12 @@ class Attachment:
                     if not self._console.screen:
                         self._console.say("[some output before this point is lost]")
                 case "exit":
-                    return Ending("exited", news.get("code"), news.get("signal"))
+                    self._end = Ending("exited", news.get("code"), news.get("signal"), over=True)
+                    if not self._stay:
+                        return self._end
+                    await self._say_how_to_leave(news.get("at"))
+                case "respawn":
+                    self._end = None
                 case "error":
                     await self._ring()
 
@@ -281,6 +314,9 @@ class Attachment:
         if agent is None:
             raise AfxError(f"{label} was removed, and its terminal with it.", code="terminal-gone")
         terminal = agent["terminal"]
+        if terminal is None and agent["state"] != "stopped" and not late:
+            # It may be about to be brought back, and gets another terminal then.
+            return False
         if terminal is None:
             why = f": {agent['reason'].rstrip('.')}" if agent.get("reason") else ""
             raise AfxError(
@@ -316,13 +352,16 @@ class Attachment:
                 await self._deliver(self._keys.release())
                 continue
             if not piece:
-                return Ending("detached") if self._console.typed else None
+                return self._left() if self._console.typed else None
             leave = False
             if self._console.typed:
                 piece, leave = self._keys.feed(piece)
             await self._deliver(piece)
             if leave:
-                return Ending("detached")
+                return self._left()
+
+    def _left(self) -> Ending:
+        return Ending("detached") if self._end is None else self._end._replace(manner="detached")
 
     async def _deliver(self, data: bytes) -> None:
         report = self._console.typed and is_report(data)
@@ -378,6 +417,12 @@ class Attachment:
 
     async def _ring(self) -> None:
         await self._interject(BELL)
+
+    async def _say_how_to_leave(self, at: object) -> None:
+        """Tell a person whose program has ended how to leave, once for each end."""
+        if self._console.typed and at != self._end_shown:
+            self._end_shown = at
+            await self._interject(notice(f"{self._keys} leaves this terminal."))
 
     async def _say_waiting(self) -> None:
         if not self._waiting:

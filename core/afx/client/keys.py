@@ -50,6 +50,9 @@ class DetachKeys:
         self._held = b""
         self._count = 0
 
+    def __str__(self) -> str:
+        return " ".join(f"ctrl-{chr(code)}" for code in self._codes)
+
     @property
     def holding(self) -> bool:
         """Whether a key is held back now."""

@@ -43,3 +43,8 @@ def at_rest(tail: bytes) -> bool:
     Only there something can be put in between without spoiling what comes next.
     """
     return _UNFINISHED.search(tail) is None
+
+
+def notice(sentence: str) -> bytes:
+    """Return a line of ours for a screen whose program has ended, in the manner of the Tower's own."""
+    return f"\r\n\x1b[0m\x1b[7m afx \x1b[0m {sentence}\r\n".encode()
