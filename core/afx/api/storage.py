@@ -113,7 +113,11 @@ class Storage(ABC):
 
     @abstractmethod
     async def release(self, host: str, agent_id: AgentId, claimant: ProcessIdentity) -> None:
-        """Give up a claim. Another's claim, or none, is left as it is."""
+        """Give up a claim. Another's claim, or none, is left as it is.
+
+        Raises:
+            StorageError: It could not be stored.
+        """
 
     @abstractmethod
     async def aclose(self) -> None:
