@@ -133,13 +133,12 @@ class ClaudeHarness(HarnessProvider):
         Ctrl-S puts aside what a person has begun to type; the program brings it back after the message.
 
         A message is always said, and never acts on the program: one that begins with a slash, which would
-        be a command such as ``/clear`` (or, unknown, be lost), is said after the word "Message:". Whoever
-        wants a command types it in the terminal.
+        be a command such as ``/clear`` or, where it is none, be lost, is said after the word "Message:".
+        Whoever wants a command types it in the terminal.
         """
         # At the beginning "!" would run the rest in a shell; at the end a backslash would make a new line.
-        # 2.1.329 passes over blanks before a slash, so that blanks would not do.
-        before = "Message: " if text.lstrip().startswith("/") else " " if text.startswith("!") else ""
-        message = f"{before}{text}{' ' if text.endswith(_BACKSLASH) else ''}"
+        words = _no_command(text)
+        message = f"{' ' if words.startswith('!') else ''}{words}{' ' if words.endswith(_BACKSLASH) else ''}"
         return (b"\x13\x1b[200~" + message.encode() + b"\x1b[201~\r",)
 
     async def takes_messages(self, process: ProcessIdentity | None) -> bool:
@@ -172,9 +171,14 @@ class ClaudeHarness(HarnessProvider):
 
 def _prompt(request: LaunchRequest, files: dict[str, str]) -> str:
     """Return the task as one argument; what is too long for one goes into a file that the argument names."""
-    task = request.task or ""
+    task = _no_command(request.task or "")
     if len(task.encode()) <= _LONGEST_ARGUMENT:
         return task
     path = str(Path(request.directory, "task.md"))
     files[path] = task
     return f"Your task is in the file {path}. Read all of it, then do it."
+
+
+def _no_command(text: str) -> str:
+    """Return a text that the program takes for words. It passes over blanks before a slash."""
+    return f"Message: {text}" if text.lstrip().startswith("/") else text

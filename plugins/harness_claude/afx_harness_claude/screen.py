@@ -15,9 +15,8 @@ _PROMPT = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
 # Such as "✻ Sketching… (1s · ↓ 10 tokens)". What it says once it is done has no ellipsis.
 _SPINNER = re.compile(r"[·✢✳✶✻✽*] \S.*…")
 _INTERRUPT = "esc to interrupt"
-_DIALOG = re.compile(
-    r"\b(?:esc to (?:cancel|exit|close|go back)|enter to (?:confirm|select|continue))\b", re.IGNORECASE
-)
+# A dialog ends in a row of hints such as "Enter to confirm · Esc to cancel".
+_HINT = re.compile(r"esc to (?:cancel|exit|close|go back)|enter to \w+", re.IGNORECASE)
 _NEAR = 8
 
 
@@ -29,7 +28,7 @@ def doing(screen: str) -> Doing:
         above, below = rows[: rules[-2]], rows[rules[-1] + 1 :]
         works = any(_INTERRUPT in row for row in below) or _spins(above)
         return Doing.WORKING if works else Doing.WAITING
-    if any(_DIALOG.search(row) for row in rows[-3:]):
+    if any(_HINT.match(hint.strip()) for row in rows[-2:] for hint in row.split("·")):
         return Doing.WAITING
     return Doing.WORKING if _spins(rows) else Doing.UNKNOWN
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from afx.plugin import Evidence
+from afx.plugin import Evidence, identify
 from afx_harness_claude.session import ClaudeSession
 from afx_harness_claude.transcripts import transcript
 
@@ -84,7 +86,11 @@ async def test_what_is_no_uuid_names_no_conversation_lesson_47(
     env: dict[str, str], tmp_path: Path, name: str
 ) -> None:
     assert "CLAUDE_CONFIG_DIR" in env
-    assert await ClaudeSession().verify(name, tmp_path) is Evidence.MISSING
+    session = ClaudeSession()
+    assert not session.is_id(name)
+    assert await session.verify(name, tmp_path) is Evidence.MISSING
+    assert await session.describe(name, tmp_path) is None
+    assert await session.held_by(name, tmp_path) is None
 
 
 async def test_a_project_name_that_the_tower_inherited_is_not_the_agents_lesson_23(
@@ -93,3 +99,75 @@ async def test_a_project_name_that_the_tower_inherited_is_not_the_agents_lesson_
     monkeypatch.setenv("CLAUDE_CODE_PROJECT_DIR_NAME", "outer")
     write(transcript(ID, tmp_path, env), '{"type":"user"}\n')
     assert await ClaudeSession().verify(ID, tmp_path) is Evidence.FOUND
+
+
+def said(cwd: Path, text: str, at: str, **fields: object) -> str:
+    line = {
+        "type": "user",
+        "cwd": str(cwd.resolve()),
+        "timestamp": at,
+        "message": {"content": text},
+        **fields,
+    }
+    return json.dumps(line) + "\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["a.b", "two  words", "Gr\u00fcn_\U0001f600", "x" * 120 + "/" + "\u00fc" * 100]
+)
+async def test_only_conversations_of_exactly_this_directory_are_discovered_lesson_16_24(
+    env: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    cwd = tmp_path / name
+    cwd.mkdir(parents=True)
+    link = tmp_path / "link"
+    link.symlink_to(cwd)
+    session = ClaudeSession()
+    older, newer, other, empty, broken = (session.mint() for _ in range(5))
+
+    def lies(stem: str, content: str, changed: int) -> None:
+        path = write(transcript(stem, cwd, env), content)
+        os.utime(path, (changed, changed))
+
+    # A resume that said nothing touched the older one since.
+    lies(older, said(cwd, "older", "2026-11-01T00:00:00Z"), 2_000_000_000)
+    lies(newer, said(cwd, "newer", "2026-11-02T00:00:00Z") + '{"type":"assist', 1)
+    # Its name has the same letters and digits, so it lies beside them.
+    lies(other, said(tmp_path / "elsewhere", "other", "2026-11-03T00:00:00Z"), 5)
+    lies(empty, '{"type":"queue-operation"}\n', 6)
+    lies(broken, "\0" * 100, 7)
+    lies("agent-a1b2", said(cwd, "of a sub-agent", "2026-11-04T00:00:00Z"), 8)
+    lies(session.mint(), said(cwd, "of a sub-agent", "2026-11-04T00:00:00Z", isSidechain=True), 9)
+    transcript(session.mint(), cwd, env).mkdir()
+
+    for seen in (cwd, link):
+        found = await session.discover(seen)
+        assert [(one.session_id, one.first) for one in found] == [(newer, "newer"), (older, "older")]
+        assert {one.cwd for one in found} == {str(cwd.resolve())}
+
+
+async def test_where_nothing_was_said_nothing_is_discovered(env: dict[str, str], tmp_path: Path) -> None:
+    assert "CLAUDE_CONFIG_DIR" in env
+    assert list(await ClaudeSession().discover(tmp_path)) == []
+
+
+async def test_a_conversation_is_described_wherever_it_lies(env: dict[str, str], tmp_path: Path) -> None:
+    session = ClaudeSession()
+    there = tmp_path / "there"
+    assert await session.describe(ID, tmp_path) is None
+    path = write(transcript(ID, there, env), said(there, "hi", "2026-11-01T00:00:00Z"))
+    found = await session.describe(ID, tmp_path)
+    assert found is not None
+    assert (found.session_id, found.path, found.cwd, found.first) == (ID, str(path), str(there), "hi")
+    assert found.size == path.stat().st_size
+    write(transcript(ID, tmp_path, env), '{"type":"mode"}\n')
+    assert await session.describe(ID, tmp_path) == found
+
+
+async def test_the_holder_is_found_by_its_record_lesson_20(env: dict[str, str], tmp_path: Path) -> None:
+    me = identify(os.getpid())
+    assert me is not None
+    record = {"pid": me.pid, "sessionId": ID, "procStart": me.start}
+    write(Path(env["CLAUDE_CONFIG_DIR"], "sessions", f"{me.pid}.json"), json.dumps(record))
+    assert await ClaudeSession().held_by(ID, tmp_path) == me
+    assert await ClaudeSession().held_by(ClaudeSession().mint(), tmp_path) is None

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from afx_harness_claude.transcripts import (
     config_directory,
     elsewhere,
-    has_turn,
     project_directory,
     project_name,
     transcript,
@@ -113,26 +112,6 @@ def test_a_symlink_leads_to_the_transcript_of_the_real_path_lesson_24(tmp_path: 
     env = {"HOME": str(tmp_path)}
     assert transcript(ID, link, env) == transcript(ID, real, env)
     assert transcript(ID, link, env).name == f"{ID}.jsonl"
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ('{"type":"user","cwd":"/w"}\n', True),
-        ('{"type":"queue-operation"}\n{"type":"assistant"}\n', True),
-        ('{"type":"queue-operation"}\n{"type":"last-prompt"}\n', False),
-        ('{"type":"summary","text":"\\"type\\":\\"user\\""}\n', False),
-        ('not JSON\n\n[1]\n{"type":5}\n{"type":"user"}\n', True),
-        ('{"type":"user","message":{"content":"cut sh', False),
-        ("", False),
-    ],
-)
-def test_only_a_transcript_with_a_turn_can_be_resumed_lesson_19(
-    content: str, said: bool, tmp_path: Path
-) -> None:
-    path = tmp_path / "t.jsonl"
-    path.write_text(content, encoding="utf-8")
-    assert has_turn(path) is said
 
 
 def test_the_same_id_under_another_directory_is_seen(tmp_path: Path) -> None:
