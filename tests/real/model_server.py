@@ -204,8 +204,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _blocks(body: dict[str, Any], answer: str) -> list[dict[str, Any]]:
     """Return the content of an answer: a call of the tool Bash where that was asked for, else the text."""
-    last = body["messages"][-1]
-    found = COMMAND.search(_said(last["content"])) if last["role"] == "user" else None
+    # The result of the call has no text of its own, and so is no prompt to call it again.
+    last = [message for message in body["messages"] if message["role"] == "user"][-1:]
+    found = COMMAND.search(_said(last[0]["content"])) if last else None
     if found is None or not body.get("tools"):
         return [{"type": "text", "text": answer}]
     call = {"command": found[1], "description": "As asked."}

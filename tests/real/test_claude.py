@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import anyio
 import msgspec
 import pytest
 
-from afx.plugin import AgentKind, Command, Evidence, Exit, ExitInfo, ExitKind, LaunchRequest
+from afx.plugin import AgentKind, Command, Evidence, Exit, ExitInfo, ExitKind, LaunchRequest, identify
 from afx_harness_claude.provider import ClaudeHarness
 from afx_harness_claude.talk import has_turn
 from afx_harness_claude.transcripts import transcript
 
 from .model_server import QUESTION, ModelServer
-from .screen import shown
+from .screen import Screen, shown
 
 pytestmark = pytest.mark.real
 
@@ -50,6 +52,37 @@ def a_request(workspace: Path, env: dict[str, str], tmp_path: Path, *session_arg
         session_args=session_args,
         directory=str(tmp_path),
     )
+
+
+async def becomes(question: Callable[[], Awaitable[object]], wanted: object) -> None:
+    """Ask until the answer is the wanted one."""
+    with anyio.fail_after(30):
+        while await question() != wanted:  # noqa: ASYNC110 - the program tells nobody when it writes
+            await anyio.sleep(0.05)
+
+
+def end_of(screen: Screen) -> ExitInfo:
+    code = screen.drain()
+    return ExitInfo(exit=Exit(code=code, at=0), ran_for=1, tail=screen.output.decode()[-2000:])
+
+
+def printed(command: Command) -> str:
+    done = subprocess.run(
+        command.argv,
+        env=command.env,
+        cwd=command.cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def trust_nothing(home: Path) -> None:
+    settings = {"hasCompletedOnboarding": True, "projects": {}}
+    (home / ".claude.json").write_text(json.dumps(settings), encoding="utf-8")
 
 
 async def test_a_killed_conversation_is_resumed_with_all_that_was_said(
@@ -128,16 +161,104 @@ def test_a_refused_id_is_known_by_the_end(claude_home: Home, workspace: Path, tm
     session = ClaudeHarness.session
     unknown = session.resume_args(session.mint())
     with shown(launch(a_request(workspace, claude_home(workspace), tmp_path, *unknown))) as screen:
-        code = screen.drain()
-        info = ExitInfo(exit=Exit(code=code, at=0), ran_for=1, tail=screen.output.decode()[-2000:])
-    assert ClaudeHarness().classify_exit(info) is ExitKind.UNRESUMABLE
+        assert ClaudeHarness().classify_exit(end_of(screen)) is ExitKind.UNRESUMABLE
+
+
+def test_a_missing_login_is_known_by_the_end(claude_home: Home, workspace: Path, tmp_path: Path) -> None:
+    env = claude_home(workspace)
+    del env["ANTHROPIC_AUTH_TOKEN"]
+    request = msgspec.structs.replace(a_request(workspace, env, tmp_path), args=("--print",), task="hello")
+    with shown(launch(request)) as screen:
+        assert ClaudeHarness().classify_exit(end_of(screen)) is ExitKind.AUTH
+
+
+async def test_a_dialog_takes_no_message_and_the_prompt_does_lesson_38(
+    claude_home: Home, model_server: ModelServer, workspace: Path, tmp_path: Path
+) -> None:
+    harness = ClaudeHarness()
+    request = a_request(workspace, claude_home(workspace), tmp_path)
+    request = msgspec.structs.replace(request, args=("--permission-mode", "default"))
+    # The program runs under a wrapper, as it may in a person's terminal.
+    command = launch(request)
+    wrapped = msgspec.structs.replace(command, argv=("/bin/sh", "-c", '"$@"; exit $?', "sh", *command.argv))
+    with shown(wrapped) as screen:
+        process = identify(screen.process.pid)
+        assert process is not None
+
+        async def takes() -> bool:
+            return await harness.takes_messages(process)
+
+        screen.until(READY)
+        await becomes(takes, True)
+        screen.type(*harness.keystrokes("Run the command: touch approved"))
+        screen.until("Do you want to proceed?")
+        await becomes(takes, False)
+        screen.type(b"\x1b")
+        await becomes(takes, True)
+        screen.type(*harness.keystrokes("/status"))
+        assert model_server.wait_for(lambda turn: "/status" in turn.prompt).prompt == "Message: /status"
+        screen.until("You said: Message: /status")
+        assert not (workspace / "approved").exists()
+
+
+async def test_the_question_of_trust_takes_no_message(
+    claude_home: Home, workspace: Path, tmp_path: Path
+) -> None:
+    env = claude_home(workspace)
+    trust_nothing(Path(env["HOME"]))
+    with shown(launch(a_request(workspace, env, tmp_path))) as screen:
+        screen.until("Enter to confirm")
+        process = identify(screen.process.pid)
+        assert process is not None
+        assert await ClaudeHarness().takes_messages(process) is False
+
+
+async def test_only_the_conversation_of_this_directory_is_discovered_lesson_16(
+    claude_home: Home, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The names of both are the same to the program, which keeps their transcripts in one directory.
+    beside = tmp_path / "work-space.é-1"
+    beside.mkdir()
+    env = claude_home(workspace)
+    monkeypatch.setenv("HOME", env["HOME"])
+    session = ClaudeHarness.session
+    names = [session.mint() for _ in range(3)]
+    for name, cwd in zip(names, (workspace, workspace, beside), strict=True):
+        request = a_request(cwd, env, tmp_path, *session.new_session_args(name))
+        command = launch(msgspec.structs.replace(request, args=("--print",), task=f"hello of {cwd.name}"))
+        assert printed(command) == f"You said: hello of {cwd.name}"
+    assert len({transcript(name, cwd, env).parent for name in names for cwd in (workspace, beside)}) == 1
+
+    found = await session.discover(workspace)
+    assert [one.session_id for one in found] == [names[1], names[0]]
+    assert {one.cwd for one in found} == {str(workspace)}
+    assert found[0].first == f"hello of {workspace.name}"
+    assert found[0].last == f"You said: hello of {workspace.name}"
+    assert [one.session_id for one in await session.discover(beside)] == [names[2]]
+    assert await session.describe(names[1], workspace) == found[0]
+
+
+async def test_the_holder_is_the_live_process_and_nobody_once_it_was_killed_lesson_20(
+    claude_home: Home, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = claude_home(workspace)
+    monkeypatch.setenv("HOME", env["HOME"])
+    session = ClaudeHarness.session
+    name = session.mint()
+    with shown(launch(a_request(workspace, env, tmp_path, *session.new_session_args(name)))) as screen:
+        screen.until(READY)
+        await becomes(lambda: session.held_by(name, workspace), identify(screen.process.pid))
+        assert await session.held_by(session.mint(), workspace) is None
+        screen.kill()
+        assert await anyio.Path(env["HOME"], ".claude", "sessions", f"{screen.process.pid}.json").exists()
+        assert await session.held_by(name, workspace) is None
 
 
 @pytest.mark.parametrize(
     "parts", [("a.b_c", "Gru\u0308n 😀"), ("x" * 100, "ü" * 60, "😀" * 30)], ids=["short", "long"]
 )
-def test_transcripts_lie_where_the_harness_looks_lesson_24(
-    claude_home: Home, tmp_path: Path, parts: tuple[str, ...]
+async def test_transcripts_lie_where_the_harness_looks_lesson_24(
+    claude_home: Home, tmp_path: Path, parts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = tmp_path.joinpath(*parts)
     workspace.mkdir(parents=True)
@@ -146,8 +267,8 @@ def test_transcripts_lie_where_the_harness_looks_lesson_24(
     name = session.mint()
     request = a_request(workspace, env, tmp_path, *session.new_session_args(name))
     command = launch(msgspec.structs.replace(request, args=("--print",), task="hello"))
-    done = subprocess.run(
-        command.argv, env=command.env, cwd=workspace, capture_output=True, text=True, timeout=60, check=True
-    )
-    assert done.stdout.strip() == "You said: hello"
+    assert printed(command) == "You said: hello"
     assert has_turn(transcript(name, workspace, env))
+    monkeypatch.setenv("HOME", env["HOME"])
+    (found,) = await session.discover(workspace)
+    assert (found.session_id, found.cwd) == (name, str(workspace.resolve()))
