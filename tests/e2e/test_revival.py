@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
-from afx.testing.follower import Follower, open_terminal
+from afx.testing.follower import Follower, open_terminal, type_into
 from afx.testing.tower_process import RequestFailedError, TowerProcess, processes_of
 
 
@@ -176,7 +176,7 @@ def test_a_quit_is_left_alone_until_enter_lesson_25(tower: TowerProcess, workspa
     agent = spawn(tower, workspace, "a")
     talk(tower, agent, "hello")
     first = agent["conversation"]["id"]
-    tower.request("POST", f"/api/agents/{agent['id']}/send", {"text": "/quit"})
+    type_into(tower, agent["terminal"]["id"], b"/quit\r")
     follower = Follower(tower, agent["terminal"]["id"])
     follower.wait_for(rb"Enter begins a new conversation")
     assert tower.agents()["builder/a"]["state"] == "exited"

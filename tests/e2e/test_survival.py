@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
-from afx.testing.follower import Follower
+from afx.testing.follower import Follower, type_into
 from afx.testing.tower_process import TowerProcess, processes_of
 
 COUNTER = "i=0; while :; do echo count $i; i=$((i+1)); sleep 0.005; done"
@@ -50,7 +50,7 @@ def five(tower: TowerProcess, workspace: str) -> dict[str, tuple[str, int]]:
         tower.shell(workspace, COUNTER, name)
     for name, agent in tower.agents().items():
         if name.startswith("builder/"):
-            tower.request("POST", f"/api/agents/{agent['id']}/send", {"text": "/count 5"})
+            type_into(tower, agent["terminal"]["id"], b"/count 5\r")
     return ids_and_pids(tower)
 
 

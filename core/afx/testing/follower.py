@@ -28,6 +28,17 @@ def open_terminal(tower: TowerProcess, terminal_id: str, **query: object) -> Cli
     )
 
 
+def type_into(tower: TowerProcess, terminal_id: str, keys: bytes) -> None:
+    """Type into a terminal as a person does."""
+    with open_terminal(tower, terminal_id, tail=0) as websocket:
+        websocket.recv(timeout=5)
+        websocket.send(keys)
+        # The answer to a ping comes after what was sent before it was taken.
+        websocket.send('{"type": "ping"}')
+        while '"pong"' not in str(websocket.recv(timeout=10)):
+            pass
+
+
 class Follower:
     """Follows one terminal in a thread until `close`."""
 

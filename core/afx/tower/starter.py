@@ -152,12 +152,11 @@ class Starter:
         settings = self._settings_for(Path(agent.workspace))
         if harness is None or settings["agent.allow_unattended"]:
             return agent
-        kept = tuple(argument for argument in agent.args if argument not in harness.unattended_args)
-        notes.extend(
-            f"{argument} was left out: the setting agent.allow_unattended does not grant it."
-            for argument in agent.args
-            if argument in harness.unattended_args
-        )
+        kept, withdrawn = harness.split_unattended(agent.args)
+        if withdrawn:
+            notes.append(
+                f"Left out, as the setting agent.allow_unattended does not grant it: {' '.join(withdrawn)}."
+            )
         return msgspec.structs.replace(agent, args=kept)
 
     async def _run(self, agent: Agent, command: Command, size: Size | None) -> None:
