@@ -136,12 +136,10 @@ def test_send_from_standard_input(afx: Afx, registered: StubTower, monkeypatch: 
     assert afx("send", "fix", "-").status == 2
 
 
-def test_start_stop_cleanup(afx: Afx, registered: StubTower) -> None:
+def test_stop_and_cleanup(afx: Afx, registered: StubTower) -> None:
     builder = agent("builder", "fix")
-    registered.answers["POST", "/api/agents/id-builder-fix/start"] = (200, {"agent": builder, "notes": []})
     registered.answers["POST", "/api/agents/id-builder-fix/stop"] = (200, builder)
     registered.answers["DELETE", "/api/agents/id-builder-fix"] = (200, {"agent": builder, "notes": ["Gone."]})
-    assert afx("start", "fix").out == "builder/fix is running.\n"
     assert "builder/fix is stopped." in afx("stop", "fix").out
     assert afx("cleanup", "fix", "--force") == (0, "builder/fix is removed.\n", "Gone.\n")
     assert ("DELETE", "/api/agents/id-builder-fix?force=1", None) in registered.asked
@@ -228,11 +226,13 @@ def test_up_starts_an_architect(afx: Afx, registered: StubTower, repository: Pat
 def test_up_starts_an_architect_that_is_down(afx: Afx, registered: StubTower, repository: Path) -> None:
     down = agent("architect", "main", state="lost")
     registered.set_state(workspace(str(repository), down))
-    answer = {"agent": agent("architect", "main"), "notes": ["Noted."]}
-    registered.answers["POST", "/api/agents/id-architect-main/start"] = (200, answer)
+    plan = {"action": "resume", "rung": "stored", "session_id": "x", "confidence": "certain", "why": "Why."}
+    back = agent("architect", "main", harness="claude")
+    answer = {"agent": back, "plan": plan, "notes": ["Noted."]}
+    registered.answers["POST", "/api/agents/id-architect-main/resume"] = (200, answer)
     done = afx("up")
-    assert "architect/main, running" in done.out
-    assert done.err == "Noted.\n"
+    assert "architect/main (claude), running" in done.out
+    assert done.err == ("architect/main is back with its conversation x (stored, certain). Why.\nNoted.\n")
 
 
 def test_up_takes_a_shell_where_no_harness_is_installed(

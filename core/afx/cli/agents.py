@@ -1,4 +1,4 @@
-"""Commands that make agents and act on them: spawn, shell, send, start, stop, cleanup."""
+"""Commands that make agents, bring them back and act on them: spawn, shell, send, start, stop, cleanup."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from afx.api.errors import BadInputError
 
 from .commands import REST, Command
 from .door import agent_argument, connect_here, connect_to
+from .naming import everyone
 from .output import json_option, plain, print_json, print_notes
+from .resuming import chosen, print_revival, resume, resume_options
 
 
 @click.command(
@@ -22,6 +24,7 @@ from .output import json_option, plain, print_json, print_notes
     example="""\
 afx spawn fix-login --task "The login fails with an empty password. Repair it."
 afx spawn --file task.md --harness claude -- --model opus
+afx spawn fix-login --resume
 """,
 )
 @click.argument("name", required=False)
@@ -36,6 +39,10 @@ afx spawn --file task.md --harness claude -- --model opus
 @click.option("--harness", metavar="NAME", help="The agent program to run; else that of the settings.")
 @click.option("--branch", metavar="BRANCH", help="The branch of its worktree; else builder/NAME.")
 @click.option("--strategy", metavar="NAME", help="The reconnect strategy of its terminal.")
+@click.option(
+    "--resume", "resumed", is_flag=True, help="Bring the builder NAME back, or take its worktree in."
+)
+@resume_options
 @json_option
 @click.pass_context
 def spawn(
@@ -47,13 +54,29 @@ def spawn(
     harness: str | None,
     branch: str | None,
     strategy: str | None,
+    resumed: bool,
+    session_id: str | None,
+    fresh: bool,
     as_json: bool,
 ) -> None:
     """Start a builder: an agent in a git worktree and on a branch of its own.
 
     What stands after -- is added to the agent program's own arguments.
+
+    With --resume, the builder NAME is brought back by the resume chain, as it was made. Where only its
+    worktree is left, it is taken in, and --task says what to do should there be no conversation to resume.
     """
-    wanted = {"harness": harness, "branch": branch, "strategy": strategy, "task": _task(task, file)}
+    wanted = {"harness": harness, "branch": branch, "strategy": strategy}
+    if resumed:
+        wanted["task"] = None if task is None and file is None else _task(task, file)
+        _resume_builder(name, context, wanted, chosen(session_id, fresh=fresh), as_json=as_json)
+        return
+    if session_id is not None or fresh:
+        raise BadInputError(
+            f"{'--fresh' if session_id is None else '--id'} is about a builder that comes back.",
+            hint="Add --resume, or leave it out.",
+        )
+    wanted["task"] = _task(task, file)
     agent = _make("builder", name, context, wanted, as_json=as_json)
     if agent is not None:
         label = f"builder/{agent['name']}"
@@ -99,19 +122,15 @@ def send(*, agent: str, text: str, as_json: bool) -> None:
         click.echo(f"{found.label} is {found.agent['state']}; the message waits until it runs.")
 
 
-@click.command(cls=Command, example="afx start builder/fix\n")
+@click.command(cls=Command, example="afx start builder/fix\nafx start builder/fix --fresh\n")
 @agent_argument
+@resume_options
 @json_option
-def start(*, agent: str, as_json: bool) -> None:
-    """Start an agent that does not run."""
+def start(*, agent: str, session_id: str | None, fresh: bool, as_json: bool) -> None:
+    """Bring an agent back that does not run, with its own conversation where there is one."""
+    chosen(session_id, fresh=fresh)
     tower, found = connect_to(agent)
-    answer = tower.post(f"/api/agents/{found.id}/start")
-    if as_json:
-        print_json(answer)
-        return
-    print_notes(answer["notes"])
-    if not answer["notes"]:
-        click.echo(f"{found.label} is {answer['agent']['state']}.")
+    print_revival(resume(tower, found.id, session_id, fresh=fresh), as_json=as_json)
 
 
 @click.command(cls=Command, example="afx stop builder/fix\n")
@@ -124,7 +143,7 @@ def stop(*, agent: str, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     else:
-        click.echo(f"{found.label} is stopped. `afx start {found.label}` starts it again.")
+        click.echo(f"{found.label} is stopped. `afx start {found.label}` brings it back.")
 
 
 @click.command(cls=Command, example="afx cleanup builder/fix\nafx cleanup builder/fix --force\n")
@@ -162,6 +181,36 @@ def _make(
     print_notes(answer["notes"])
     agent: dict[str, Any] = answer["agent"]
     return agent
+
+
+def _resume_builder(
+    name: str | None,
+    context: click.Context,
+    wanted: dict[str, Any],
+    choice: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """Bring a builder back; where the Tower does not know it, have it taken in from its worktree."""
+    if name is None:
+        raise BadInputError("Which builder is to be brought back?", hint="Write `afx spawn NAME --resume`.")
+    name = name.removeprefix("builder/")
+    tower, workspace = connect_here()
+    rest = list(context.meta.get(REST, ()))
+    given = [f"--{option}" for option, value in wanted.items() if value is not None] + ["--"] * bool(rest)
+    is_known = any(
+        found.workspace == workspace["path"] and found.label == f"builder/{name}"
+        for found in everyone(tower.state())
+    )
+    if is_known and given:
+        raise BadInputError(
+            f"builder/{name} comes back as it was made, so {given[0]} means nothing here.",
+            hint=f"Leave it out. What is new, tell it with `afx send builder/{name} TEXT`.",
+        )
+    request = {"workspace": workspace["path"], "kind": "builder", "name": name, "resume": True, **choice}
+    wanted |= {"args": rest, "spawned_by": os.environ.get("AFX_AGENT")}
+    request |= {key: value for key, value in wanted.items() if value}
+    print_revival(tower.post("/api/agents", request), as_json=as_json)
 
 
 def _task(text: str | None, file: Path | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import click
@@ -114,6 +114,37 @@ class LazyGroup(click.Group):
             for name in self.list_commands(ctx)
             if name.startswith(incomplete)
         ]
+
+
+class DefaultGroup(LazyGroup):
+    """A group of which one command is meant where none is named.
+
+    Args:
+        default: The name of that command.
+        complete: Completes the argument of that command.
+    """
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401
+        default: str,
+        complete: Callable[[click.Context, click.Parameter, str], list[CompletionItem]],
+        **attributes: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(*args, **attributes)
+        self._default = default
+        self._complete = complete
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the name of the default command where none stands."""
+        if args and args[0] not in {*self.list_commands(ctx), *ctx.help_option_names}:
+            args = [self._default, *args]
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command, or the argument of the default one."""
+        parameter = self.commands[self._default].params[0]
+        return [*super().shell_complete(ctx, incomplete), *self._complete(ctx, parameter, incomplete)]
 
 
 def _write_example(formatter: click.HelpFormatter, example: str) -> None:

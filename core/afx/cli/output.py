@@ -12,6 +12,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _COLOURS = {
     "running": "green",
     "active": "green",
+    "eligible": "green",
     "exited": "blue",
     "crashed": "red",
     "lost": "red",
@@ -38,14 +39,22 @@ def print_notes(notes: Sequence[str]) -> None:
         click.echo(plain(note), err=True)
 
 
-def print_table(rows: Sequence[Sequence[str]], *, indent: int = 0, color_of: int | None = None) -> None:
+def print_table(
+    rows: Sequence[Sequence[str]],
+    *,
+    header: Sequence[str] = (),
+    indent: int = 0,
+    color_of: int | None = None,
+) -> None:
     """Print rows in aligned columns.
 
     Args:
         rows: The cells.
+        header: What each column holds.
         indent: How many spaces stand before each row.
         color_of: The column whose word is a state, and is coloured as one.
     """
+    rows = [header, *rows] if header else rows
     cells = [[plain(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
     for row in cells:
@@ -75,3 +84,11 @@ def duration(seconds: float) -> str:
         if seconds < limit:
             return f"{max(0, int(seconds / unit))} {name}"
     return f"{int(seconds / 86400)} d"
+
+
+def byte_count(size: int) -> str:
+    """Say how long something is, roughly: ``820 B``, ``14 kB``, ``3 MB``."""
+    for limit, unit, name in ((1000, 1, "B"), (10**6, 10**3, "kB"), (10**9, 10**6, "MB")):
+        if size < limit:
+            return f"{size // unit} {name}"
+    return f"{size // 10**9} GB"

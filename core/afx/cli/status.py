@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from .commands import Command
 from .door import connect
+from .naming import workspace_around
 from .output import duration, json_option, plain, print_json, print_table, shorten
+
+_TROUBLED = ("needs-attention", "unreachable", "lost", "crashed")
 
 
 @click.command(cls=Command, example="afx status\nafx status --json\n")
@@ -24,8 +29,9 @@ def status(*, as_json: bool) -> None:
         return
     tower, now = state["tower"], time.time()
     click.echo(f"Tower {tower['version']} at {tower['url']}, up {duration(now - tower['started_at'])}")
+    here = workspace_around(state, Path(os.path.realpath(Path.cwd())))
     for workspace in state["workspaces"]:
-        _print_workspace(workspace, now)
+        _print_workspace(workspace, now, is_here=workspace["path"] == here)
     if not state["workspaces"]:
         click.echo("\nNo workspace yet. `afx up` in a git repository makes it one.")
     if state["orphans"]:
@@ -39,26 +45,53 @@ def status(*, as_json: bool) -> None:
         print_table([[plugin["name"], plugin["state"]] for plugin in state["plugins"]], indent=2, color_of=1)
 
 
-def _print_workspace(workspace: Mapping[str, Any], now: float) -> None:
+def _print_workspace(workspace: Mapping[str, Any], now: float, *, is_here: bool) -> None:
     inactive = "" if workspace["active"] else "  (stopped)"
     click.echo(f"\n{click.style(plain(_tilde(workspace['path'])), bold=True)}{inactive}")
     rows = []
     for agent in workspace["agents"]:
         terminal = agent["terminal"]
         heard = terminal["last_output_at"] if terminal else None
+        note = agent["reason"] or agent["branch"] or ""
         rows.append(
             [
                 f"{agent['kind']}/{agent['name']}",
                 agent["state"],
                 agent["harness"] or "",
                 f"{duration(now - heard)} ago" if heard else "",
-                shorten(agent["reason"] or agent["branch"] or "", 60),
+                note if agent["state"] in _TROUBLED else shorten(note, 60),
             ]
         )
     if rows:
         print_table(rows, indent=2, color_of=1)
     else:
         click.echo("  no agents")
+    for line in _what_helps(workspace, is_here=is_here):
+        click.echo(plain(f"  {line}"))
+
+
+def _what_helps(workspace: Mapping[str, Any], *, is_here: bool) -> list[str]:
+    """Say for the agents that are in trouble what a person can do."""
+    troubled: dict[str, list[str]] = {state: [] for state in _TROUBLED}
+    for agent in workspace["agents"]:
+        if agent["state"] in troubled:
+            troubled[agent["state"]].append(f"{agent['kind']}/{agent['name']}")
+    lines = [
+        f"{label} needs attention: `afx attach {label}` shows its screen, `afx explain {label}` what was "
+        f"tried, and `afx start {label}` tries again."
+        for label in troubled["needs-attention"]
+    ]
+    if troubled["unreachable"]:
+        names = ", ".join(troubled["unreachable"])
+        lines.append(f"{names}: no answer. The Tower goes on asking; `afx tower log` says more.")
+    down = troubled["lost"] + troubled["crashed"]
+    if down:
+        place = "" if is_here else f" {shlex.quote(workspace['path'])}"
+        lines.append(
+            f"{len(down)} {'agent is' if len(down) == 1 else 'agents are'} down: "
+            f"`afx workspace recover{place}` shows how to bring back {', '.join(down)}."
+        )
+    return lines
 
 
 def _tilde(path: str) -> str:

@@ -16,6 +16,7 @@ from .commands import Command
 from .door import connect, connect_here
 from .naming import everyone
 from .output import json_option, plain, print_json, print_notes
+from .resuming import outcome, resume
 
 if TYPE_CHECKING:
     from afx.client.http import TowerClient
@@ -30,8 +31,8 @@ ARCHITECT = "main"
 def up(*, no_open: bool, harness: str | None, as_json: bool) -> None:
     """Get going in this repository: start the Tower, register the workspace, start an architect.
 
-    What runs already is left as it is. Where no agent program is installed, a shell takes the architect's
-    place.
+    An architect that was there before is brought back with its own conversation, and what runs already is
+    left as it is. Where no agent program is installed, a shell takes the architect's place.
     """
     from pathlib import Path
 
@@ -98,8 +99,9 @@ def _first_agent(
             if (agent["kind"], agent["name"]) == (kind, ARCHITECT):
                 if agent["state"] in ("running", "unreachable"):
                     return dict(agent), [], True
-                answer = tower.post(f"/api/agents/{agent['id']}/start")
-                return answer["agent"], answer["notes"], False
+                answer = resume(tower, agent["id"])
+                said = [] if answer["plan"]["action"] == "attach" else answer["notes"]
+                return answer["agent"], [outcome(answer["agent"], answer["plan"]), *said], False
     request = {"workspace": workspace, "kind": "architect", "name": ARCHITECT}
     try:
         answer = tower.post("/api/agents", {**request, **({"harness": harness} if harness else {})})

@@ -1,4 +1,4 @@
-"""Commands about workspaces: start, stop, list, forget."""
+"""Commands about workspaces: start, stop, list, forget. Recovering them is a module of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .commands import Command, LazyGroup
+from .commands import Command, Lazy, LazyGroup
 from .door import connect
 from .output import json_option, plain, print_json, print_table
 from .repository import workspace_of
@@ -15,9 +15,16 @@ from .repository import workspace_of
 _PATH = click.argument("path", required=False, type=click.Path(path_type=Path))
 
 
-@click.group(cls=LazyGroup, example="afx workspace list\nafx workspace stop ~/src/shop\n")
+@click.group(
+    cls=LazyGroup,
+    lazy={"recover": Lazy("recover:recover", "Bring back the agents that do not run.")},
+    example="afx workspace list\nafx workspace stop ~/src/shop\nafx workspace recover --apply\n",
+)
 def workspace() -> None:
-    """Start, stop, list and forget workspaces. PATH is a directory in one; else the current directory."""
+    """Start, stop, list, forget and recover workspaces.
+
+    PATH is a directory in one; else the current directory.
+    """
 
 
 @workspace.command("start", cls=Command, example="afx workspace start ~/src/shop\n")
@@ -38,7 +45,7 @@ def start(*, path: Path | None, as_json: bool) -> None:
 @json_option
 def stop(*, path: Path | None, as_json: bool) -> None:
     """Stop all agents of a workspace. They and the workspace stay known."""
-    place = _known(path)
+    place = known_workspace(path)
     answer = connect().post("/api/workspaces/stop", {"path": place})
     if as_json:
         print_json(answer)
@@ -75,12 +82,12 @@ def list_workspaces(*, as_json: bool) -> None:
 @_PATH
 def forget(*, path: Path | None) -> None:
     """Forget a workspace. Its agents must have been removed; the repository is left alone."""
-    place = _known(path)
+    place = known_workspace(path)
     connect().post("/api/workspaces/forget", {"path": place})
     click.echo(plain(f"{place} is forgotten."))
 
 
-def _known(path: Path | None) -> str:
+def known_workspace(path: Path | None) -> str:
     """Return the path of a workspace, which may be of a repository that is gone by now."""
     place = Path(os.path.realpath(path or Path.cwd()))
     return str(workspace_of(place) if place.is_dir() else place)

@@ -10,7 +10,8 @@ import http.client
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote, urlsplit
@@ -133,6 +134,17 @@ class TowerClient:
         """Return the answer to a POST request; None where it has no body. Raises as `get`."""
         return self._json("POST", path, {} if body is None else body)
 
+    def post_for_lines(self, path: str, body: Mapping[str, object]) -> Iterator[Any]:
+        """Yield the lines of JSON that answer a POST request, each as it comes. Raises as `get`."""
+        with self._asked("POST", path, body) as answer:
+            while line := answer.readline():
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    raise TowerDownError(
+                        "The Tower went away in the middle of its answer.", hint="See `afx tower log`."
+                    ) from None
+
     def delete(self, path: str) -> Any:  # noqa: ANN401 - as `get`
         """Return the answer to a DELETE request. Raises as `get`."""
         return self._json("DELETE", path)
@@ -171,6 +183,14 @@ class TowerClient:
     def _request(
         self, method: str, path: str, body: Mapping[str, object] | None = None
     ) -> tuple[bytes, http.client.HTTPMessage]:
+        with self._asked(method, path, body) as answer:
+            return answer.read(), answer.headers
+
+    @contextmanager
+    def _asked(
+        self, method: str, path: str, body: Mapping[str, object] | None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Ask, and give the answer to read; what is wrong with it is raised as an error of ours."""
         headers = {"Authorization": f"Bearer {self.address.key}", "Connection": "close"}
         payload = None
         if body is not None:
@@ -179,7 +199,9 @@ class TowerClient:
         try:
             self._connection.request(method, path, payload, headers)
             with self._connection.getresponse() as answer:
-                data = answer.read()
+                if answer.status >= 400:
+                    raise _error(answer.status, answer.read(), self.address.url)
+                yield answer
         except TimeoutError:
             raise UnreachableError(
                 f"The Tower at {self.address.url} did not answer in time.", hint="See `afx tower log`."
@@ -193,9 +215,6 @@ class TowerClient:
             ) from None
         finally:
             self._connection.close()
-        if answer.status >= 400:
-            raise _error(answer.status, data, self.address.url)
-        return data, answer.headers
 
 
 def _error(status: int, data: bytes, url: str) -> AfxError:
