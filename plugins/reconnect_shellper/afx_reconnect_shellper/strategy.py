@@ -15,6 +15,7 @@ import anyio
 import msgspec
 
 from afx.plugin import (
+    BadInputError,
     Command,
     Connection,
     ConnectionLostError,
@@ -49,13 +50,14 @@ class ShellperStrategy(ReconnectStrategy):
     """Terminals held by shellpers, whose sockets lie in the strategy's own directory.
 
     Settings: ``husk_after``, ``unnoticed_after`` and ``check_every``, in seconds; see the page on shellper in
-    the reference.
+    the reference. `BadInputError` is raised where one of them is something else.
     """
 
     name = "shellper"
 
     def __init__(self, context: StrategyContext) -> None:
         super().__init__(context)
+        self._times = _read_times(context.settings)
         self._place = Place(context.directory)
         self._zygote = Zygote()
         self._connections: dict[TerminalId, ShellperConnection] = {}
@@ -93,7 +95,7 @@ class ShellperStrategy(ReconnectStrategy):
             rows=spec.size.rows,
             scrollback=spec.scrollback,
             **self._program(spec.command),
-            **{name: float(value) for name, value in self.context.settings.items() if name in _TIMES},
+            **self._times,
         )
         _check_size(launch)
         self._spawning.add(spec.id)
@@ -294,7 +296,14 @@ class ShellperStrategy(ReconnectStrategy):
         self._place.remove(record.id)
 
 
-_TIMES = frozenset(("husk_after", "unnoticed_after", "check_every"))
+def _read_times(settings: Mapping[str, Any]) -> dict[str, float]:
+    times = {
+        name: settings[name] for name in ("husk_after", "unnoticed_after", "check_every") if name in settings
+    }
+    for name, value in times.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+            raise BadInputError(f"strategy.shellper.{name} is {value!r}.", hint="Give a number of seconds.")
+    return times
 
 
 def _check_size(frame: bytes) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afx_reconnect_shellper.shellper import frames
+
+unhurried = settings(deadline=None)
+"""A busy machine is no defect."""
 
 Frames = list[tuple[int, bytes]]
 
@@ -18,6 +21,7 @@ def cut_at(data: bytes, places: list[int]) -> list[bytes]:
     return [data[begin:end] for begin, end in itertools.pairwise(edges)]
 
 
+@unhurried
 @given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=300))), st.lists(st.integers(0, 10_000)))
 def test_frames_do_not_depend_on_how_the_stream_was_split(sent: Frames, places: list[int]) -> None:
     stream = b"".join(frames.raw(kind, payload) for kind, payload in sent)
@@ -47,6 +51,7 @@ def test_malformed_json_is_refused_lesson_42(payload: bytes) -> None:
         frames.fields_of(payload)
 
 
+@unhurried
 @given(st.dictionaries(st.text(), st.one_of(st.integers(), st.text(), st.none(), st.booleans())))
 def test_fields_survive_the_wire(fields: dict[str, object]) -> None:
     ((kind, payload),) = frames.Decoder().feed(frames.control(frames.HELLO, inner=fields))

@@ -13,6 +13,9 @@ from afx_reconnect_shellper.shellper.ring import Ring
 from afx_reconnect_shellper.shellper.safe_cut import safe_cut
 from afx_reconnect_shellper.shellper.screen_modes import MODES_OFF, RESET, ModeTracker
 
+unhurried = settings(deadline=None)
+"""A busy machine is no defect."""
+
 TEXT = ["plain text ", "naïve 文字 🙂", "line\r\n", "\t", "x" * 50, "a;1m", "[0m"]
 SEQUENCES = [
     "\x1b[?1049h", "\x1b[?1049l", "\x1b[?47h", "\x1b[?25l", "\x1b[?25h", "\x1b[?1;2004h", "\x1b[?2004l",
@@ -57,6 +60,7 @@ def state_after(output: bytes) -> bytes:
     return tracker.prologue()
 
 
+@unhurried
 @given(OUTPUT, st.integers(0, 2000))
 def test_cut_is_never_inside_a_sequence_or_a_character_lesson_32(output: bytes, place: int) -> None:
     wanted = place % (len(output) + 1)
@@ -66,6 +70,7 @@ def test_cut_is_never_inside_a_sequence_or_a_character_lesson_32(output: bytes, 
     assert wanted - 64 <= cut.at <= wanted + 1024
 
 
+@unhurried
 @given(OUTPUT, OUTPUT, st.integers(0, 2000))
 def test_modes_are_the_same_however_output_is_cut_lesson_32(first: bytes, rest: bytes, place: int) -> None:
     output = first + rest
@@ -76,6 +81,7 @@ def test_modes_are_the_same_however_output_is_cut_lesson_32(first: bytes, rest: 
     assert in_parts.prologue() == state_after(output)
 
 
+@unhurried
 @given(OUTPUT)
 def test_prologue_restores_the_modes_lesson_32(output: bytes) -> None:
     prologue = state_after(output)
@@ -123,6 +129,7 @@ def test_question_is_blanked_in_its_length_lesson_37(question: bytes) -> None:
     assert without_questions(b"a" + question + b"b") == b"a" + bytes(len(question)) + b"b"
 
 
+@unhurried
 @given(OUTPUT)
 def test_what_is_no_question_stays_lesson_37(output: bytes) -> None:
     answers = b"\x1b[?62;4c\x1b[24;80R\x1b]11;rgb:0/0/0\x07\x1b]52;c;aGk=\x07\x1b[8;24;80t"
@@ -130,6 +137,7 @@ def test_what_is_no_question_stays_lesson_37(output: bytes) -> None:
     assert without_questions(output + answers) == output + answers
 
 
+@unhurried
 @given(st.lists(st.sampled_from([one.encode() for one in TEXT + SEQUENCES] + QUESTIONS)), st.integers(1, 200))
 def test_pieces_never_split_a_question_lesson_37(parts: list[bytes], size: int) -> None:
     output = b"".join(parts)
@@ -151,7 +159,7 @@ def test_longest_question_fits_in_a_piece_lesson_37() -> None:
     assert LONGEST < 1 << 16
 
 
-@settings(max_examples=60)
+@unhurried
 @given(st.lists(st.tuples(OUTPUT, st.integers(1, 300)), max_size=30))
 def test_ring_is_the_end_of_the_stream_lesson_31(parts: list[tuple[bytes, int]]) -> None:
     ring = Ring(1 << 12)
@@ -166,6 +174,7 @@ def test_ring_is_the_end_of_the_stream_lesson_31(parts: list[tuple[bytes, int]])
     assert ring.modes().prologue() == state_after(stream)
 
 
+@unhurried
 @given(OUTPUT, st.one_of(st.none(), st.integers(0, 3000)))
 def test_replay_and_its_prologue_give_the_same_modes_lesson_32(output: bytes, tail: int | None) -> None:
     ring = Ring(1 << 16)

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from afx.plugin import (
+    BadInputError,
     Command,
     ConnectionLostError,
     Ended,
@@ -331,3 +332,9 @@ async def test_holders_live_on_when_the_tower_stops_lesson_39(world: World) -> N
     await world.tower_stops()
     assert is_alive(world.holder())
     assert world.socket().exists()
+
+
+@pytest.mark.parametrize("value", ["10m", -1, True, None, 0])
+def test_settings_are_checked(tmp_path: Path, value: object) -> None:
+    with pytest.raises(BadInputError, match="strategy.shellper.husk_after"):
+        ShellperStrategy(StrategyContext(tmp_path, {"husk_after": value}))

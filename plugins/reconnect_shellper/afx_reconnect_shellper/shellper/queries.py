@@ -59,10 +59,14 @@ def whole_questions(output: bytes) -> int:
     last = output.rfind(b"\x1b", max(0, len(output) - LONGEST))
     if last < 0:
         return len(output)
-    # ESC backslash may be the end of a question, so its beginning has to be on the same side.
-    if output[last + 1 : last + 2] in (b"\\", b""):
+    after = output[last + 1 : last + 2]
+    if after == b"\\":
+        return len(output)  # The end of a string, and nothing has begun since.
+    if not after:
+        # This may become the end of a question that began before.
         before = output.rfind(b"\x1b", max(0, len(output) - LONGEST), last)
-        last = before if before >= 0 else last
+        if before > 0 and output[before + 1 : before + 2] != b"\\":
+            last = before
     return last if last > 0 else len(output)
 
 

@@ -26,7 +26,8 @@ _ESCAPE, _SET, _CHARSET, _TITLE = range(8, 12)
 
 _STYLE: Final = re.compile(rb"\x1b\[([0-9;:]*)m")
 _STYLE_WINDOW: Final = 1 << 16
-"""Colours and styles are read from at most this many last bytes: a screen's worth and more."""
+_MANY_STYLES: Final = 4096
+_STYLE_RESETS: Final = (b"\x1b[m", b"\x1b[0m", b"\x1b[0;")
 
 _KEYPAD: Final = 66
 """The application keypad as a private mode. Mostly it is set by ESC = and reset by ESC >."""
@@ -107,7 +108,7 @@ class ModeTracker:
                 change = _MODE_CHANGE.match(output, candidate.start(), end)
                 if change is not None and self._change(change):
                     fresh = change.end()
-            self._read_styles(output, max(fresh, end - _STYLE_WINDOW), end)
+            self._read_styles(output, fresh, end)
         shift_out, shift_in = output.rfind(b"\x0e", fresh, end), output.rfind(b"\x0f", fresh, end)
         if shift_out != shift_in:
             self._shifted = shift_out > shift_in
@@ -170,8 +171,11 @@ class ModeTracker:
             self._insert = final == b"h"
 
     def _read_styles(self, output: bytes | bytearray, begin: int, end: int) -> None:
-        reset = max(output.rfind(mark, begin, end) for mark in (b"\x1b[m", b"\x1b[0m", b"\x1b[0;"))
-        for style in _STYLE.finditer(output, max(begin, reset), end):
+        if output.count(b"\x1b", begin, end) > _MANY_STYLES:
+            # Where there are so many, those of the last screens say it all.
+            begin = max(begin, end - _STYLE_WINDOW)
+            begin = max(begin, *(output.rfind(reset, begin, end) for reset in _STYLE_RESETS))
+        for style in _STYLE.finditer(output, begin, end):
             self._apply_styles(style[1].split(b";"))
 
     def _apply_styles(self, parameters: list[bytes]) -> None:
