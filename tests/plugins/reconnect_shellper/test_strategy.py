@@ -336,5 +336,5 @@ async def test_holders_live_on_when_the_tower_stops_lesson_39(world: World) -> N
 
 @pytest.mark.parametrize("value", ["10m", -1, True, None, 0])
 def test_settings_are_checked(tmp_path: Path, value: object) -> None:
-    with pytest.raises(BadInputError, match="strategy.shellper.husk_after"):
+    with pytest.raises(BadInputError, match="husk_after"):
         ShellperStrategy(StrategyContext(tmp_path, {"husk_after": value}))
