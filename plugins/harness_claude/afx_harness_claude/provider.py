@@ -97,7 +97,8 @@ class ClaudeHarness(HarnessProvider):
         "--allow-dangerously-skip-permissions",
         "--permission-mode bypassPermissions",
     )
-    checked_versions = ("2.1.329", "2.1.197")
+    # 2.1.197 begins and resumes in the same way, but now and then passes over the Enter after a message.
+    checked_versions = ("2.1.329",)
     session = ClaudeSession()
 
     def launch(self, request: LaunchRequest) -> Command:
