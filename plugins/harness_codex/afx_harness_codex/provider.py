@@ -1,0 +1,149 @@
+"""The adapter for Codex: how it is launched, told its role, and what its screen and its end mean.
+
+Conversations are the business of `session`, transcripts on disk that of `rollouts`.
+
+The program takes additional instructions as a value on its command line or in a person's own configuration,
+and from no file: `model_instructions_file` replaces what the program itself tells the model, an AGENTS.md
+would lie in the worktree, a profile in the person's CODEX_HOME. So the role goes into a file of the agent's
+own, and the instructions on the command line say to read it. They stay the same at every launch, as the
+program wants it, while the file may change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from afx.plugin import Command, Doing, ExitInfo, ExitKind, HarnessProvider, LaunchRequest, SpawnError
+
+from .session import RESUME, CodexSession
+
+# Linux refuses a single argument of 128 KiB.
+_LONGEST_ARGUMENT = 100_000
+
+# What the program says about an id that it does not know.
+_REFUSALS = ("No saved session found with ID", "no rollout found for thread id")
+_SIGN_IN = re.compile(r"not logged in|sign in again|log in again|401 Unauthorized", re.IGNORECASE)
+
+_WORKS = re.compile(r"esc to interrupt\)")
+_ASKS = re.compile(
+    r"Would you like to (?:run|make|grant|send)|enter to (?:confirm|submit)|enter continue", re.IGNORECASE
+)
+# Its input line begins with a single angle quotation mark.
+_IDLE = re.compile(r"^\s*\u203a ", re.MULTILINE)
+
+
+class CodexHarness(HarnessProvider):
+    """OpenAI's Codex, the program `codex` of the npm package @openai/codex."""
+
+    name = "codex"
+    commands = ("codex",)
+    nesting_marks = (
+        "CODEX_APPLY_PATCH_PRESERVE_LINE_ENDINGS",
+        "CODEX_CI",
+        "CODEX_MANAGED_BY_NPM",
+        "CODEX_MANAGED_PACKAGE_ROOT",
+        "CODEX_SANDBOX",
+        "CODEX_SANDBOX_NETWORK_DISABLED",
+        "CODEX_SESSION_ID",
+        "CODEX_THREAD_ID",
+        "CODEX_TOOL_CALL_ID",
+        "CODEX_VERSION",
+    )
+    set_when_nested = ("GH_PAGER", "GIT_PAGER", "NO_COLOR", "PAGER")
+    lasting_env = ("CODEX_HOME", "CODEX_SQLITE_HOME")
+    unattended_args = (
+        "--approve-for-me",
+        "--ask-for-approval=never",
+        "--dangerously-bypass-approvals-and-sandbox",
+        "--dangerously-bypass-hook-trust",
+        "--full-auto",
+        "--sandbox=danger-full-access",
+        "--yolo",
+    )
+    checked_versions = ("0.169.0", "0.142.0")
+    session = CodexSession()
+
+    def launch(self, request: LaunchRequest) -> Command:
+        """Return the command that starts the program for this agent alone.
+
+        A resumed conversation works in the agent's directory, wherever it was begun; without that being
+        said the program would ask. The person's own arguments come after ours, so that theirs win.
+
+        Raises:
+            SpawnError: The program is not installed.
+        """
+        program = self.find(request.env)
+        if program is None:
+            raise SpawnError(
+                "The program `codex` is not on the PATH.",
+                hint="Install it with `npm install -g @openai/codex`.",
+            )
+        files: dict[str, str] = {}
+        argv = [program, *request.session_args]
+        # Otherwise all agents share a background process, whose tools run in the environment of whoever
+        # started it first, and which outlives them and keeps their conversations locked.
+        argv += ["-c", "features.daemon_auto_start=false"]
+        if request.session_args[:1] == (RESUME,):
+            argv += ["-C", str(Path(request.cwd).resolve())]
+        if request.role:
+            path = str(Path(request.directory, "role.md"))
+            files[path] = request.role
+            argv += ["-c", f"developer_instructions={_toml(_role(path))}"]
+        argv += request.args
+        if request.task:
+            # Without the dashes a task that begins with a dash, or with a command's name, would be taken
+            # for one.
+            argv += [*(() if "--" in request.args else ("--",)), _prompt(request, files)]
+        return Command(argv=tuple(argv), env=dict(request.env), cwd=request.cwd, files=files)
+
+    def doing(self, screen: str) -> Doing:
+        """Say what the agent does: questions come first, since work may still be shown above them."""
+        if _ASKS.search(screen):
+            return Doing.WAITING
+        if _WORKS.search(screen):
+            return Doing.WORKING
+        return Doing.WAITING if _IDLE.search(screen) else Doing.UNKNOWN
+
+    def keystrokes(self, text: str) -> Sequence[bytes]:
+        """Return what to type: all in one piece, so that no key of a person's comes between.
+
+        At the beginning "!" would run the rest in a shell. At the end a word with "@" or "$" opens a list of
+        names, from which Enter would choose; a space closes it, and is no part of the message.
+        """
+        message = f"{' ' if text.startswith('!') else ''}{text} "
+        return (b"\x1b[200~" + message.encode() + b"\x1b[201~\r",)
+
+    def classify_exit(self, info: ExitInfo) -> ExitKind:
+        """Say why the process ended; a refused id, and a missing login, by what the program says of it."""
+        if info.exit.code == 1:
+            if any(refusal in info.tail for refusal in _REFUSALS):
+                return ExitKind.UNRESUMABLE
+            if _SIGN_IN.search(info.tail):
+                return ExitKind.AUTH
+        return super().classify_exit(info)
+
+
+def _role(path: str) -> str:
+    return (
+        f"Who you are here, and how this workspace works, is written in the file {path}. Before anything "
+        "else, read all of it; it is as binding as these instructions."
+    )
+
+
+def _toml(text: str) -> str:
+    """Return `text` as a basic string of TOML, whose escapes are JSON's."""
+    return msgspec.json.encode(text).decode().replace("\x7f", "\\u007F")
+
+
+def _prompt(request: LaunchRequest, files: dict[str, str]) -> str:
+    """Return the task as one argument; what is too long for one goes into a file that the argument names."""
+    task = request.task or ""
+    if len(task.encode()) <= _LONGEST_ARGUMENT:
+        return task
+    path = str(Path(request.directory, "task.md"))
+    files[path] = task
+    return f"Your task is in the file {path}. Read all of it, then do it."

@@ -1,0 +1,168 @@
+"""How Codex is launched, and what its screen and its end mean."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from afx.plugin import API_VERSION, AgentKind, Doing, Exit, ExitInfo, ExitKind, LaunchRequest, SpawnError
+from afx_harness_codex import afx_harnesses
+from afx_harness_codex.provider import CodexHarness
+
+ID = "01a1fdc1-f920-78d1-b3e4-0ccc39245fe0"
+OWN_PROCESS = ("-c", "features.daemon_auto_start=false")
+
+
+@pytest.fixture
+def request_(tmp_path: Path) -> LaunchRequest:
+    program = tmp_path / "bin" / "codex"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    return LaunchRequest(
+        kind=AgentKind.BUILDER,
+        name="fix",
+        cwd=str(tmp_path),
+        env={"PATH": str(program.parent), "KEPT": "1"},
+        directory=str(tmp_path / 'a "quoted" \\ ümlaut'),
+    )
+
+
+def test_the_entry_names_the_class() -> None:
+    (entry,) = afx_harnesses()
+    assert (entry.name, entry.commands) == (CodexHarness.name, CodexHarness.commands)
+    assert entry.factory == f"{CodexHarness.__module__}:{CodexHarness.__qualname__}"
+    assert entry.api_version == API_VERSION
+
+
+def test_a_new_conversation_has_no_id_and_no_shared_process(request_: LaunchRequest) -> None:
+    command = CodexHarness().launch(request_)
+    assert command.argv == (f"{request_.env['PATH']}/codex", *OWN_PROCESS)
+    assert command.env == request_.env
+    assert command.cwd == request_.cwd
+    assert command.files == {}
+
+
+def test_a_resumed_conversation_works_in_the_agents_directory(
+    request_: LaunchRequest, tmp_path: Path
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    session_args = tuple(CodexHarness.session.resume_args(ID))
+    request = msgspec.structs.replace(request_, cwd=str(link), session_args=session_args)
+    argv = CodexHarness().launch(request).argv
+    assert argv[1:] == ("resume", ID, *OWN_PROCESS, "-C", str(tmp_path.resolve()))
+
+
+def test_a_role_is_in_a_file_and_only_its_path_in_argv_lesson_41(request_: LaunchRequest) -> None:
+    role = "You are the architect.\n" * 10_000
+    command = CodexHarness().launch(msgspec.structs.replace(request_, role=role))
+    (path,) = command.files
+    assert Path(path).parent == Path(request_.directory)
+    assert command.files[path] == role
+    (flag, value) = command.argv[3:]
+    assert flag == "-c"
+    instructions = tomllib.loads(value)["developer_instructions"]
+    assert path in instructions
+    assert "architect" not in instructions
+
+
+def test_the_instructions_are_the_same_at_a_resume(request_: LaunchRequest) -> None:
+    request = msgspec.structs.replace(request_, role="Role.")
+    first = CodexHarness().launch(request).argv
+    again = CodexHarness().launch(msgspec.structs.replace(request, session_args=("resume", ID))).argv
+    assert first[-1] == again[-1]
+
+
+@pytest.mark.parametrize("task", ["fix it", "--help", "-", "resume", "a\nb", "é 😀 'q' $(x)"])
+def test_a_task_is_the_last_argument_and_never_a_flag_lesson_47(request_: LaunchRequest, task: str) -> None:
+    request = msgspec.structs.replace(request_, args=("--image", "x.png"), task=task, role="Role.")
+    assert CodexHarness().launch(request).argv[-4:] == ("--image", "x.png", "--", task)
+
+
+def test_a_person_who_ended_the_options_did_so_once(request_: LaunchRequest) -> None:
+    request = msgspec.structs.replace(request_, args=("--search", "--"), task="-x")
+    assert CodexHarness().launch(request).argv[-3:] == ("--search", "--", "-x")
+
+
+def test_a_task_too_long_for_one_argument_goes_through_a_file(request_: LaunchRequest) -> None:
+    task = "ü" * 70_000
+    command = CodexHarness().launch(msgspec.structs.replace(request_, task=task))
+    (path,) = command.files
+    assert command.files[path] == task
+    assert path in command.argv[-1]
+    assert max(map(len, command.argv)) < 1000
+
+
+def test_a_missing_program_is_a_sentence_with_a_hint(request_: LaunchRequest, tmp_path: Path) -> None:
+    request = msgspec.structs.replace(request_, env={"PATH": str(tmp_path)})
+    with pytest.raises(SpawnError, match="codex") as caught:
+        CodexHarness().launch(request)
+    assert "npm install -g @openai/codex" in caught.value.hint
+
+
+def test_marks_of_nested_sessions_are_named_lesson_23() -> None:
+    marks = set(CodexHarness.nesting_marks)
+    assert {"CODEX_THREAD_ID", "CODEX_SESSION_ID", "CODEX_CI", "CODEX_MANAGED_PACKAGE_ROOT"} <= marks
+    assert {"NO_COLOR", "PAGER", "GIT_PAGER", "GH_PAGER"} == set(CodexHarness.set_when_nested)
+    # What a person sets on purpose is not ours to remove.
+    assert not marks & {"CODEX_HOME", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN"}
+
+
+def test_permissions_are_named_so_that_they_do_not_come_back_lesson_22() -> None:
+    assert {"--yolo", "--full-auto", "--dangerously-bypass-approvals-and-sandbox"} <= set(
+        CodexHarness.unattended_args
+    )
+
+
+@pytest.mark.parametrize(
+    ("exit_", "tail", "kind"),
+    [
+        (Exit(code=0, at=0), "", ExitKind.QUIT),
+        (
+            Exit(code=1, at=0),
+            f"\x1b[1;1HERROR: No saved session found with ID {ID}. Run",
+            ExitKind.UNRESUMABLE,
+        ),
+        (Exit(code=1, at=0), "Error: no rollout found for thread id x", ExitKind.UNRESUMABLE),
+        (Exit(code=0, at=0), "No saved session found with ID x", ExitKind.QUIT),
+        (Exit(code=1, at=0), "Not logged in", ExitKind.AUTH),
+        (Exit(code=1, at=0), "unexpected status 401 Unauthorized: x", ExitKind.AUTH),
+        (Exit(code=1, at=0), "Please log out and sign in again.", ExitKind.AUTH),
+        (Exit(code=1, at=0), "", ExitKind.CRASH),
+        (Exit(signal=9, at=0), "Not logged in", ExitKind.CRASH),
+    ],
+)
+def test_an_end_is_told_by_code_and_words_lesson_26(exit_: Exit, tail: str, kind: ExitKind) -> None:
+    assert CodexHarness().classify_exit(ExitInfo(exit=exit_, ran_for=1.0, tail=tail)) is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [("hi\nyou é", "hi\nyou é "), ("!rm x", " !rm x "), ("see @foo", "see @foo "), ("a ! b", "a ! b ")],
+)
+def test_a_message_is_one_paste_and_runs_nothing_lesson_38(text: str, typed: str) -> None:
+    (keys,) = CodexHarness().keystrokes(text)
+    assert keys == b"\x1b[200~" + typed.encode() + b"\x1b[201~\r"
+
+
+@pytest.mark.parametrize(
+    ("screen", "doing"),
+    [
+        ("• Working (12s • esc to interrupt)\n\n\u203a Ask Codex to do anything\n", Doing.WORKING),
+        ("• Done.\n\n\u203a Ask Codex to do anything\n\n  gpt-5 default", Doing.WAITING),
+        (
+            "  Would you like to run the following command?\n  $ rm x\n\u203a 1. Yes, proceed (y)",
+            Doing.WAITING,
+        ),
+        ("Working (3s • esc to interrupt)\nWould you like to make the following edits?", Doing.WAITING),
+        ("\u203a 1. Use session directory\n enter continue", Doing.WAITING),
+        (">_ OpenAI Codex (v0.169.0)\n\n loading", Doing.UNKNOWN),
+        ("", Doing.UNKNOWN),
+    ],
+)
+def test_a_screen_tells_who_waits_for_whom(screen: str, doing: Doing) -> None:
+    assert CodexHarness().doing(screen) is doing
