@@ -160,7 +160,7 @@ def test_strategies_and_storages_get_their_context(install: Install, tmp_path: P
 
         class Kept(Storage):
             name = "kept"
-            open = load = apply = aclose = None
+            open = load = apply = claim = release = aclose = None
 
         class Outer:
             class Held(ReconnectStrategy):

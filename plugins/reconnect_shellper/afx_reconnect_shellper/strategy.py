@@ -42,6 +42,7 @@ from .zygote_client import Zygote
 _ANSWER_WITHIN = 3.0
 _SPAWN_WITHIN = 15.0
 _GRACE = 3.0
+_SILENCE = 0.8
 _OPEN_FILES = 65_536
 _HELLO = frames.control(frames.HELLO, version=frames.VERSION, client="tower")
 
@@ -318,20 +319,31 @@ def _holder_of(record: TerminalRecord) -> ProcessIdentity | None:
 
 
 async def _settle_all(connections: Sequence[ShellperConnection], deadline: float) -> None:
-    """Wait until each has been answered or will not be, but at most `deadline` seconds for all."""
+    """Wait until each has been answered or will not be, but at most `deadline` seconds for all.
+
+    Where others have answered, those that stay silent much longer are most likely stopped. They are not
+    waited for to the last moment: nothing is decided about them, and they are asked again.
+    """
     waiting = {connection.terminal_id for connection in connections if not connection.settled}
     done = anyio.Event()
+    end = anyio.current_time() + deadline
+    scope = anyio.CancelScope(deadline=end)
+
+    def let_wait() -> None:
+        scope.deadline = min(end, anyio.current_time() + _SILENCE)
+
     for connection in connections:
         if connection.terminal_id in waiting:
 
             def settled(terminal_id: TerminalId = connection.terminal_id) -> None:
                 waiting.discard(terminal_id)
+                let_wait()
                 if not waiting:
                     done.set()
 
             connection.on_settled.append(settled)
     if waiting:
-        with anyio.move_on_after(deadline):
+        with scope:
             await done.wait()
 
 
