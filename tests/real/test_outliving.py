@@ -52,6 +52,13 @@ class Afx:
         self.tower.port = json.loads((self.tower.home / "tower.json").read_text(encoding="utf-8"))["port"]
         return self.tower.agents()[name]
 
+    def transcript(self, conversation_id: str) -> bytes:
+        """Return the transcript of a conversation, as far as it is written."""
+        home = Path(self.tower.env["HOME"])
+        return b"".join(
+            path.read_bytes() for path in home.glob(f".claude/projects/*/{conversation_id}.jsonl")
+        )
+
     def kill_everything(self) -> None:
         """SIGKILL the Tower, all holders and all agents."""
         deadline = time.monotonic() + 20
@@ -117,6 +124,9 @@ def test_after_the_loss_of_everything_it_remembers(afx: Afx, model_server: Model
     model_server.wait_for(lambda turn: "pumpernickel" in turn.prompt, seconds=60)
     say(afx, model_server, "architect/main", "Remember: the code word is marzipan")
     ids = {name: afx.agent(name)["conversation"]["id"] for name in ("architect/main", "builder/fix")}
+    for name in ids.values():
+        # The program writes a moment after it has spoken; what it never wrote nobody can bring back.
+        afx.tower.eventually(lambda name=name: b'"assistant"' in afx.transcript(name), timeout=30)
     afx.kill_everything()
     if boot.startswith("another"):
         forge_a_reboot(afx.tower.home)
@@ -127,7 +137,7 @@ def test_after_the_loss_of_everything_it_remembers(afx: Afx, model_server: Model
     assert "architect/main" in dry
     afx("workspace", "recover", "--apply", "--yes")
     for name, word in (("architect/main", "marzipan"), ("builder/fix", "pumpernickel")):
-        assert afx.agent(name)["conversation"]["id"] == ids[name]
+        assert afx.agent(name)["conversation"]["id"] == ids[name], afx("explain", name)
         turn = say(afx, model_server, name, QUESTION)
         assert any(word in text for _, text in turn.messages), f"{name} has forgotten"
 
