@@ -1,0 +1,166 @@
+"""Where Gemini CLI keeps the transcripts of conversations, its chats, and what is said in them.
+
+Newer programs name a project's directory by a register of projects, older ones by a hash of its path; a
+chat is one JSON document (until 0.38) or a line for each change (later). Nothing in this module changes a
+file.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+_LONGEST_TEXT = 200
+_LARGEST = 256 << 20
+
+# What the program itself puts into the person's mouth.
+_NOT_A_PERSON = ("<session_context>", "<hook_context>", "This is the Gemini CLI. We are setting up")
+
+# With these begins what the person tells the program, and not the agent.
+_COMMANDS = ("/", "?")
+
+
+class Chat(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file says of the conversation in it.
+
+    Attributes:
+        id: The conversation's id; several files may have the same.
+        project: The hash of the directory's path.
+        is_main: Whether a person holds it; otherwise the program does with itself.
+        began_at: None where that is not recorded.
+        has_turn: Whether anybody said something to the other, which the program wants for a resume.
+        first: The first words of the person, on one line.
+        last: The last words of anybody, on one line.
+    """
+
+    id: str
+    project: str
+    is_main: bool
+    began_at: float | None
+    has_turn: bool
+    first: str
+    last: str
+
+
+def home(env: Mapping[str, str]) -> Path:
+    """Return the program's directory: `.gemini` in GEMINI_CLI_HOME, or in the person's home."""
+    return Path(env.get("GEMINI_CLI_HOME") or env.get("HOME") or Path.home(), ".gemini")
+
+
+def project_hash(real_path: str) -> str:
+    """Return what chats, and older directories, call a project."""
+    return hashlib.sha256(real_path.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def chat_files(cwd: Path, env: Mapping[str, str]) -> list[Path]:
+    """Return the files of conversations in `cwd`, in no order.
+
+    Raises:
+        OSError: A directory or the register is there and cannot be read.
+    """
+    found: list[Path] = []
+    for directory in _project_directories(str(cwd.resolve()), home(env)):
+        with suppress(FileNotFoundError):
+            found += [path for path in (directory / "chats").iterdir() if _is_chat(path)]
+    return found
+
+
+def read(path: Path) -> Chat | None:
+    """Return what a file says, or None where its beginning cannot be read: the program passes it over then.
+
+    Raises:
+        OSError: The file cannot be read, or is too large to be.
+    """
+    status = path.stat()
+    # To open a pipe that lies there would wait for a writer.
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "This is no regular file", str(path))
+    if status.st_size > _LARGEST:
+        raise OSError(errno.EFBIG, "This file is too large to be a chat", str(path))
+    records = list(_records(path.read_bytes(), is_document=path.suffix == ".json"))
+    head = records[0] if records else {}
+    if not isinstance(head.get("sessionId"), str):
+        return None
+    messages = [message for record in records for message in _messages(record)]
+    said = [(kind, words) for kind, words in map(_said, messages) if words]
+    return Chat(
+        id=head["sessionId"],
+        project=str(head.get("projectHash", "")),
+        is_main=head.get("kind", "main") == "main",
+        began_at=_time(head.get("startTime")),
+        has_turn=any(kind == "gemini" or not words.startswith(_COMMANDS) for kind, words in said),
+        first=next((words for kind, words in said if kind == "user"), ""),
+        last=said[-1][1] if said else "",
+    )
+
+
+def _project_directories(real_path: str, directory: Path) -> Iterator[Path]:
+    names = {project_hash(real_path)}
+    with suppress(FileNotFoundError):
+        register = (directory / "projects.json").read_bytes()
+        try:
+            name = msgspec.json.decode(register)["projects"][real_path]
+        except (msgspec.DecodeError, LookupError, TypeError):
+            name = None
+        if isinstance(name, str) and "/" not in name and name not in {"", ".", ".."}:
+            names.add(name)
+    # The register can be lost; what a directory says of itself is left then.
+    with suppress(FileNotFoundError):
+        for candidate in (directory / "tmp").iterdir():
+            with suppress(FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
+                if (candidate / ".project_root").read_text(encoding="utf-8").strip("\n") == real_path:
+                    names.add(candidate.name)
+    for name in sorted(names):
+        yield directory / "tmp" / name
+
+
+def _is_chat(path: Path) -> bool:
+    return path.name.startswith("session-") and path.suffix in {".json", ".jsonl"}
+
+
+def _records(content: bytes, *, is_document: bool) -> Iterator[dict[str, Any]]:
+    """Yield the records of a chat. Only the first must be whole; any other is passed over where it is not."""
+    for number, raw in enumerate([content] if is_document else content.splitlines()):
+        try:
+            record = msgspec.json.decode(raw)
+        except msgspec.DecodeError:
+            if number == 0:
+                return
+            continue
+        if isinstance(record, dict):
+            yield record
+
+
+def _messages(record: dict[str, Any]) -> list[Any]:
+    """Return the messages in a record: it is one itself, or has a list of them, or sets one."""
+    if "type" in record:
+        return [record]
+    changed = record.get("$set", record)
+    messages = changed.get("messages") if isinstance(changed, dict) else None
+    return messages if isinstance(messages, list) else []
+
+
+def _said(message: object) -> tuple[str, str]:
+    if not isinstance(message, dict) or message.get("type") not in ("user", "gemini"):
+        return "", ""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    words = " ".join(text for text in texts if not text.startswith(_NOT_A_PERSON))[: 10 * _LONGEST_TEXT]
+    line = "".join(letter for letter in " ".join(words.split()) if letter.isprintable())
+    return message["type"], line[:_LONGEST_TEXT]
+
+
+def _time(text: object) -> float | None:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except (ValueError, OverflowError):
+        return None

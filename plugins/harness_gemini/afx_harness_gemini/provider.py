@@ -1,0 +1,145 @@
+"""The adapter for Gemini CLI: how it is launched, told its role, and what its screen and its end mean.
+
+Conversations are the business of `session`, transcripts on disk that of `chats`, and the settings by which
+the program is told its role and kept from deleting conversations that of `overrides`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from afx.plugin import Command, Doing, ExitInfo, ExitKind, HarnessProvider, LaunchRequest, SpawnError
+
+from . import overrides
+from .session import GeminiSession
+
+# Linux refuses a single argument of 128 KiB.
+_LONGEST_ARGUMENT = 100_000
+
+# The program's own exit codes, of which the first also stands for an id that it does not know or has already.
+_BAD_INPUT = 42
+_NO_AUTH = 41
+
+_END_KEY = b"\x1b[F"
+
+_ASKS = re.compile(
+    r"Waiting for user confirmation|Action Required|Allow execution|Apply this change\?|Do you (?:trust|want)"
+)
+_WORKS = re.compile(r"\(esc to cancel")
+_IDLE = re.compile(r"Type your message")
+
+
+class GeminiHarness(HarnessProvider):
+    """Google's Gemini CLI, the program `gemini` of the npm package @google/gemini-cli, 0.47 or later.
+
+    Earlier ones do not take the id of a new conversation.
+    """
+
+    name = "gemini"
+    commands = ("gemini",)
+    nesting_marks = (
+        "GEMINI_CLI",
+        "GEMINI_CLI_NO_RELAUNCH",
+        "GEMINI_CWD",
+        "GEMINI_PLANS_DIR",
+        "GEMINI_PROJECT_DIR",
+        "GEMINI_SESSION_ID",
+    )
+    # Its shell hides the person's git configuration from what runs in it.
+    set_when_nested = (
+        "CLAUDE_PROJECT_DIR",
+        "DISPLAY",
+        "GIT_ASKPASS",
+        "GIT_CONFIG_COUNT",
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_KEY_*",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_CONFIG_VALUE_*",
+    )
+    lasting_env = (
+        "GEMINI_CLI_HOME",
+        "GEMINI_CLI_SYSTEM_DEFAULTS_PATH",
+        "GEMINI_CLI_SYSTEM_SETTINGS_PATH",
+        "GEMINI_CLI_TRUSTED_FOLDERS_PATH",
+        "GEMINI_MODEL",
+        "GEMINI_SANDBOX",
+        "GEMINI_SYSTEM_MD",
+        "GOOGLE_CLOUD_LOCATION",
+        "GOOGLE_CLOUD_PROJECT",
+        "GOOGLE_GENAI_USE_GCA",
+        "GOOGLE_GENAI_USE_VERTEXAI",
+    )
+    unattended_args = (
+        "--approval-mode=auto_edit",
+        "--approval-mode=yolo",
+        "--skip-trust",
+        "--yolo",
+        "-y",
+    )
+    checked_versions = ("0.61.0",)
+    session = GeminiSession()
+
+    def launch(self, request: LaunchRequest) -> Command:
+        """Return the command that starts the program with settings that are put over the person's own.
+
+        The task comes before the person's arguments, since those may end the options.
+
+        Raises:
+            SpawnError: The program is not installed, or settings that a person made cannot be read.
+        """
+        program = self.find(request.env)
+        if program is None:
+            raise SpawnError(
+                "The program `gemini` is not on the PATH.",
+                hint="Install it with `npm install -g @google/gemini-cli`.",
+            )
+        files: dict[str, str] = {}
+        role: str | None = None
+        if request.role:
+            role = str(Path(request.directory, "role.md"))
+            files[role] = request.role
+        settings = str(Path(request.directory, overrides.FILE_NAME))
+        files[settings] = overrides.settings(request.env, Path(request.cwd), role)
+        env = {**request.env, overrides.PATH_VARIABLE: settings}
+        # In one word, since a task may begin with a dash.
+        task = (f"--prompt-interactive={_prompt(request, files)}",) if request.task else ()
+        argv = (program, *request.session_args, *task, *request.args)
+        return Command(argv=argv, env=env, cwd=request.cwd, files=files)
+
+    def doing(self, screen: str) -> Doing:
+        """Say what the agent does: questions come first, since work may still be shown above them."""
+        if _ASKS.search(screen):
+            return Doing.WAITING
+        if _WORKS.search(screen):
+            return Doing.WORKING
+        return Doing.WAITING if _IDLE.search(screen) else Doing.UNKNOWN
+
+    def keystrokes(self, text: str) -> Sequence[bytes]:
+        """Return what to type: a paste, and well after it Enter.
+
+        An Enter that the program reads within 40 ms of its work on the paste makes a new line, as pasted
+        text might. The keys between do nothing at the end of the text, and make time. There a word with "@"
+        opens a list of files, from which Enter would choose, and a backslash would make a new line; a
+        space prevents both, and is no part of the message.
+        """
+        return (b"\x1b[200~" + text.encode() + b" \x1b[201~", _END_KEY, _END_KEY, _END_KEY, b"\r")
+
+    def classify_exit(self, info: ExitInfo) -> ExitKind:
+        """Say why the process ended, by the exit codes that the program has for it."""
+        if info.exit.code == _BAD_INPUT:
+            return ExitKind.UNRESUMABLE
+        if info.exit.code == _NO_AUTH:
+            return ExitKind.AUTH
+        return super().classify_exit(info)
+
+
+def _prompt(request: LaunchRequest, files: dict[str, str]) -> str:
+    """Return the task as one argument; what is too long for one goes into a file that the argument names."""
+    task = request.task or ""
+    if len(task.encode()) <= _LONGEST_ARGUMENT:
+        return task
+    path = str(Path(request.directory, "task.md"))
+    files[path] = task
+    return f"Your task is in the file {path}. Read all of it, then do it."

@@ -1,0 +1,185 @@
+"""How Gemini CLI is launched, with which settings, and what its screen and its end mean."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from afx.plugin import API_VERSION, AgentKind, Doing, Exit, ExitInfo, ExitKind, LaunchRequest, SpawnError
+from afx_harness_gemini import afx_harnesses, overrides
+from afx_harness_gemini.provider import GeminiHarness
+
+
+@pytest.fixture
+def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LaunchRequest:
+    # What this machine's administrator says is no part of these tests.
+    monkeypatch.setattr(overrides, "_machine_directory", lambda: tmp_path / "etc")
+    program = tmp_path / "bin" / "gemini"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    return LaunchRequest(
+        kind=AgentKind.BUILDER,
+        name="fix",
+        cwd=str(tmp_path / "cwd"),
+        env={"PATH": str(program.parent), "HOME": str(tmp_path / "home"), "KEPT": "1"},
+        directory=str(tmp_path / "own files"),
+        session_args=("--session-id", "ID"),
+    )
+
+
+def write(path: Path, content: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def settings_of(request: LaunchRequest) -> dict[str, Any]:
+    command = GeminiHarness().launch(request)
+    return dict(json.loads(command.files[command.env["GEMINI_CLI_SYSTEM_SETTINGS_PATH"]]))
+
+
+def test_the_entry_names_the_class() -> None:
+    (entry,) = afx_harnesses()
+    assert (entry.name, entry.commands) == (GeminiHarness.name, GeminiHarness.commands)
+    assert entry.factory == f"{GeminiHarness.__module__}:{GeminiHarness.__qualname__}"
+    assert entry.api_version == API_VERSION
+
+
+def test_conversations_are_never_cleaned_up(request_: LaunchRequest) -> None:
+    command = GeminiHarness().launch(request_)
+    assert command.argv == (f"{request_.env['PATH']}/gemini", "--session-id", "ID")
+    (path,) = command.files
+    assert Path(path).parent == Path(request_.directory)
+    assert command.env == {**request_.env, "GEMINI_CLI_SYSTEM_SETTINGS_PATH": path}
+    assert settings_of(request_) == {"general": {"sessionRetention": {"enabled": False}}}
+
+
+def test_a_role_is_a_context_file_and_not_in_argv_lesson_41(request_: LaunchRequest) -> None:
+    role = "You are the architect.\n" * 10_000
+    request = msgspec.structs.replace(request_, role=role)
+    command = GeminiHarness().launch(request)
+    (path,) = (path for path, content in command.files.items() if content == role)
+    assert max(map(len, command.argv)) < 1000
+    names = settings_of(request)["context"]["fileName"]
+    assert names[:-1] == ["GEMINI.md"]
+    assert os.path.normpath(Path(request.env["HOME"], ".gemini", names[-1])) == path
+
+
+@pytest.mark.parametrize("where", ["system", "project", "person", "defaults"])
+@pytest.mark.parametrize("names", ["AGENTS.md", ["AGENTS.md", "B.md"]])
+def test_the_persons_context_files_stay_beside_the_role(
+    request_: LaunchRequest, tmp_path: Path, where: str, names: str | list[str]
+) -> None:
+    paths = {
+        "system": tmp_path / "etc" / "settings.json",
+        "project": tmp_path / "cwd" / ".gemini" / "settings.json",
+        "person": tmp_path / "home" / ".gemini" / "settings.json",
+        "defaults": tmp_path / "etc" / "system-defaults.json",
+    }
+    write(paths[where], {"context": {"fileName": names}})
+    found = settings_of(msgspec.structs.replace(request_, role="Role."))["context"]["fileName"]
+    assert found[:-1] == ([names] if isinstance(names, str) else names)
+
+
+def test_what_the_administrator_says_still_holds(request_: LaunchRequest, tmp_path: Path) -> None:
+    text = """{
+        // "no": "setting",
+        "general": {"vimMode": true, "sessionRetention": {"enabled": true, "maxAge": "1d"}}, /* a
+        comment */ "mcpServers": {"x": {"url": "http://x//y/*z*/"}}
+    }"""
+    path = write(tmp_path / "admin.json", text)
+    env = {**request_.env, "GEMINI_CLI_SYSTEM_SETTINGS_PATH": str(path)}
+    assert settings_of(msgspec.structs.replace(request_, env=env)) == {
+        "general": {"vimMode": True, "sessionRetention": {"enabled": False, "maxAge": "1d"}},
+        "mcpServers": {"x": {"url": "http://x//y/*z*/"}},
+    }
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_settings_of_another_agent_are_not_inherited_lesson_23(
+    request_: LaunchRequest, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "other" / overrides.FILE_NAME, {"context": {"fileName": ["role of another"]}})
+    env = {**request_.env, "GEMINI_CLI_SYSTEM_SETTINGS_PATH": str(path)}
+    assert "context" not in settings_of(msgspec.structs.replace(request_, env=env))
+
+
+def test_settings_that_cannot_be_read_are_a_sentence(request_: LaunchRequest, tmp_path: Path) -> None:
+    path = write(tmp_path / "etc" / "settings.json", "{")
+    with pytest.raises(SpawnError, match="settings of Gemini CLI") as caught:
+        GeminiHarness().launch(request_)
+    assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize("task", ["fix it", "--help", "-", "mcp", "a\nb", "é 😀 'q' $(x)"])
+def test_a_task_is_never_a_flag_lesson_47(request_: LaunchRequest, task: str) -> None:
+    request = msgspec.structs.replace(request_, args=("--debug", "--"), task=task)
+    assert GeminiHarness().launch(request).argv[3:] == (f"--prompt-interactive={task}", "--debug", "--")
+
+
+def test_a_task_too_long_for_one_argument_goes_through_a_file(request_: LaunchRequest) -> None:
+    task = "ü" * 70_000
+    command = GeminiHarness().launch(msgspec.structs.replace(request_, task=task))
+    (path,) = (path for path, content in command.files.items() if content == task)
+    assert path in command.argv[-1]
+    assert max(map(len, command.argv)) < 1000
+
+
+def test_a_missing_program_is_a_sentence_with_a_hint(request_: LaunchRequest, tmp_path: Path) -> None:
+    request = msgspec.structs.replace(request_, env={"PATH": str(tmp_path)})
+    with pytest.raises(SpawnError, match="gemini") as caught:
+        GeminiHarness().launch(request)
+    assert "npm install -g @google/gemini-cli" in caught.value.hint
+
+
+def test_marks_of_nested_sessions_are_named_lesson_23() -> None:
+    marks = set(GeminiHarness.nesting_marks)
+    assert {"GEMINI_CLI", "GEMINI_SESSION_ID", "GEMINI_CLI_NO_RELAUNCH"} <= marks
+    assert {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_KEY_*", "DISPLAY"} <= set(GeminiHarness.set_when_nested)
+    # What a person sets on purpose is not ours to remove.
+    assert not marks & {"GEMINI_API_KEY", "GEMINI_CLI_HOME", "GEMINI_SYSTEM_MD", "GOOGLE_API_KEY"}
+
+
+@pytest.mark.parametrize(
+    ("exit_", "kind"),
+    [
+        (Exit(code=0, at=0), ExitKind.QUIT),
+        (Exit(code=41, at=0), ExitKind.AUTH),
+        (Exit(code=42, at=0), ExitKind.UNRESUMABLE),
+        (Exit(code=55, at=0), ExitKind.CRASH),
+        (Exit(code=1, at=0), ExitKind.CRASH),
+        (Exit(signal=9, at=0), ExitKind.CRASH),
+    ],
+)
+def test_an_end_is_told_by_its_code_lesson_26(exit_: Exit, kind: ExitKind) -> None:
+    assert GeminiHarness().classify_exit(ExitInfo(exit=exit_, ran_for=1.0)) is kind
+
+
+def test_a_message_is_one_paste_and_enter_comes_well_after_it_lesson_38() -> None:
+    parts = GeminiHarness().keystrokes("hi\nyou é @foo \\")
+    assert parts[0] == "\x1b[200~hi\nyou é @foo \\ \x1b[201~".encode()
+    assert parts[-1] == b"\r"
+    assert len(parts) > 3
+    assert all(b"\r" not in part for part in parts[:-1])
+
+
+@pytest.mark.parametrize(
+    ("screen", "doing"),
+    [
+        (" \u280b Thinking... (esc to cancel, 3s)\n > Type your message or @path/to/file", Doing.WORKING),
+        (" > Type your message or @path/to/file\n", Doing.WAITING),
+        ("Allow execution of: 'rm'?\n 1. Allow once\n Waiting for user confirmation...", Doing.WAITING),
+        (" (esc to cancel, 3s)\n Apply this change?", Doing.WAITING),
+        ("Do you trust the files in this folder?", Doing.WAITING),
+        ("Gemini CLI v0.61.0", Doing.UNKNOWN),
+        ("", Doing.UNKNOWN),
+    ],
+)
+def test_a_screen_tells_who_waits_for_whom(screen: str, doing: Doing) -> None:
+    assert GeminiHarness().doing(screen) is doing
