@@ -100,8 +100,8 @@ class Terminals:
             with anyio.move_on_after(deadline):
                 try:
                     orphans.extend(await strategy.orphans(records))
-                except AfxError:
-                    log.exception("Looking for orphans failed.")
+                except Exception:
+                    log.exception("Looking for orphans of strategy %s failed.", strategy.name)
 
         async with anyio.create_task_group() as probes:
             for name, strategy in self._strategies.items():
@@ -235,7 +235,7 @@ class Terminals:
         with anyio.move_on_after(deadline * 1.1):
             try:
                 return await strategy.survey(records, deadline)
-            except AfxError:
+            except Exception:
                 log.exception("The survey of strategy %s failed.", strategy.name)
         return {}
 
@@ -345,7 +345,13 @@ class Terminals:
 
     def _tell(self, those: Sequence[Told], agent_id: AgentId) -> None:
         for told in those:
-            self._tasks.start_soon(told, agent_id)
+            self._tasks.start_soon(self._tell_one, told, agent_id)
+
+    async def _tell_one(self, told: Told, agent_id: AgentId) -> None:
+        try:
+            await told(agent_id)
+        except Exception:
+            log.exception("What was to be done about agent %s failed.", agent_id)
 
     async def _hear(self, terminal_id: TerminalId, connection: Connection) -> None:
         """Turn a terminal's notices into changes of its agent, until the connection ends."""
