@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from afx.cli.lines import text_lines
+from afx.cli.lines import LinesConsole, text_lines
 from cli.conftest import Afx
 from cli.stub import NOW, StubTower, agent, workspace
 
@@ -179,6 +179,29 @@ def test_logs(afx: Afx, registered: StubTower) -> None:
 )
 def test_output_as_text(output: bytes, lines: list[str]) -> None:
     assert text_lines(output) == lines
+
+
+async def test_lines_are_printed_once_they_are_complete(capfd: pytest.CaptureFixture[str]) -> None:
+    console = LinesConsole(raw=False)
+    shown = []
+    for piece in (b"one\r\ntw", b"o caf\xc3", b"\xa9\x1b[3", b"1m!\x1b[0m\n\n12%\r99%", b"\r\n\n"):
+        await console.write(piece)
+        shown.append(capfd.readouterr().out)
+    assert shown == ["one\n", "", "", "two café!\n\n", "99%\n\n"]
+
+
+async def test_a_line_without_an_end_is_printed_all_the_same_lesson_34(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    console = LinesConsole(raw=False)
+    for _ in range(70):
+        await console.write(b"x" * 1000)
+    assert capfd.readouterr().out.strip() == "x" * 66_000
+
+
+async def test_raw_output_is_passed_on_byte_for_byte(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    await LinesConsole(raw=True).write(b"\x1b[31m\xffpart")
+    assert capfdbinary.readouterr().out == b"\x1b[31m\xffpart"
 
 
 def test_plugins_need_no_tower(afx: Afx) -> None:

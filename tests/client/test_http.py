@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,40 @@ def test_requests_and_answers(home: Path, tower: StubTower) -> None:
         ("POST", "/api/agents/x/send", {"text": "é"}),
         ("DELETE", "/api/agents/x?force=1", None),
     ]
+
+
+def test_lines_come_one_by_one_while_the_answer_goes_on(home: Path, tower: StubTower) -> None:
+    heard = threading.Event()
+
+    def answer() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1]\n[\r\n")
+            heard.wait(10)
+            connection.sendall(b"3\r\n2]\n\r\n0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        (home / "tower.json").write_text(json.dumps({"url": url, "pid": os.getpid()}))
+        thread = threading.Thread(target=answer)
+        thread.start()
+        lines = TowerClient(TowerAddress.read(home), timeout=5).post_for_lines("/x", {})
+        assert next(lines) == [1]
+        heard.set()
+        assert list(lines) == [[2]]
+        thread.join()
+    assert not tower.asked
+
+
+def test_lines_that_break_off_and_errors_are_said(home: Path, tower: StubTower) -> None:
+    tower.answers["POST", "/x"] = (200, b'{"a": 1}\n{"b"')
+    lines = TowerClient.connect(home).post_for_lines("/x", {})
+    assert next(lines) == {"a": 1}
+    with pytest.raises(TowerDownError):
+        next(lines)
+    with pytest.raises(NotFoundError):
+        next(TowerClient.connect(home).post_for_lines("/y", {}))
 
 
 def test_output(home: Path, tower: StubTower) -> None:
