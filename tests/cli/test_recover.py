@@ -58,7 +58,7 @@ def test_a_dry_run_shows_and_changes_nothing_lesson_30(afx: Afx, down: StubTower
     assert shown == [
         "AGENT STATE RUNG CONVERSATION EVIDENCE CONFIDENCE WHY",
         f"architect/main eligible stored {ONE} found certain It is there.",
-        "builder/a eligible fresh none A new conversation can always begin.",
+        "builder/a eligible fresh none There is no transcript. Nothing was found.",
         f"builder/b stopped on purpose stored {ONE} found certain {STOPPED}",
         f"builder/c stale stored {ONE} found certain {STALE}",
         "builder/d worktree missing none The directory it works in is gone.",
@@ -101,7 +101,7 @@ def test_apply_tells_of_each_in_the_order_it_happens(afx: Afx, down: StubTower) 
     assert done.status == 0
     assert done.out.splitlines()[-3:] == [
         f"architect/main is back with its conversation {ONE} (stored): A note.",
-        "builder/a is back (fresh): A new conversation can always begin.",
+        "builder/a has begun a new conversation (fresh). There is no transcript. Nothing was found.",
         "2 brought back, 0 failed.",
     ]
     assert down.body_of("POST", "/api/recover/apply")["jobs"] == 4

@@ -23,6 +23,7 @@ _WIDEST = 100
 @click.group(
     cls=DefaultGroup,
     default="list",
+    subcommand_metavar="AGENT | COMMAND [ARGS]...",
     complete=complete_agent,
     example="""\
 afx conversations builder/fix

@@ -17,6 +17,7 @@ from .door import connect
 from .errors import FAILED
 from .naming import everyone
 from .output import json_option, plain, print_json, print_table
+from .resuming import grounds
 from .workspace import known_workspace
 
 _PATIENCE = 600.0
@@ -231,7 +232,7 @@ def _cells(row: Mapping[str, Any], *, narrow: bool) -> list[str]:
     plan = row["plan"]
     step = next((step for step in plan["steps"] if step["chosen"]), None)
     session_id = plan["session_id"] or ""
-    why = _HELP[row["eligibility"]].format(row["name"]) if row["eligibility"] in _HELP else plan["why"]
+    why = _HELP[row["eligibility"]].format(row["name"]) if row["eligibility"] in _HELP else grounds(plan)
     return [
         row["name"],
         row["eligibility"],
@@ -249,7 +250,7 @@ def _told(news: Mapping[str, Any]) -> str:
         case "revived" if plan is not None and plan["action"] == "resume":
             how = f"is back with its conversation {plan['session_id']} ({plan['rung']})"
         case "revived" if plan is not None:
-            how = f"is back ({plan['rung']}): {plan['why']}"
+            how = f"has begun a new conversation ({plan['rung']}). {grounds(plan)}"
         case "attached":
             return f"{news['name']} runs already."
         case event:

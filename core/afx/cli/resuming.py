@@ -74,14 +74,20 @@ def outcome(agent: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
         case "attach":
             return f"{label} runs already; nothing was started."
         case "resume":
-            grounds = f"{plan['rung']}, {plan['confidence']}"
-            return f"{label} is back with its conversation {plan['session_id']} ({grounds}). {plan['why']}"
+            how = f"{plan['rung']}, {plan['confidence']}"
+            return f"{label} is back with its conversation {plan['session_id']} ({how}). {plan['why']}"
         case "begin" if agent["harness"] is None:
             return f"{label} runs again."
         case "begin":
             return f"{label} has begun a new conversation ({plan['rung']}). {plan['why']}"
         case _:
             return f"{label} does not come back. {plan['why']}"
+
+
+def grounds(plan: Mapping[str, Any]) -> str:
+    """Say why a plan is as it is: of a new conversation, why it was none of before."""
+    passed_over = [step["why"] for step in plan["steps"] if not step["chosen"]]
+    return " ".join(dict.fromkeys(passed_over)) if plan["action"] == "begin" and passed_over else plan["why"]
 
 
 def print_steps(steps: Sequence[Mapping[str, Any]]) -> None:
