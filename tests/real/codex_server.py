@@ -1,0 +1,79 @@
+"""A model on the loopback interface that speaks OpenAI's Responses API, as Codex asks for it.
+
+What it answers, and its record of who asked what, are those of `model_server`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+from . import loopback
+from .model_server import ModelServer, Turn, answer_to
+
+# What the program itself puts into the person's mouth.
+_NOT_A_PERSON = ("<", "# AGENTS.md")
+
+
+class CodexServer(ModelServer):
+    """The server's record and address, while `serve` runs it."""
+
+    def respond(self, body: dict[str, Any]) -> str:
+        """Record a request and return its answer. Developer messages count as the system prompt."""
+        said = [item for item in body["input"] if item.get("type", "message") == "message"]
+        told = [_text(item["content"]) for item in said if item["role"] == "developer"]
+        messages = tuple(
+            (item["role"], text)
+            for item in said
+            if item["role"] != "developer"
+            and not (text := _text(item["content"])).startswith(("<", "# AGENTS.md"))
+        )
+        turn = Turn(
+            system="\n".join([body.get("instructions", ""), *told]),
+            messages=messages,
+            has_tools=bool(body.get("tools")),
+            answer=answer_to(messages),
+        )
+        with self._changed:
+            self._turns.append(turn)
+            self._changed.notify_all()
+        return turn.answer
+
+
+def serve() -> AbstractContextManager[CodexServer]:
+    """Run a model server on a free port of 127.0.0.1."""
+    return loopback.serve(CodexServer, _reply)
+
+
+def _reply(server: CodexServer, path: str, body: dict[str, Any]) -> tuple[str, bytes]:
+    if not path.endswith("/responses"):
+        return "application/json", b'{"models": [], "data": []}'
+    return "text/event-stream", b"".join(_events(server.respond(body)))
+
+
+def _events(answer: str) -> Iterator[bytes]:
+    content = {"type": "output_text", "text": answer, "annotations": []}
+    item = {"type": "message", "role": "assistant", "id": "msg_1", "content": [content]}
+    usage = {
+        "input_tokens": 10,
+        "input_tokens_details": None,
+        "output_tokens": 10,
+        "output_tokens_details": None,
+        "total_tokens": 20,
+    }
+    for event in (
+        {"type": "response.created", "response": {"id": "resp_1"}},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+        {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "delta": answer},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": {"id": "resp_1", "usage": usage}},
+    ):
+        yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+
+
+def _text(content: str | list[dict[str, Any]]) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.get("text", "") for part in content)
