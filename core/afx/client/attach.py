@@ -26,6 +26,7 @@ from .console import Console, ProcessConsole
 from .http import TowerAddress, TowerClient, TowerDownError
 from .keys import PATIENCE, DetachKeys, is_report
 from .screen import BACK, BELL, CLEAR, MARGIN, WAITING, at_rest, notice
+from .successor import successor
 
 REPLAY = 512 * 1024
 """How many of the last bytes are asked for where the output is a person's screen."""
@@ -301,36 +302,10 @@ class Attachment:
             state = await asyncio.to_thread(_read_state, self._home)
         except AfxError:
             return False
-        agent = next(
-            (
-                agent
-                for workspace in state["workspaces"]
-                for agent in workspace["agents"]
-                if agent["id"] == self._target.agent_id
-            ),
-            None,
+        terminal = successor(
+            state, self._target.agent_id, self._target.label, self._target.terminal_id, late=late
         )
-        label = self._target.label
-        if agent is None:
-            raise AfxError(f"{label} was removed, and its terminal with it.", code="terminal-gone")
-        terminal = agent["terminal"]
-        if terminal is None and agent["state"] != "stopped" and not late:
-            # It may be about to be brought back, and gets another terminal then.
-            return False
         if terminal is None:
-            why = f": {agent['reason'].rstrip('.')}" if agent.get("reason") else ""
-            raise AfxError(
-                f"{label} has no terminal any more; it is {agent['state']}{why}.",
-                hint=f"Start it with `afx start {label}`.",
-                code="terminal-gone",
-            )
-        if terminal["id"] == self._target.terminal_id:
-            if late:
-                raise AfxError(
-                    f"The terminal of {label} is listed, and yet not there.",
-                    hint="See `afx tower log`.",
-                    code="terminal-gone",
-                )
             return False
         self._target = self._target._replace(
             terminal_id=terminal["id"], position=terminal.get("position") or ""
