@@ -1,8 +1,11 @@
 """Where Gemini CLI keeps the transcripts of conversations, its chats, and what is said in them.
 
 Newer programs name a project's directory by a register of projects, older ones by a hash of its path; a
-chat is one JSON document (until 0.38) or a line for each change (later). Nothing in this module changes a
-file.
+chat is one JSON document (until 0.38) or a line for each change (later).
+
+Since 0.47 each resume leaves a small file behind, and the program's clean-up, at the next start under
+another id, takes the conversation away together with such a file. So what is resumed is given a second name
+beside the program's own. Nothing else in this module changes a file, and no file is ever removed.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ import msgspec
 
 _LONGEST_TEXT = 200
 _LARGEST = 256 << 20
+
+_CHATS = "chats"
+_KEPT = "chats-kept-by-afx"
 
 # What the program itself puts into the person's mouth.
 _NOT_A_PERSON = ("<session_context>", "<hook_context>", "This is the Gemini CLI. We are setting up")
@@ -61,16 +67,35 @@ def project_hash(real_path: str) -> str:
 
 
 def chat_files(cwd: Path, env: Mapping[str, str]) -> list[Path]:
-    """Return the files of conversations in `cwd`, in no order.
+    """Return the files of conversations in `cwd`, in no order: the program's, and those that were kept.
 
     Raises:
         OSError: A directory or the register is there and cannot be read.
     """
-    found: list[Path] = []
-    for directory in _project_directories(str(cwd.resolve()), home(env)):
-        with suppress(FileNotFoundError):
-            found += [path for path in (directory / "chats").iterdir() if _is_chat(path)]
-    return found
+    return [path for directory in _project_directories(cwd, env) for path in _chats_in(directory)]
+
+
+def keep(session_id: str, cwd: Path, env: Mapping[str, str]) -> None:
+    """Give the files of a conversation a second name, and give back the first one to those that lost it.
+
+    What cannot be kept is left as it is: it can be resumed all the same.
+    """
+    with suppress(OSError):
+        for directory in _project_directories(cwd, env):
+            for path in _chats_in(directory):
+                if not is_named_for(path, session_id):
+                    continue
+                with suppress(OSError):
+                    chat = read(path)
+                    if chat is None or chat.id != session_id or not chat.has_turn:
+                        continue
+                    other = directory / (_KEPT if path.parent.name == _CHATS else _CHATS) / path.name
+                    _link(path, other)
+
+
+def is_named_for(path: Path, session_id: str) -> bool:
+    """Tell whether a file has the name of one of this conversation, which has a part of the id in it."""
+    return path.stem.endswith(f"-{session_id[:8]}")
 
 
 def read(path: Path) -> Chat | None:
@@ -102,7 +127,29 @@ def read(path: Path) -> Chat | None:
     )
 
 
-def _project_directories(real_path: str, directory: Path) -> Iterator[Path]:
+def _chats_in(directory: Path) -> list[Path]:
+    """Return the program's files in a project's directory, and those that were kept and that it lost."""
+    found: dict[str, Path] = {}
+    for part in (_KEPT, _CHATS):
+        with suppress(FileNotFoundError):
+            found.update({path.name: path for path in (directory / part).iterdir() if _is_chat(path)})
+    return list(found.values())
+
+
+def _link(path: Path, other: Path) -> None:
+    """Make `other` a name of the file at `path`, in the place of an older file where there is one."""
+    other.parent.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileNotFoundError):
+        if other.samefile(path):
+            return
+    new = other.with_name(f".{other.name}.new")
+    new.unlink(missing_ok=True)
+    new.hardlink_to(path)
+    new.replace(other)
+
+
+def _project_directories(cwd: Path, env: Mapping[str, str]) -> Iterator[Path]:
+    real_path, directory = str(cwd.resolve()), home(env)
     names = {project_hash(real_path)}
     with suppress(FileNotFoundError):
         register = (directory / "projects.json").read_bytes()

@@ -1,7 +1,7 @@
 """The adapter for Gemini CLI: how it is launched, told its role, and what its screen and its end mean.
 
-Conversations are the business of `session`, transcripts on disk that of `chats`, and the settings by which
-the program is told its role and kept from deleting conversations that of `overrides`.
+Conversations are the business of `session`, transcripts on disk and what keeps them that of `chats`, and how
+the program is told its role that of `prompt`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from afx.plugin import Command, Doing, ExitInfo, ExitKind, HarnessProvider, LaunchRequest, SpawnError
 
-from . import overrides
-from .session import GeminiSession
+from . import chats, prompt
+from .session import RESUME, GeminiSession
 
 # Linux refuses a single argument of 128 KiB.
 _LONGEST_ARGUMENT = 100_000
@@ -62,7 +62,6 @@ class GeminiHarness(HarnessProvider):
         "GEMINI_CLI_HOME",
         "GEMINI_CLI_SYSTEM_DEFAULTS_PATH",
         "GEMINI_CLI_SYSTEM_SETTINGS_PATH",
-        "GEMINI_CLI_TRUSTED_FOLDERS_PATH",
         "GEMINI_MODEL",
         "GEMINI_SANDBOX",
         "GEMINI_SYSTEM_MD",
@@ -82,12 +81,12 @@ class GeminiHarness(HarnessProvider):
     session = GeminiSession()
 
     def launch(self, request: LaunchRequest) -> Command:
-        """Return the command that starts the program with settings that are put over the person's own.
+        """Return the command that starts the program, after a second name was given to what it resumes.
 
         The task comes before the person's arguments, since those may end the options.
 
         Raises:
-            SpawnError: The program is not installed, or settings that a person made cannot be read.
+            SpawnError: The program is not installed, or a system prompt that a person wrote cannot be read.
         """
         program = self.find(request.env)
         if program is None:
@@ -95,14 +94,14 @@ class GeminiHarness(HarnessProvider):
                 "The program `gemini` is not on the PATH.",
                 hint="Install it with `npm install -g @google/gemini-cli`.",
             )
+        if request.session_args[:1] == (RESUME,):
+            chats.keep(request.session_args[-1], Path(request.cwd), request.env)
         files: dict[str, str] = {}
-        role: str | None = None
+        env = dict(request.env)
         if request.role:
-            role = str(Path(request.directory, "role.md"))
-            files[role] = request.role
-        settings = str(Path(request.directory, overrides.FILE_NAME))
-        files[settings] = overrides.settings(request.env, Path(request.cwd), role)
-        env = {**request.env, overrides.PATH_VARIABLE: settings}
+            path = str(Path(request.directory, prompt.FILE_NAME))
+            files[path] = prompt.system_prompt(env, Path(request.cwd), request.role)
+            env[prompt.VARIABLE] = path
         # In one word, since a task may begin with a dash.
         task = (f"--prompt-interactive={_prompt(request, files)}",) if request.task else ()
         argv = (program, *request.session_args, *task, *request.args)

@@ -20,7 +20,10 @@ from afx.plugin import ConversationId, Evidence, HarnessSession, ProcessIdentity
 from . import chats
 
 _PROC = Path("/proc")
-_NAMING = ("--session-id", "--resume", "-r")
+RESUME = "--resume"
+"""The option by which a conversation is resumed."""
+
+_NAMING = ("--session-id", RESUME, "-r")
 
 
 class GeminiSession(HarnessSession):
@@ -34,7 +37,7 @@ class GeminiSession(HarnessSession):
 
     def resume_args(self, session_id: ConversationId) -> Sequence[str]:
         """Return the arguments that resume the conversation of this id."""
-        return ("--resume", session_id)
+        return (RESUME, session_id)
 
     def is_id(self, text: str) -> bool:
         """Tell whether `text` is a UUID in its usual form. The program takes other things for other names."""
@@ -79,7 +82,7 @@ def _find(session_id: str, cwd: Path) -> Transcript | None:
     trouble: OSError | None = None
     found: list[Transcript] = []
     for path in chats.chat_files(cwd, os.environ):
-        if not path.stem.endswith(f"-{session_id[:8]}"):
+        if not chats.is_named_for(path, session_id):
             continue
         try:
             found += [one for one in _transcripts(path, cwd) if one.session_id == session_id]

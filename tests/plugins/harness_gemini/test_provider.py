@@ -1,24 +1,19 @@
-"""How Gemini CLI is launched, with which settings, and what its screen and its end mean."""
+"""How Gemini CLI is launched, and what its screen and its end mean."""
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from afx.plugin import API_VERSION, AgentKind, Doing, Exit, ExitInfo, ExitKind, LaunchRequest, SpawnError
-from afx_harness_gemini import afx_harnesses, overrides
+from afx_harness_gemini import afx_harnesses
 from afx_harness_gemini.provider import GeminiHarness
 
 
 @pytest.fixture
-def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LaunchRequest:
-    # What this machine's administrator says is no part of these tests.
-    monkeypatch.setattr(overrides, "_machine_directory", lambda: tmp_path / "etc")
+def request_(tmp_path: Path) -> LaunchRequest:
     program = tmp_path / "bin" / "gemini"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\n", encoding="utf-8")
@@ -33,15 +28,9 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LaunchRequest:
     )
 
 
-def write(path: Path, content: object) -> Path:
+def write(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return path
-
-
-def settings_of(request: LaunchRequest) -> dict[str, Any]:
-    command = GeminiHarness().launch(request)
-    return dict(json.loads(command.files[command.env["GEMINI_CLI_SYSTEM_SETTINGS_PATH"]]))
+    path.write_text(content, encoding="utf-8")
 
 
 def test_the_entry_names_the_class() -> None:
@@ -51,70 +40,52 @@ def test_the_entry_names_the_class() -> None:
     assert entry.api_version == API_VERSION
 
 
-def test_conversations_are_never_cleaned_up(request_: LaunchRequest) -> None:
+def test_without_role_and_task_there_are_only_the_sessions_arguments(request_: LaunchRequest) -> None:
     command = GeminiHarness().launch(request_)
     assert command.argv == (f"{request_.env['PATH']}/gemini", "--session-id", "ID")
+    assert command.env == request_.env
+    assert command.cwd == request_.cwd
+    assert command.files == {}
+
+
+def test_a_role_goes_through_a_file_and_not_through_argv_lesson_41(request_: LaunchRequest) -> None:
+    role = "You are the architect.\n" * 10_000
+    command = GeminiHarness().launch(msgspec.structs.replace(request_, role=role))
     (path,) = command.files
     assert Path(path).parent == Path(request_.directory)
-    assert command.env == {**request_.env, "GEMINI_CLI_SYSTEM_SETTINGS_PATH": path}
-    assert settings_of(request_) == {"general": {"sessionRetention": {"enabled": False}}}
-
-
-def test_a_role_is_a_context_file_and_not_in_argv_lesson_41(request_: LaunchRequest) -> None:
-    role = "You are the architect.\n" * 10_000
-    request = msgspec.structs.replace(request_, role=role)
-    command = GeminiHarness().launch(request)
-    (path,) = (path for path, content in command.files.items() if content == role)
+    assert command.files[path].endswith(role)
+    assert "${AvailableTools}" in command.files[path]
+    assert command.env == {**request_.env, "GEMINI_SYSTEM_MD": path}
     assert max(map(len, command.argv)) < 1000
-    names = settings_of(request)["context"]["fileName"]
-    assert names[:-1] == ["GEMINI.md"]
-    assert os.path.normpath(Path(request.env["HOME"], ".gemini", names[-1])) == path
 
 
-@pytest.mark.parametrize("where", ["system", "project", "person", "defaults"])
-@pytest.mark.parametrize("names", ["AGENTS.md", ["AGENTS.md", "B.md"]])
-def test_the_persons_context_files_stay_beside_the_role(
-    request_: LaunchRequest, tmp_path: Path, where: str, names: str | list[str]
+@pytest.mark.parametrize("chosen", ["mine.md", "~/mine.md", "ABSOLUTE", "1", "TRUE"])
+def test_a_persons_own_system_prompt_stays_above_the_role(
+    request_: LaunchRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str
 ) -> None:
-    paths = {
-        "system": tmp_path / "etc" / "settings.json",
-        "project": tmp_path / "cwd" / ".gemini" / "settings.json",
-        "person": tmp_path / "home" / ".gemini" / "settings.json",
-        "defaults": tmp_path / "etc" / "system-defaults.json",
-    }
-    write(paths[where], {"context": {"fileName": names}})
-    found = settings_of(msgspec.structs.replace(request_, role="Role."))["context"]["fileName"]
-    assert found[:-1] == ([names] if isinstance(names, str) else names)
+    monkeypatch.setenv("HOME", request_.env["HOME"])
+    for path in ("cwd/mine.md", "home/mine.md", "absolute.md", "cwd/.gemini/system.md"):
+        write(tmp_path / path, "Mine.")
+    env = {**request_.env, "GEMINI_SYSTEM_MD": chosen.replace("ABSOLUTE", str(tmp_path / "absolute.md"))}
+    command = GeminiHarness().launch(msgspec.structs.replace(request_, env=env, role="Role."))
+    assert list(command.files.values()) == ["Mine.\n\nRole."]
+    assert GeminiHarness().launch(msgspec.structs.replace(request_, env=env)).env == env
 
 
-def test_what_the_administrator_says_still_holds(request_: LaunchRequest, tmp_path: Path) -> None:
-    text = """{
-        // "no": "setting",
-        "general": {"vimMode": true, "sessionRetention": {"enabled": true, "maxAge": "1d"}}, /* a
-        comment */ "mcpServers": {"x": {"url": "http://x//y/*z*/"}}
-    }"""
-    path = write(tmp_path / "admin.json", text)
-    env = {**request_.env, "GEMINI_CLI_SYSTEM_SETTINGS_PATH": str(path)}
-    assert settings_of(msgspec.structs.replace(request_, env=env)) == {
-        "general": {"vimMode": True, "sessionRetention": {"enabled": False, "maxAge": "1d"}},
-        "mcpServers": {"x": {"url": "http://x//y/*z*/"}},
-    }
-    assert path.read_text(encoding="utf-8") == text
-
-
-def test_settings_of_another_agent_are_not_inherited_lesson_23(
-    request_: LaunchRequest, tmp_path: Path
+@pytest.mark.parametrize("chosen", ["", "0", "false", "/other/agent/gemini-system.md"])
+def test_what_is_switched_off_or_of_another_agent_is_no_system_prompt_lesson_23(
+    request_: LaunchRequest, chosen: str
 ) -> None:
-    path = write(tmp_path / "other" / overrides.FILE_NAME, {"context": {"fileName": ["role of another"]}})
-    env = {**request_.env, "GEMINI_CLI_SYSTEM_SETTINGS_PATH": str(path)}
-    assert "context" not in settings_of(msgspec.structs.replace(request_, env=env))
+    plain = GeminiHarness().launch(msgspec.structs.replace(request_, role="Role."))
+    env = {**request_.env, "GEMINI_SYSTEM_MD": chosen}
+    command = GeminiHarness().launch(msgspec.structs.replace(request_, env=env, role="Role."))
+    assert command.files == plain.files
 
 
-def test_settings_that_cannot_be_read_are_a_sentence(request_: LaunchRequest, tmp_path: Path) -> None:
-    path = write(tmp_path / "etc" / "settings.json", "{")
-    with pytest.raises(SpawnError, match="settings of Gemini CLI") as caught:
-        GeminiHarness().launch(request_)
-    assert str(path) in caught.value.message
+def test_a_system_prompt_that_cannot_be_read_is_a_sentence(request_: LaunchRequest) -> None:
+    env = {**request_.env, "GEMINI_SYSTEM_MD": "gone.md"}
+    with pytest.raises(SpawnError, match=r"gone\.md cannot be read"):
+        GeminiHarness().launch(msgspec.structs.replace(request_, env=env, role="Role."))
 
 
 @pytest.mark.parametrize("task", ["fix it", "--help", "-", "mcp", "a\nb", "é 😀 'q' $(x)"])

@@ -17,7 +17,8 @@ from uuid import UUID
 import anyio
 import pytest
 
-from afx.plugin import Evidence
+from afx.plugin import AgentKind, Evidence, LaunchRequest
+from afx_harness_gemini.provider import GeminiHarness
 from afx_harness_gemini.session import GeminiSession
 
 # Nobody on this machine has these.
@@ -221,6 +222,62 @@ async def test_what_the_program_talks_with_itself_is_left_out(
 ) -> None:
     write(tmp_path, version=version, kind="subagent")
     assert await GeminiSession().discover(tmp_path) == []
+
+
+def resume(cwd: Path, directory: Path) -> None:
+    """Launch the harness as for a resume, without anything being started."""
+    program = directory / "bin" / "gemini"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    env = {**os.environ, "PATH": str(program.parent)}
+    GeminiHarness().launch(
+        LaunchRequest(
+            kind=AgentKind.BUILDER,
+            name="fix",
+            cwd=str(cwd),
+            env=env,
+            session_args=tuple(GeminiSession().resume_args(ID)),
+            directory=str(directory),
+        )
+    )
+
+
+async def test_a_conversation_that_the_program_takes_away_after_a_resume_comes_back(
+    write: Write, version: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, version=version)
+    others = write(tmp_path, OTHER, version=version)
+    resume(tmp_path, tmp_path)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n")
+    content = path.read_bytes()
+    path.unlink()
+    others.unlink()
+    session = GeminiSession()
+    assert await session.verify(ID, tmp_path) is Evidence.FOUND
+    assert await session.verify(OTHER, tmp_path) is Evidence.MISSING
+    assert [one.session_id for one in await session.discover(tmp_path)] == [ID]
+    resume(tmp_path, tmp_path)
+    assert path.read_bytes() == content
+    (found,) = await session.discover(tmp_path)
+    assert found.path == str(path)
+
+
+async def test_what_was_kept_is_never_replaced_by_less(write: Write, tmp_path: Path) -> None:
+    path = write(tmp_path)
+    resume(tmp_path, tmp_path)
+    path.unlink()
+    path.write_text("\n".join(lines(tmp_path)), encoding="utf-8")
+    resume(tmp_path, tmp_path)
+    path.unlink()
+    assert await GeminiSession().verify(ID, tmp_path) is Evidence.FOUND
+
+
+def test_where_nothing_can_be_kept_the_launch_goes_on(home: Path, tmp_path: Path) -> None:
+    resume(tmp_path, tmp_path)
+    (home / "projects.json").mkdir(parents=True)
+    resume(tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(

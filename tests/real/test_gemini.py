@@ -1,0 +1,222 @@
+"""The real Gemini CLI, launched by the harness: it talks, is killed, and remembers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+
+from afx.plugin import AgentKind, Command, Evidence, Exit, ExitInfo, ExitKind, LaunchRequest
+from afx_harness_gemini.provider import GeminiHarness
+
+from . import gemini_server
+from .gemini_server import GeminiServer
+from .loopback import read_for, read_until
+from .model_server import QUESTION
+from .npm import installed
+from .screen import Screen, shown
+
+pytestmark = pytest.mark.real
+
+VERSION = GeminiHarness.checked_versions[0]
+ROLE = "You are the architect of a test. Your role's word is Rhubarb.\n"
+READY = "Type your message"
+# The Tower types the parts of a message with such a pause between them.
+PAUSE = 0.15
+
+Home = Callable[[Path], dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def gemini_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return installed("gemini", f"@google/gemini-cli@{VERSION}", VERSION, tmp_path_factory.mktemp("npm-home"))
+
+
+@pytest.fixture
+def server() -> Iterator[GeminiServer]:
+    with gemini_server.serve() as server:
+        yield server
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    path = tmp_path / "work space.é_1"
+    path.mkdir()
+    (path / "GEMINI.md").write_text("The project's word is Celery.\n", encoding="utf-8")
+    return path.resolve()
+
+
+@pytest.fixture
+def gemini_home(
+    gemini_program: Path, server: GeminiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Home:
+    """Give an environment in which `gemini` asks no question in a workspace and talks to the model server."""
+
+    def prepare(workspace: Path) -> dict[str, str]:
+        home = tmp_path / "gemini-home"
+        (home / ".gemini").mkdir(parents=True, exist_ok=True)
+        settings = {
+            "security": {"auth": {"selectedType": "gemini-api-key"}},
+            "general": {"enableAutoUpdate": False, "sessionRetention": {"enabled": True}},
+            "privacy": {"usageStatisticsEnabled": False},
+        }
+        (home / ".gemini" / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+        trusted = {str(workspace): "TRUST_FOLDER"}
+        (home / ".gemini" / "trustedFolders.json").write_text(json.dumps(trusted), encoding="utf-8")
+        monkeypatch.setenv("HOME", str(home))
+        return {
+            "HOME": str(home),
+            "GEMINI_API_KEY": "not-a-secret",
+            "GOOGLE_GEMINI_BASE_URL": server.url,
+            "PATH": f"{gemini_program.parent}{os.pathsep}{os.environ['PATH']}",
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "SHELL": "/bin/sh",
+            "no_proxy": "127.0.0.1",
+        }
+
+    return prepare
+
+
+def launch(request: LaunchRequest) -> Command:
+    command = GeminiHarness().launch(request)
+    for path, content in command.files.items():
+        Path(path).write_text(content, encoding="utf-8")
+    return command
+
+
+def a_request(workspace: Path, env: dict[str, str], tmp_path: Path, *session_args: str) -> LaunchRequest:
+    return LaunchRequest(
+        kind=AgentKind.ARCHITECT,
+        name="main",
+        cwd=str(workspace),
+        env=env,
+        role=ROLE,
+        session_args=session_args,
+        directory=str(tmp_path),
+    )
+
+
+def say(screen: Screen, text: str) -> None:
+    """Type a message as the Tower does, and read what the program draws meanwhile."""
+    for part in GeminiHarness().keystrokes(text):
+        screen.type(part)
+        read_for(screen, PAUSE)
+
+
+async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_was_said(
+    gemini_home: Home, server: GeminiServer, workspace: Path, tmp_path: Path
+) -> None:
+    session = GeminiHarness.session
+    name = session.mint()
+    request = a_request(workspace, gemini_home(workspace), tmp_path, *session.new_session_args(name))
+    assert await session.verify(name, workspace) is Evidence.MISSING
+    with shown(launch(request)) as screen:
+        screen.until(READY)
+        assert await session.verify(name, workspace) is Evidence.MISSING
+        say(screen, "Remember: the code word is marzipan")
+        screen.until("Noted napizram.")
+        turn = server.wait_for(lambda turn: "marzipan" in turn.prompt)
+        assert "Rhubarb" in turn.system
+        holder = await session.held_by(name, workspace)
+        assert holder is not None
+        screen.kill()
+    assert await session.held_by(name, workspace) is None
+    (found,) = await session.discover(workspace)
+    assert (found.session_id, found.cwd) == (name, str(workspace))
+    assert found.first == "Remember: the code word is marzipan"
+
+    # A second resume leaves a file in which nothing was said, beside the first. At the next start under
+    # another id the program takes all files of this id for rubbish.
+    rest = Path(found.path).with_name(f"session-2026-01-01T00-00-{name[:8]}.jsonl")
+    other = msgspec.structs.replace(request, session_args=tuple(session.new_session_args(session.mint())))
+    for number in range(2):
+        assert await session.verify(name, workspace) is Evidence.FOUND
+        resumed = msgspec.structs.replace(request, session_args=tuple(session.resume_args(name)))
+        with shown(launch(resumed)) as screen:
+            screen.until(READY)
+            say(screen, QUESTION)
+            screen.until("It was marzipan.")
+            turn = server.wait_for(lambda turn: turn.prompt == QUESTION)
+            assert any("marzipan" in text for _, text in turn.messages)
+            assert "Rhubarb" in turn.system
+        if number == 0:
+            begin = (await anyio.Path(found.path).read_text(encoding="utf-8")).splitlines()[0]
+            await anyio.Path(rest).write_text(f"{begin}\n", encoding="utf-8")
+            with shown(launch(other)) as screen:
+                read_until(screen, lambda: not Path(found.path).exists())
+    assert [one.session_id for one in await session.discover(workspace)] == [name]
+
+
+async def test_a_conversation_in_which_nothing_was_said_is_missing_and_its_id_refused_lesson_19(
+    gemini_home: Home, workspace: Path, tmp_path: Path
+) -> None:
+    session = GeminiHarness.session
+    name = session.mint()
+    env = gemini_home(workspace)
+    with shown(launch(a_request(workspace, env, tmp_path, *session.new_session_args(name)))) as screen:
+        read_until(screen, lambda: any(Path(env["HOME"], ".gemini", "tmp").rglob("session-*")))
+        screen.until(READY)
+    assert await session.verify(name, workspace) is Evidence.MISSING
+    for arguments in (session.resume_args(name), session.new_session_args(name)):
+        with shown(launch(a_request(workspace, env, tmp_path, *arguments))) as screen:
+            info = ExitInfo(exit=Exit(code=screen.drain(), at=0), ran_for=1)
+        assert GeminiHarness().classify_exit(info) is ExitKind.UNRESUMABLE
+
+
+def test_messages_arrive_whole_and_once_lesson_38(
+    gemini_home: Home, server: GeminiServer, workspace: Path, tmp_path: Path
+) -> None:
+    def prompt_of(text: str) -> str:
+        before = len(server.turns)
+        say(screen, text)
+        read_until(screen, lambda: len(server.turns) > before)
+        read_for(screen, 0.5)
+        assert len(server.turns) == before + 1
+        return server.turns[-1].prompt
+
+    long = "\n".join(f"line {number}" for number in range(1_000))
+    with shown(launch(a_request(workspace, gemini_home(workspace), tmp_path))) as screen:
+        screen.until(READY)
+        for text in ("first", "two\nlines\tand a tab", "ends in @GEM", "!exit 7", "ends in \\", long):
+            assert prompt_of(text).startswith(text)
+
+
+def test_a_task_that_looks_like_a_flag_is_said_and_the_project_is_known(
+    gemini_home: Home, server: GeminiServer, workspace: Path, tmp_path: Path
+) -> None:
+    request = a_request(workspace, gemini_home(workspace), tmp_path)
+    task = "--version, please:\nthe code word is plum 'x' $(y)"
+    request = msgspec.structs.replace(request, args=("--debug",), task=task)
+    with shown(launch(request)) as screen:
+        screen.until("Noted mulp.")
+    turn = server.wait_for(lambda _: True)
+    assert turn.prompt == task
+    assert "Celery" in turn.system
+    assert turn.system.count("Rhubarb") == 1
+
+
+@pytest.mark.parametrize(
+    "parts", [("a.b_c", "Gru\u0308n 😀"), ("x" * 100, "ü" * 60, "😀" * 30)], ids=["short", "long"]
+)
+async def test_chats_lie_where_the_harness_looks_lesson_24(
+    gemini_home: Home, tmp_path: Path, parts: tuple[str, ...]
+) -> None:
+    real = tmp_path.joinpath(*parts)
+    await anyio.Path(real).mkdir(parents=True)
+    link = tmp_path / "link"
+    await anyio.Path(link).symlink_to(real)
+    session = GeminiHarness.session
+    name = session.mint()
+    request = a_request(link, gemini_home(real), tmp_path, *session.new_session_args(name))
+    with shown(launch(msgspec.structs.replace(request, task="hello"))) as screen:
+        screen.until("You said: hello")
+    for cwd in (real, link):
+        assert await session.verify(name, cwd) is Evidence.FOUND
+        assert [one.session_id for one in await session.discover(cwd)] == [name]
