@@ -28,6 +28,15 @@ _LONGEST_ARGUMENT = 100_000
 _REFUSALS = ("No saved session found with ID", "no rollout found for thread id")
 _SIGN_IN = re.compile(r"not logged in|sign in again|log in again|401 Unauthorized", re.IGNORECASE)
 
+_UNATTENDED_SETTINGS = (
+    "approval_policy=never",
+    'approval_policy="never"',
+    "sandbox_mode=danger-full-access",
+    'sandbox_mode="danger-full-access"',
+)
+
+# What was said above may quote anything, so only the lower part of the screen counts.
+_LOWER_ROWS = 12
 _WORKS = re.compile(r"esc to interrupt\)")
 _ASKS = re.compile(
     r"Would you like to (?:run|make|grant|send)|enter to (?:confirm|submit)|enter continue", re.IGNORECASE
@@ -55,14 +64,16 @@ class CodexHarness(HarnessProvider):
     )
     set_when_nested = ("GH_PAGER", "GIT_PAGER", "NO_COLOR", "PAGER")
     lasting_env = ("CODEX_HOME", "CODEX_SQLITE_HOME")
+    # The same may also be said by the person's own configuration. That is theirs.
     unattended_args = (
         "--approve-for-me",
-        "--ask-for-approval=never",
         "--dangerously-bypass-approvals-and-sandbox",
         "--dangerously-bypass-hook-trust",
         "--full-auto",
-        "--sandbox=danger-full-access",
         "--yolo",
+        *(f"{flag} never" for flag in ("--ask-for-approval", "-a")),
+        *(f"{flag} danger-full-access" for flag in ("--sandbox", "-s")),
+        *(f"{flag} {setting}" for flag in ("--config", "-c") for setting in _UNATTENDED_SETTINGS),
     )
     checked_versions = ("0.169.0", "0.142.0")
     session = CodexSession()
@@ -102,6 +113,7 @@ class CodexHarness(HarnessProvider):
 
     def doing(self, screen: str) -> Doing:
         """Say what the agent does: questions come first, since work may still be shown above them."""
+        screen = "\n".join([row for row in screen.splitlines() if row.strip()][-_LOWER_ROWS:])
         if _ASKS.search(screen):
             return Doing.WAITING
         if _WORKS.search(screen):
@@ -111,11 +123,13 @@ class CodexHarness(HarnessProvider):
     def keystrokes(self, text: str) -> Sequence[bytes]:
         """Return what to type: all in one piece, so that no key of a person's comes between.
 
-        At the beginning "!" would run the rest in a shell. At the end a word with "@" or "$" opens a list of
+        At the beginning "!" would run the rest in a shell, and "/" be a command or, where it is none, lost;
+        after the word "Message:" the latter is said. Whoever wants a command types it. At the end a word with "@" or "$" opens a list of
         names, from which Enter would choose; a space closes it, and is no part of the message.
         """
-        message = f"{' ' if text.startswith('!') else ''}{text} "
-        return (b"\x1b[200~" + message.encode() + b"\x1b[201~\r",)
+        text = text.lstrip()
+        before = {"!": " ", "/": "Message: "}.get(text[:1], "")
+        return (b"\x1b[200~" + f"{before}{text} ".encode() + b"\x1b[201~\r",)
 
     def classify_exit(self, info: ExitInfo) -> ExitKind:
         """Say why the process ended; a refused id, and a missing login, by what the program says of it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
@@ -22,6 +23,8 @@ RESUME = "resume"
 
 # A rollout's times are those of the program's clock, in milliseconds.
 _SLACK = 1.0
+# Of the newest ones, so that a person with years of rollouts gets an answer.
+_MOST_LOOKED_INTO = 2000
 
 
 class CodexSession(HarnessSession):
@@ -110,7 +113,7 @@ def _describe(session_id: str) -> Transcript | None:
 
 def _discover(cwd: Path) -> list[Transcript]:
     found = []
-    for path in rollouts.rollouts(rollouts.home(os.environ) / "sessions"):
+    for path in islice(rollouts.rollouts(rollouts.home(os.environ) / "sessions"), _MOST_LOOKED_INTO):
         try:
             origin = rollouts.read_origin(path) if rollouts.is_readable(path) else None
             if origin is not None and origin.is_persons and _is_of(origin, cwd):
@@ -125,7 +128,7 @@ def _capture(launched: Launched) -> str | None:
     if seen and launched.process is not None:
         paths = processes.open_in(launched.process)
     else:
-        paths = list(rollouts.rollouts(rollouts.home(os.environ) / "sessions"))
+        paths = list(islice(rollouts.rollouts(rollouts.home(os.environ) / "sessions"), _MOST_LOOKED_INTO))
     began: dict[str, float] = {}
     for path in paths:
         try:

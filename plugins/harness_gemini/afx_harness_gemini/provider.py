@@ -24,6 +24,8 @@ _NO_AUTH = 41
 
 _END_KEY = b"\x1b[F"
 
+# What was said above may quote anything, so only the lower part of the screen counts.
+_LOWER_ROWS = 14
 _ASKS = re.compile(
     r"Waiting for user confirmation|Action Required|Allow execution|Apply this change\?|Do you (?:trust|want)"
 )
@@ -71,13 +73,13 @@ class GeminiHarness(HarnessProvider):
         "GOOGLE_GENAI_USE_VERTEXAI",
     )
     unattended_args = (
-        "--approval-mode=auto_edit",
-        "--approval-mode=yolo",
+        "--approval-mode auto_edit",
+        "--approval-mode yolo",
         "--skip-trust",
         "--yolo",
         "-y",
     )
-    checked_versions = ("0.61.0",)
+    checked_versions = ("0.61.0", "0.47.0")
     session = GeminiSession()
 
     def launch(self, request: LaunchRequest) -> Command:
@@ -109,6 +111,7 @@ class GeminiHarness(HarnessProvider):
 
     def doing(self, screen: str) -> Doing:
         """Say what the agent does: questions come first, since work may still be shown above them."""
+        screen = "\n".join([row for row in screen.splitlines() if row.strip()][-_LOWER_ROWS:])
         if _ASKS.search(screen):
             return Doing.WAITING
         if _WORKS.search(screen):
@@ -121,8 +124,12 @@ class GeminiHarness(HarnessProvider):
         An Enter that the program reads within 40 ms of its work on the paste makes a new line, as pasted
         text might. The keys between do nothing at the end of the text, and make time. There a word with "@"
         opens a list of files, from which Enter would choose, and a backslash would make a new line; a
-        space prevents both, and is no part of the message.
+        space prevents both, and is no part of the message. At the beginning "/" would be a command; after
+        the word "Message:" it is said. Whoever wants a command types it.
         """
+        text = text.lstrip()
+        if text.startswith("/"):
+            text = f"Message: {text}"
         return (b"\x1b[200~" + text.encode() + b" \x1b[201~", _END_KEY, _END_KEY, _END_KEY, b"\r")
 
     def classify_exit(self, info: ExitInfo) -> ExitKind:

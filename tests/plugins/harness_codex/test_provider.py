@@ -113,9 +113,18 @@ def test_marks_of_nested_sessions_are_named_lesson_23() -> None:
 
 
 def test_permissions_are_named_so_that_they_do_not_come_back_lesson_22() -> None:
-    assert {"--yolo", "--full-auto", "--dangerously-bypass-approvals-and-sandbox"} <= set(
-        CodexHarness.unattended_args
+    args = (
+        "--search",
+        "-a",
+        "never",
+        "--sandbox=danger-full-access",
+        "--yolo",
+        "-c",
+        "approval_policy=never",
     )
+    kept, unattended = CodexHarness().split_unattended((*args, "-c", 'model="x"'))
+    assert kept == ("--search", "-c", 'model="x"')
+    assert unattended == args[1:]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +151,12 @@ def test_an_end_is_told_by_code_and_words_lesson_26(exit_: Exit, tail: str, kind
 
 @pytest.mark.parametrize(
     ("text", "typed"),
-    [("hi\nyou é", "hi\nyou é "), ("!rm x", " !rm x "), ("see @foo", "see @foo "), ("a ! b", "a ! b ")],
+    [
+        ("hi\nyou é", "hi\nyou é "),
+        ("!rm x", " !rm x "),
+        ("see @foo", "see @foo "),
+        ("/new x", "Message: /new x "),
+    ],
 )
 def test_a_message_is_one_paste_and_runs_nothing_lesson_38(text: str, typed: str) -> None:
     (keys,) = CodexHarness().keystrokes(text)
@@ -160,6 +174,7 @@ def test_a_message_is_one_paste_and_runs_nothing_lesson_38(text: str, typed: str
         ),
         ("Working (3s • esc to interrupt)\nWould you like to make the following edits?", Doing.WAITING),
         ("\u203a 1. Use session directory\n enter continue", Doing.WAITING),
+        ("Working (3s • esc to interrupt)\n" + "said\n" * 20, Doing.UNKNOWN),
         (">_ OpenAI Codex (v0.169.0)\n\n loading", Doing.UNKNOWN),
         ("", Doing.UNKNOWN),
     ],

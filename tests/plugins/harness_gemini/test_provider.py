@@ -140,6 +140,17 @@ def test_a_message_is_one_paste_and_enter_comes_well_after_it_lesson_38() -> Non
     assert all(b"\r" not in part for part in parts[:-1])
 
 
+def test_a_message_is_never_a_command_lesson_38() -> None:
+    assert GeminiHarness().keystrokes(" /quit")[0] == b"\x1b[200~Message: /quit \x1b[201~"
+
+
+def test_permissions_are_named_so_that_they_do_not_come_back_lesson_22() -> None:
+    args = ("--debug", "--approval-mode=yolo", "--approval-mode", "auto_edit", "-y", "--model", "flash")
+    kept, unattended = GeminiHarness().split_unattended(args)
+    assert kept == ("--debug", "--model", "flash")
+    assert len(unattended) == 4
+
+
 @pytest.mark.parametrize(
     ("screen", "doing"),
     [
@@ -148,6 +159,8 @@ def test_a_message_is_one_paste_and_enter_comes_well_after_it_lesson_38() -> Non
         ("Allow execution of: 'rm'?\n 1. Allow once\n Waiting for user confirmation...", Doing.WAITING),
         (" (esc to cancel, 3s)\n Apply this change?", Doing.WAITING),
         ("Do you trust the files in this folder?", Doing.WAITING),
+        ("Allow execution of it?\n" + "said\n" * 20 + " > Type your message", Doing.WAITING),
+        ("(esc to cancel, 3s)\n" + "said\n" * 20, Doing.UNKNOWN),
         ("Gemini CLI v0.61.0", Doing.UNKNOWN),
         ("", Doing.UNKNOWN),
     ],
