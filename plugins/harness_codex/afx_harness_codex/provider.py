@@ -124,8 +124,9 @@ class CodexHarness(HarnessProvider):
         """Return what to type: all in one piece, so that no key of a person's comes between.
 
         At the beginning "!" would run the rest in a shell, and "/" be a command or, where it is none, lost;
-        after the word "Message:" the latter is said. Whoever wants a command types it. At the end a word with "@" or "$" opens a list of
-        names, from which Enter would choose; a space closes it, and is no part of the message.
+        after the word "Message:" the latter is said. Whoever wants a command types it. At the end a word
+        with "@" or "$" opens a list of names, from which Enter would choose; a space closes it, and is no
+        part of the message.
         """
         text = text.lstrip()
         before = {"!": " ", "/": "Message: "}.get(text[:1], "")
