@@ -7,11 +7,13 @@ import json
 import shutil
 import signal
 import sqlite3
+import subprocess
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
@@ -305,3 +307,78 @@ def test_a_missing_worktree_is_not_recovered(tower: TowerProcess, two: dict[str,
     with pytest.raises(RequestFailedError) as caught:
         tower.request("POST", f"/api/agents/{two['a']['id']}/resume", {})
     assert (caught.value.status, caught.value.error["code"]) == (409, "cannot-resume")
+
+
+def test_a_plain_directory_is_no_worktree(tower: TowerProcess, workspace: str) -> None:
+    Path(workspace, ".builders", "plain").mkdir(parents=True)
+    body = {"workspace": workspace, "kind": "builder", "name": "plain", "harness": "claude", "resume": True}
+    with pytest.raises(RequestFailedError) as caught:
+        tower.request("POST", "/api/agents", body)
+    assert caught.value.status == 404
+    assert tower.agents() == {}
+
+
+def test_a_branch_of_the_persons_own_stays_and_one_made_for_the_agent_goes(
+    tower: TowerProcess, workspace: str
+) -> None:
+    def branches() -> set[str]:
+        listed = subprocess.run(
+            ["git", "-C", workspace, "branch", "--format=%(refname:short)"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return set(listed.stdout.split())
+
+    subprocess.run(["git", "-C", workspace, "branch", "feature"], check=True)
+    for name, more in (("a", {"branch": "feature"}), ("b", {})):
+        agent = spawn(tower, workspace, name, **more)
+        assert len(branches()) == 2 + (name == "b")
+        tower.request("DELETE", f"/api/agents/{agent['id']}")
+    assert branches() == {"main", "feature"}
+
+
+def test_a_spawn_that_fails_leaves_nothing(tower: TowerProcess, workspace: str) -> None:
+    (tower.home / "agents").mkdir(exist_ok=True)
+    (tower.home / "agents").rmdir()
+    (tower.home / "agents").touch()
+    with pytest.raises(RequestFailedError) as caught:
+        spawn(tower, workspace, "half")
+    assert caught.value.status == 400
+    assert tower.agents() == {}
+    assert not Path(workspace, ".builders", "half").exists()
+    (tower.home / "agents").unlink()
+    assert spawn(tower, workspace, "half")["state"] == "running"
+
+
+def test_a_stop_that_cannot_be_done_now_is_done_when_it_can_be_lesson_15(
+    tower: TowerProcess, workspace: str
+) -> None:
+    agent = tower.shell(workspace, "exec cat", "s")
+    other = tower.shell(workspace, "exec cat", "t")
+    with sqlite3.connect(tower.home / "afx.db") as database:
+        (handle,) = database.execute(
+            "SELECT handle FROM terminal_sessions WHERE id = ?", [agent["terminal"]["id"]]
+        ).fetchone()
+    holder = msgspec.convert(json.loads(handle)["holder"], ProcessIdentity)
+    assert send_signal(holder, signal.SIGSTOP)
+    answer = tower.request("POST", "/api/workspaces/stop", {"path": workspace})
+    assert answer["stopped"] == [other["id"]], "one that does not answer keeps no other running"
+    assert [failure["agent"] for failure in answer["failed"]] == [agent["id"]]
+    assert send_signal(holder, signal.SIGCONT)
+    tower.eventually(lambda: tower.agents()["shell/s"]["terminal"] is None)
+    assert tower.agents()["shell/s"]["state"] == "stopped"
+
+
+def test_a_message_waits_for_a_draft_and_comes_after_it_lesson_38(
+    tower: TowerProcess, workspace: str
+) -> None:
+    agent = tower.shell(workspace, "exec cat", "s")
+    follower = Follower(tower, agent["terminal"]["id"])
+    type_into(tower, agent["terminal"]["id"], b"half a ")
+    follower.wait_for(rb"half a ")
+    answer = tower.request("POST", f"/api/agents/{agent['id']}/send", {"text": "message"})
+    assert answer == {"delivered": False}
+    type_into(tower, agent["terminal"]["id"], b"draft\r")
+    follower.wait_for(rb"half a draft\r\n(?:.|\n)*message\r\nmessage")
+    follower.close()

@@ -182,3 +182,15 @@ async def test_a_persons_draft_is_known_lesson_38(hub: TerminalHub, typed: bytes
     assert not hub.has_draft
     await person.type(typed)
     assert hub.has_draft is drafting
+
+
+@pytest.mark.parametrize(
+    "keys", [b"\x1b[A", b"\x1bOB", b"\x1b[<64;10;20M", b"\x1b[M !!", b"\x1b[3~", b"\x1b[I", b"\x1b"]
+)
+async def test_keys_without_text_are_no_draft_lesson_38(hub: TerminalHub, keys: bytes) -> None:
+    person = await hub.join(size=WIDE)
+    await person.type(keys)
+    assert not hub.has_draft
+    await person.type(b"text")
+    await person.type(keys)
+    assert hub.has_draft, "nor do they end one"

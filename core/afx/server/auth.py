@@ -45,7 +45,7 @@ def _read_key(path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise AfxError(f"The key file {path} cannot be read: {error.strerror}.") from None
-    with os.fdopen(descriptor, encoding="ascii") as file:
+    with os.fdopen(descriptor, encoding="ascii", errors="replace") as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
             raise AfxError(
@@ -57,7 +57,7 @@ def _read_key(path: Path) -> str:
                 hint=f"Run `chmod 600 {path}`, or remove the file if somebody may have read it.",
             )
         key = file.read().strip()
-    if len(key) < 32:
+    if len(key) < 32 or not key.isascii():
         raise AfxError(f"The key file {path} holds no key.", hint="Remove it; a new one is made.")
     return key
 

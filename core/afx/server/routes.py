@@ -28,6 +28,7 @@ from .wire import (
     SendAnswer,
     SendRequest,
     SignalRequest,
+    StopFailure,
     StoppedAnswer,
     WorkspaceAnswer,
     WorkspacePathRequest,
@@ -90,7 +91,12 @@ class Routes:
     async def stop_workspace(self, request: Request) -> Response:
         """Stop a workspace's agents."""
         wanted = await read(request, WorkspacePathRequest)
-        return json_response(StoppedAnswer(stopped=await self._tower.lifecycle.stop_workspace(wanted.path)))
+        stopped, failed = await self._tower.lifecycle.stop_workspace(wanted.path)
+        failures = [
+            StopFailure(agent=agent.id, name=f"{agent.kind}/{agent.name}", message=error.message)
+            for agent, error in failed
+        ]
+        return json_response(StoppedAnswer(stopped=stopped, failed=failures))
 
     async def forget_workspace(self, request: Request) -> Response:
         """Forget a workspace without agents."""

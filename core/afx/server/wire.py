@@ -275,10 +275,19 @@ class WorkspaceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     active: bool
 
 
+class StopFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent that could not be stopped, and why."""
+
+    agent: AgentId
+    name: str
+    message: str
+
+
 class StoppedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The agents that were stopped."""
+    """The agents that were stopped, and those that could not be."""
 
     stopped: list[AgentId]
+    failed: list[StopFailure]
 
 
 class SendAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from afx.api.model import (
     ConversationId,
     Exit,
     Message,
+    Size,
     TerminalId,
     TerminalRecord,
     Workspace,
@@ -315,6 +316,12 @@ class Agents:
         record = self._terminals.get(terminal_id)
         if record is not None:
             self.touch(record.agent_id)
+
+    def remember_size(self, terminal_id: TerminalId, size: Size) -> None:
+        """Take note of a terminal's size. It is stored with the next change of the terminal."""
+        record = self._terminals[terminal_id]
+        self._terminals[terminal_id] = msgspec.structs.replace(record, size=size)
+        self.touch(record.agent_id)
 
     def touch(self, agent_id: AgentId) -> None:
         """Tell the listeners that something about an agent changed that is not stored."""

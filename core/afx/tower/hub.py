@@ -23,6 +23,8 @@ _REPORT = re.compile(
     rb"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"
     rb"|\x1b[P_][^\x1b]*\x1b\\)+"
 )
+# Arrows, function keys and the mouse, which leave no text behind.
+_KEYS_WITHOUT_TEXT = re.compile(rb"\x1b\[M...|\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)|\x1b$", re.DOTALL)
 _ENDS_DRAFT = b"\r\n\x03\x04\x15"
 _DRAFT_PATIENCE = 60.0
 
@@ -72,7 +74,7 @@ class TerminalHub:
     """The Tower's hold on one terminal, shared by all who look at it.
 
     Attributes:
-        leader: The onlooker whose window sets the terminal's size: who typed last, else who came last.
+        leader: The onlooker whose window sets the terminal's size: who typed last, else who came first.
     """
 
     def __init__(
@@ -145,7 +147,11 @@ class TerminalHub:
             if onlooker.size is not None and self.leader is not onlooker:
                 self.leader = onlooker
                 await self.resize(onlooker.size)
-            self._draft_at = None if data[-1:] in _ENDS_DRAFT else time.monotonic()
+            typed = _KEYS_WITHOUT_TEXT.sub(b"", data)
+            if data[-1:] in _ENDS_DRAFT:
+                self._draft_at = None
+            elif typed:
+                self._draft_at = time.monotonic()
             await self.connection.write(data)
 
     @property

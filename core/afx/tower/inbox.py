@@ -12,6 +12,7 @@ import secrets
 import time
 
 import anyio
+import anyio.abc
 import msgspec
 
 from afx.api.errors import AfxError, BadInputError
@@ -37,7 +38,11 @@ _PATIENCE_OF_SENDER = 5.0
 class Inbox:
     """The messages that wait for agents, and their delivery."""
 
-    def __init__(self, agents: Agents, terminals: Terminals, plugins: Plugins) -> None:
+    def __init__(
+        self, agents: Agents, terminals: Terminals, plugins: Plugins, tasks: anyio.abc.TaskGroup
+    ) -> None:
+        self._tasks = tasks
+        self._handled: dict[str, anyio.Event] = {}
         self._agents = agents
         self._terminals = terminals
         self._plugins = plugins
@@ -46,7 +51,9 @@ class Inbox:
         self._settled: dict[TerminalId, ProcessIdentity | None] = {}
 
     async def send(self, agent_id: AgentId, text: str) -> bool:
-        """Store a message for an agent and deliver it if the agent runs; return whether it was delivered.
+        """Store a message for an agent, and return whether it was delivered within a few seconds.
+
+        Where it was not it waits, and is delivered as soon as it can be.
 
         Raises:
             NotFoundError: There is no such agent.
@@ -57,8 +64,13 @@ class Inbox:
         await self._agents.commit(
             message := Message(id=secrets.token_hex(8), agent_id=agent_id, text=text, at=time.time())
         )
+        if self._agents.agent(agent_id).state is not AgentState.RUNNING:
+            return False
+        handled = self._handled[message.id] = anyio.Event()
+        self._tasks.start_soon(self.on_running, agent_id)
         with anyio.move_on_after(_PATIENCE_OF_SENDER):
-            await self.deliver_waiting(agent_id)
+            await handled.wait()
+        self._handled.pop(message.id, None)
         return all(waiting.id != message.id for waiting in self._agents.waiting(agent_id))
 
     async def deliver_waiting(self, agent_id: AgentId) -> None:
@@ -76,11 +88,13 @@ class Inbox:
                 await self._deliver(agent, hub, waiting[0])
 
     async def on_running(self, agent_id: AgentId) -> None:
-        """Deliver what waits for an agent that has just been connected or started."""
+        """Deliver what waits for an agent, as soon as that can be."""
         try:
             await self.deliver_waiting(agent_id)
         except AfxError as error:
             log.warning("Messages for agent %s still wait: %s", agent_id, error.message)
+        except Exception:
+            log.exception("Messages for agent %s still wait.", agent_id)
 
     async def _deliver(self, agent: Agent, hub: TerminalHub, message: Message) -> None:
         if agent.harness is None:
@@ -91,6 +105,8 @@ class Inbox:
         with anyio.CancelScope(shield=True):
             await hub.deliver(keystrokes, _KEY_PAUSE)
             await self._agents.commit(msgspec.structs.replace(message, delivered_at=time.time()))
+        if message.id in self._handled:
+            self._handled[message.id].set()
 
     async def _is_open(self, agent: Agent, record: TerminalRecord, hub: TerminalHub) -> bool:
         """Whether what is typed now reaches the program as a message."""

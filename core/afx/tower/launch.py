@@ -17,6 +17,11 @@ from afx.api.model import Agent, AgentKind, Command, Conversation, ConversationS
 
 _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
 
+_OF_ANOTHER_TERMINAL = (
+    "COLUMNS", "KITTY_*", "LINES", "STY", "TERM_PROGRAM*", "TMUX*", "VTE_*", "WINDOWID",
+)  # fmt: skip
+"""What says in which terminal the Tower was started. An agent runs in another one."""
+
 DEFAULT_ROLES: Mapping[AgentKind, str] = {
     AgentKind.ARCHITECT: (
         "You are the architect of this repository. You plan, and you hand work to builders, each of which "
@@ -45,7 +50,7 @@ def child_environment(
     """
     known = list(harnesses)
     marks = [pattern for harness in known for pattern in harness.nesting_marks]
-    drop = ["AFX_*", *marks]
+    drop = ["AFX_*", *_OF_ANOTHER_TERMINAL, *marks]
     for harness in known:
         if any(_matches(name, harness.nesting_marks) for name in inherited):
             drop.extend(harness.set_when_nested)
@@ -146,7 +151,10 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _private_directory(directory: Path) -> None:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SpawnError(f"{directory} could not be made: {error.strerror}.") from None
 
 
 def _write_private(path: Path, content: str) -> None:

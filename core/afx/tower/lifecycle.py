@@ -6,6 +6,7 @@ wanted is stored before it is done, so that a Tower killed in between finishes i
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -36,6 +37,7 @@ from .revival import Revival
 from .starter import SettingsView, Starter
 from .terminals import Terminals
 
+_LONGEST_PATH = 4000
 _FIRST_START = ResumePlan(action=Action.BEGIN, rung=Rung.FRESH, why="It is a new agent.")
 
 
@@ -55,6 +57,9 @@ class AgentRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     resume: bool = False
     session_id: ConversationId | None = None
     fresh: bool = False
+
+
+log = logging.getLogger("afx.lifecycle")
 
 
 class Lifecycle:
@@ -90,8 +95,8 @@ class Lifecycle:
         Raises:
             BadInputError: `path` is not in a git repository, or not absolute.
         """
-        if not path.startswith("/"):
-            raise BadInputError(f"{path!r} is not an absolute path.")
+        if not path.startswith("/") or len(path) > _LONGEST_PATH:
+            raise BadInputError(f"{path[:80]!r} is no absolute path of a repository.")
         repository = str(await worktree.repository_of(Path(path)))
         if name is not None:
             worktree.check_name(name, "workspace")
@@ -106,16 +111,26 @@ class Lifecycle:
             await self._agents.commit(wanted)
         return wanted
 
-    async def stop_workspace(self, path: str) -> list[AgentId]:
-        """Stop a workspace's agents and make it inactive; return the agents that were stopped."""
+    async def stop_workspace(self, path: str) -> tuple[list[AgentId], list[tuple[Agent, AfxError]]]:
+        """Stop a workspace's agents and make it inactive; return who was stopped, and who could not be."""
         workspace = self._agents.workspace(path)
         await self._agents.commit(msgspec.structs.replace(workspace, active=False))
-        stopped = []
-        for agent in self._agents.of_workspace(path):
-            if self._agents.terminal_of(agent.id) is not None:
+        stopped: list[AgentId] = []
+        failed: list[tuple[Agent, AfxError]] = []
+
+        async def stop(agent: Agent) -> None:
+            try:
                 await self.stop(agent.id)
+            except AfxError as error:
+                failed.append((agent, error))
+            else:
                 stopped.append(agent.id)
-        return stopped
+
+        async with anyio.create_task_group() as stops:
+            for agent in self._agents.of_workspace(path):
+                if self._agents.terminal_of(agent.id) is not None:
+                    stops.start_soon(stop, agent)
+        return stopped, failed
 
     async def forget_workspace(self, path: str) -> None:
         """Forget a workspace that has no agents.
@@ -152,20 +167,31 @@ class Lifecycle:
             try:
                 async with self._revival.alone_with(agent.id):
                     notes = await self._starter.start(agent, _FIRST_START, request.size)
-            except AfxError:
+            except BaseException:
                 # A task that was taken on and never begun leaves neither agent nor worktree.
                 with anyio.CancelScope(shield=True):
-                    await self._agents.commit(msgspec.structs.replace(agent, removed_at=time.time()))
-                    if made is not None:
-                        await worktree.remove(
-                            Path(workspace.path),
-                            made.path,
-                            force=True,
-                            delete_branch=made.created_branch,
-                            branch=agent.branch,
-                        )
+                    await self._undo(agent, made)
                 raise
         return self._agents.agent(agent.id), notes
+
+    async def _undo(self, agent: Agent, made: worktree.Worktree | None) -> None:
+        """Take back what a spawn that failed has made, as far as that is possible."""
+        if made is not None:
+            try:
+                await worktree.remove(
+                    Path(agent.workspace),
+                    made.path,
+                    force=True,
+                    delete_branch=made.created_branch,
+                    branch=agent.branch,
+                )
+            except AfxError as error:
+                log.warning("The worktree of a failed spawn could not be removed: %s", error.message)
+        try:
+            if self._agents.terminal_of(agent.id) is None:
+                await self._agents.commit(msgspec.structs.replace(agent, removed_at=time.time()))
+        except AfxError as error:
+            log.warning("A failed spawn could not be taken back in storage: %s", error.message)
 
     async def resume(self, request: AgentRequest) -> tuple[Agent, ResumePlan, list[str]]:
         """Bring back the agent of this kind and name; one of which only the worktree exists is taken in.
@@ -189,8 +215,9 @@ class Lifecycle:
         """Make an agent of a worktree that is there already."""
         async with self._one_at_a_time(f"{workspace.path}\n{request.kind}"):
             agent, _ = self._design(workspace, request)
-            is_there = request.kind is AgentKind.BUILDER and await anyio.Path(agent.cwd).is_dir()
-            branch = await worktree.current_branch(Path(agent.cwd)) if is_there else None
+            branch = None
+            if request.kind is AgentKind.BUILDER:
+                branch = await worktree.branch_of(Path(workspace.path), Path(agent.cwd))
             if branch is None:
                 raise NotFoundError(
                     f"There is neither a {request.kind} {request.name!r} nor a worktree of it.",
@@ -220,8 +247,14 @@ class Lifecycle:
         async with self._revival.alone_with(agent_id):
             agent = self._agents.agent(agent_id)
             notes: list[str] = []
-            has_worktree = agent.kind is AgentKind.BUILDER and await anyio.Path(agent.cwd).is_dir()
-            losses = await worktree.losses(Path(agent.cwd), agent.branch) if has_worktree else None
+            repository = Path(agent.workspace)
+            # Where the repository itself is gone there is nothing left to lose.
+            has_worktree = agent.kind is AgentKind.BUILDER and await anyio.Path(repository).is_dir()
+            losses: worktree.Losses | None = None
+            if has_worktree:
+                losses = await worktree.at_stake(
+                    repository, Path(agent.cwd), delete_branch=agent.owns_branch, branch=agent.branch
+                )
             if losses is not None and losses.anything and not force:
                 raise ConflictError(
                     f"Removing {agent.kind}/{agent.name} would lose work: {losses.sentence()}",
@@ -229,18 +262,21 @@ class Lifecycle:
                     code="would-lose-work",
                 )
             agent = await self._stop(agent, "A person removed it.")
-            if agent.kind is AgentKind.BUILDER:
-                await worktree.remove(
-                    Path(agent.workspace),
+            if has_worktree:
+                was_deleted = await worktree.remove(
+                    repository,
                     Path(agent.cwd),
                     force=force,
-                    delete_branch=agent.branch is not None,
+                    delete_branch=agent.owns_branch,
+                    branch=agent.branch,
                 )
-                notes.append(f"Its worktree {agent.cwd} is gone.")
+                branch = f" and its branch {agent.branch}" if was_deleted else ""
+                notes.append(f"Its worktree {agent.cwd}{branch} is gone.")
             if losses is not None and losses.anything:
                 notes.append(f"Lost: {losses.sentence()}")
             agent = msgspec.structs.replace(agent, removed_at=time.time())
             await self._agents.commit(agent)
+            await self._starter.forget(agent)
             return agent, notes
 
     def _design(self, workspace: Workspace, request: AgentRequest) -> tuple[Agent, HarnessProvider | None]:
@@ -262,7 +298,7 @@ class Lifecycle:
         if request.kind is AgentKind.BUILDER:
             branch = request.branch or f"{settings['builder.branch_prefix']}{name}"
             worktree.check_branch(branch)
-            cwd = cwd / str(settings["builder.directory"]) / name
+            cwd = cwd / _below(str(settings["builder.directory"])) / name
         strategy = request.strategy or str(
             settings[f"terminal.strategy_{request.kind}"] or settings["terminal.strategy"]
         )
@@ -319,15 +355,17 @@ class Lifecycle:
 
     async def _stop(self, agent: Agent, reason: str) -> Agent:
         record = self._agents.terminal_of(agent.id)
-        was = (agent.state, agent.reason)
         agent = await self._agents.transition(agent.id, AgentState.STOPPED, reason)
         if record is None:
             return agent
         try:
             return await self._end_terminal(record, AgentState.STOPPED, reason)
-        except UnreachableError:
-            await self._agents.transition(agent.id, *was)
-            raise
+        except UnreachableError as error:
+            # What was asked of the holder may reach it yet, so the wish stays: once it answers it is ended.
+            raise UnreachableError(
+                f"The terminal of {agent.kind}/{agent.name} does not answer. It is ended as soon as it does.",
+                hint=error.hint or f"`afx start {agent.kind}/{agent.name}` takes that back.",
+            ) from None
 
     async def _end_terminal(self, record: TerminalRecord, state: AgentState, reason: str = "") -> Agent:
         await self._terminals.end(record)
@@ -337,3 +375,18 @@ class Lifecycle:
     async def _one_at_a_time(self, what: str) -> AsyncIterator[None]:
         async with self._locks.setdefault(what, anyio.Lock()):
             yield
+
+
+def _below(directory: str) -> Path:
+    """Return the directory of the worktrees, relative to the workspace.
+
+    Raises:
+        BadInputError: It is not below the workspace. A repository's own settings may say what they like.
+    """
+    path = Path(directory)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise BadInputError(
+            f"The setting builder.directory is {directory!r}, which is not below the workspace.",
+            hint='Set it to a relative path such as ".builders".',
+        )
+    return path

@@ -54,7 +54,7 @@ class RecoveryNews(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     name: str | None = None
     plan: ResumePlan | None = None
     message: str = ""
-    agents: tuple[AgentId, ...] = ()
+    agents: tuple[AgentId, ...] | None = None
     revived: int | None = None
     failed: int | None = None
     skipped: int | None = None

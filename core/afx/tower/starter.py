@@ -7,11 +7,13 @@ same terminal id; else in a new terminal that names its predecessors.
 from __future__ import annotations
 
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import anyio.to_thread
 import msgspec
 
 from afx.api.errors import SpawnError
@@ -76,6 +78,11 @@ class Starter:
         """Return the environment of an agent's program."""
         own = {"AFX_HOME": str(self._home), "AFX_AGENT": agent.id, "AFX_WORKSPACE": agent.workspace}
         return launch.child_environment(self._env, self._plugins.harnesses(), {**agent.env, **own})
+
+    async def forget(self, agent: Agent) -> None:
+        """Remove the files that were written for a removed agent's program."""
+        directory = self._home / "agents" / agent.id
+        await anyio.to_thread.run_sync(lambda: shutil.rmtree(directory, ignore_errors=True))
 
     async def start(
         self, agent: Agent, plan: ResumePlan, size: Size | None = None, also: Sequence[Record] = ()

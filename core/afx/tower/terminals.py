@@ -331,7 +331,10 @@ class Terminals:
         except UnreachableError as error:
             log.warning("A stopped agent's terminal could not be ended yet: %s", error.message)
             return
-        await self._agents.commit(self._agents.without_terminal(record), prune=[record.id])
+        try:
+            await self._agents.commit(self._agents.without_terminal(record), prune=[record.id])
+        except StorageError as error:
+            log.warning("That a stopped agent's terminal ended is stored at the next boot: %s", error.message)
 
     def _follow(self, record: TerminalRecord, connection: Connection) -> None:
         self._hubs[record.id] = TerminalHub(record.id, connection, self._hear_enter)
@@ -366,6 +369,12 @@ class Terminals:
             self._hubs.pop(terminal_id, None)
             await connection.aclose()
             self._note_lost(terminal_id, lost.message)
+        except Exception:
+            # One terminal's trouble must not end the Tower. It is let go of, and connected to again.
+            log.exception("Terminal %s could not be followed.", terminal_id)
+            self._hubs.pop(terminal_id, None)
+            await connection.aclose()
+            self._note_lost(terminal_id, "Its notices could not be dealt with.")
 
     async def _heed(self, terminal_id: TerminalId, connection: Connection, notice: Notice) -> None:
         match notice:
@@ -376,9 +385,7 @@ class Terminals:
                     self._tell(self._on_ended, record.agent_id)
                 await connection.acknowledge(end)
             case Resized(size):
-                await self._agents.commit(
-                    msgspec.structs.replace(self._agents.terminal(terminal_id), size=size)
-                )
+                self._agents.remember_size(terminal_id, size)
             case _:
                 self._agents.touch(self._agents.terminal(terminal_id).agent_id)
 

@@ -113,7 +113,7 @@ class Tower:
             strategies = await _start_strategies(plugins, home, settings, stack)
             tasks = await stack.enter_async_context(anyio.create_task_group())
             terminals = Terminals(agents, strategies, tasks)
-            inbox = Inbox(agents, terminals, plugins)
+            inbox = Inbox(agents, terminals, plugins, tasks)
             starter = Starter(
                 home=home,
                 agents=agents,

@@ -233,6 +233,35 @@ async def losses(path: Path, branch: str | None = None) -> Losses:
     return Losses(modified=modified, untracked=untracked, commits=commits)
 
 
+async def at_stake(repository: Path, path: Path, *, delete_branch: bool, branch: str | None = None) -> Losses:
+    """Find out what `remove` would lose. The commits of a branch that stays are not lost.
+
+    Raises:
+        BadInputError: `path` cannot be the place of a builder's worktree.
+        ConflictError: It is no worktree of the repository, so nothing can be said of it.
+    """
+    root, place = await to_thread.run_sync(_place, repository, path)
+    known = await _checked_out(root)
+    branch = branch or known.get(place)
+    if not await anyio.Path(place).exists():
+        lost = await _commits_nowhere_else(root, branch, detached=False) if delete_branch else ()
+        return Losses(commits=lost)
+    # Even by force: without an entry of git's it may be anything.
+    found = await losses(place, branch)
+    if place not in known:
+        raise ConflictError(f"{place} is not a worktree of {root}.", hint="Remove it by hand.")
+    if delete_branch or known[place] is None:
+        return found
+    return msgspec.structs.replace(found, commits=())
+
+
+async def branch_of(repository: Path, path: Path) -> str | None:
+    """Return the branch of a repository's linked worktree at `path`; None where there is no such worktree."""
+    real = await _real(path)
+    known = await _checked_out(repository)
+    return known.get(real) if real in list(known)[1:] else None
+
+
 async def remove(
     repository: Path, path: Path, *, force: bool, delete_branch: bool, branch: str | None = None
 ) -> bool:
@@ -252,15 +281,8 @@ async def remove(
         ConflictError: Work would be lost, or it is no worktree of the repository, or git refused.
     """
     root, place = await to_thread.run_sync(_place, repository, path)
-    known = await _checked_out(root)
-    branch = branch or known.get(place)
-    if await anyio.Path(place).exists():
-        # Even by force: without an entry of git's it may be anything.
-        found = await losses(place, branch)
-        if place not in known:
-            raise ConflictError(f"{place} is not a worktree of {root}.", hint="Remove it by hand.")
-    else:
-        found = Losses(commits=await _commits_nowhere_else(root, branch, detached=False))
+    branch = branch or (await _checked_out(root)).get(place)
+    found = await at_stake(repository, path, delete_branch=delete_branch, branch=branch)
     if found.anything and not force:
         raise ConflictError(
             f"Removing {place} would lose {found.sentence()}",
