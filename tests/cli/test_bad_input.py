@@ -257,3 +257,35 @@ def test_the_error_of_the_tower_is_passed_on(afx: Afx, tower: StubTower) -> None
     done = afx("stop", "fix")
     check(done, 1, "It does not answer.")
     assert json.loads(json.dumps(error))["hint"] in done.err
+
+
+@pytest.fixture
+def deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory, which is not there any more."""
+    path = tmp_path / "deleted"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    path.rmdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["up", "spawn x --task y", "shell", "architect start", "architect list", "workspace stop", "tower start"],
+)
+def test_a_deleted_directory_is_said(
+    afx: Afx, deleted: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    # A variable that may hold a relative path, too, has to be understood from the current directory.
+    monkeypatch.setenv("AFX_ARCHITECT_ROLE", "role.md")
+    done = afx(*line.split())
+    assert done.status == 2
+    assert done.err.splitlines()[0] == "Error: The current directory was deleted."
+    assert not deleted.exists()
+
+
+@pytest.mark.usefixtures("tower", "deleted")
+@pytest.mark.parametrize("line", ["status", "config tower.port", "plugins", "tower status", "workspace list"])
+def test_what_needs_no_directory_works_without_one(afx: Afx, line: str) -> None:
+    done = afx(*line.split())
+    assert (done.status, done.err) == (0, "")

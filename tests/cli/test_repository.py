@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from afx.api.errors import AfxError, BadInputError, NotFoundError
-from afx.cli.repository import workspace_of, workspace_or_none
+from afx.cli.repository import workspace_here_or_none, workspace_of
 from cli.conftest import make_repository
 
 
@@ -52,12 +52,13 @@ def test_a_hooks_environment_does_not_lead_astray(
     assert workspace_of(repository) == repository
 
 
-def test_outside_a_repository_it_is_said(tmp_path: Path) -> None:
+def test_outside_a_repository_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInputError, match="not inside a git repository"):
         workspace_of(tmp_path)
     with pytest.raises(NotFoundError, match="no directory"):
         workspace_of(tmp_path / "gone")
-    assert workspace_or_none(tmp_path) is None
+    monkeypatch.chdir(tmp_path)
+    assert workspace_here_or_none() is None
 
 
 def test_git_that_is_missing_is_said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

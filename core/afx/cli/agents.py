@@ -13,6 +13,7 @@ from afx.api.errors import BadInputError
 
 from .commands import REST, Command
 from .door import agent_argument, connect_here, connect_to
+from .here import current_directory_or_none
 from .naming import everyone
 from .output import json_option, plain, print_json, print_notes
 from .resuming import chosen, print_revival, resume, resume_options
@@ -235,5 +236,5 @@ def _task(text: str | None, file: Path | None) -> str:
 
 def _nearby(path: str) -> str:
     """Return a path as seen from the current directory, where it lies within."""
-    here = os.path.realpath(Path.cwd())
-    return os.path.relpath(path, here) if Path(path).is_relative_to(here) else path
+    here = current_directory_or_none()
+    return os.path.relpath(path, here) if here and Path(path).is_relative_to(here) else path

@@ -107,11 +107,9 @@ def stop(*, name: str, as_json: bool) -> None:
 @json_option
 def list_architects(*, as_json: bool) -> None:
     """List the architects of this workspace."""
-    from pathlib import Path
+    from .repository import workspace_here
 
-    from .repository import workspace_of
-
-    workspace = str(workspace_of(Path.cwd()))
+    workspace = str(workspace_here())
     mine = [found.agent for found in everyone(connect().state()) if _is_of(found, workspace)]
     if as_json:
         print_json(mine)

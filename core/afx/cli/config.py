@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -29,11 +28,11 @@ def config(*, name: str | None, as_json: bool) -> None:
     """Show each setting that holds here and where it comes from, or the value of one."""
     from afx.settings import SETTINGS, Settings, known_setting
 
-    from .repository import workspace_or_none
+    from .repository import workspace_here_or_none
 
     if name is not None:
         known_setting(name)
-    settings = Settings.load(workspace_or_none(Path.cwd()))
+    settings = Settings.load(workspace_here_or_none())
 
     def facts(of: str) -> dict[str, Any]:
         setting = SETTINGS[of]

@@ -9,6 +9,8 @@ import click
 
 from afx.api.errors import AfxError, BadInputError, ConflictError, NotFoundError
 
+from .here import current_directory_or_none, directory_gone
+
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130
@@ -37,6 +39,9 @@ def report(error: Exception) -> int:
             # Nothing more can be written, and Python must not try again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
+        case FileNotFoundError() if _is_deleted_here():
+            # A relative path cannot be followed from a directory that is gone, whoever tries it.
+            return report(directory_gone())
         case _:
             if os.environ.get("AFX_DEBUG") == "1":
                 import traceback
@@ -54,6 +59,10 @@ def say(sentence: str, hint: str) -> None:
     click.echo(f"{click.style('Error:', fg='red')} {sentence}", err=True, color=_color())
     if hint:
         click.echo(f"{click.style('Hint:', fg='cyan')} {hint}", err=True, color=_color())
+
+
+def _is_deleted_here() -> bool:
+    return current_directory_or_none() is None
 
 
 def _color() -> bool | None:

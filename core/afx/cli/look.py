@@ -31,14 +31,12 @@ def attach(*, agent: str, read_only: bool) -> int:
     the agent's program, too: another may follow in the terminal. Input from a pipe is typed in, and its end
     ends nothing; the command then ends with the agent's program.
     """
-    from pathlib import Path
-
     from afx.settings import Settings, state_directory
     from afx.settings.values import key_code
 
-    from .repository import workspace_or_none
+    from .repository import workspace_here_or_none
 
-    settings = Settings.load(workspace_or_none(Path.cwd()))
+    settings = Settings.load(workspace_here_or_none())
     codes = [key_code(key) for key in settings["attach.detach_key"].split()]
     _, found = connect_to(agent)
     terminal = _terminal(found)

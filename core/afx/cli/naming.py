@@ -5,12 +5,13 @@ Pure functions over the state as the Tower gives it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from afx.api.errors import BadInputError, NotFoundError
+
+from .here import current_directory_or_none
 
 
 class Found(NamedTuple):
@@ -37,8 +38,10 @@ def everyone(state: Mapping[str, Any]) -> list[Found]:
     ]
 
 
-def workspace_around(state: Mapping[str, Any], directory: Path) -> str | None:
+def workspace_around(state: Mapping[str, Any], directory: Path | None) -> str | None:
     """Return the path of the workspace that a directory belongs to, itself or as a builder's worktree."""
+    if directory is None:
+        return None
     places = [(workspace["path"], workspace["path"]) for workspace in state["workspaces"]]
     places += [(found.agent["cwd"], found.workspace) for found in everyone(state)]
     around = [place for place in places if directory.is_relative_to(place[0])]
@@ -56,7 +59,7 @@ def find_agent(state: Mapping[str, Any], name: str, directory: Path | None = Non
     for found in agents:
         if found.id == name:
             return found
-    here = workspace_around(state, Path(os.path.realpath(Path.cwd() if directory is None else directory)))
+    here = workspace_around(state, current_directory_or_none() if directory is None else directory)
     near = [found for found in agents if found.workspace == here]
     for circle in (near, agents):
         for matches in (

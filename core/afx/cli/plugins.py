@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from .commands import Command
@@ -19,9 +17,9 @@ def plugins(*, as_json: bool) -> None:
     from afx.loader import Plugins
     from afx.settings import Settings
 
-    from .repository import workspace_or_none
+    from .repository import workspace_here_or_none
 
-    rows = Plugins.load(Settings.load(workspace_or_none(Path.cwd()))["plugins.disabled"]).rows()
+    rows = Plugins.load(Settings.load(workspace_here_or_none())["plugins.disabled"]).rows()
     if as_json:
         print_json(msgspec.to_builtins(rows))
         return

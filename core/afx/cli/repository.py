@@ -8,6 +8,8 @@ from pathlib import Path
 
 from afx.api.errors import AfxError, BadInputError, NotFoundError
 
+from .here import current_directory
+
 # Set while git runs a hook, these would have it answer about another repository than the one we stand in.
 _POINTERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 
@@ -37,10 +39,15 @@ def workspace_of(directory: Path) -> Path:
     return Path(os.path.realpath(top))
 
 
-def workspace_or_none(directory: Path) -> Path | None:
-    """Return the workspace around a directory, None where there is none."""
+def workspace_here() -> Path:
+    """Return the workspace around the current directory. Raises as `current_directory` and `workspace_of`."""
+    return workspace_of(current_directory())
+
+
+def workspace_here_or_none() -> Path | None:
+    """Return the workspace around the current directory, None where there is none."""
     try:
-        return workspace_of(directory)
+        return workspace_here()
     except AfxError:
         return None
 

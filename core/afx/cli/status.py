@@ -6,13 +6,13 @@ import os
 import shlex
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from .commands import Command
 from .door import connect
+from .here import current_directory_or_none
 from .naming import workspace_around
 from .output import duration, json_option, plain, print_json, print_table, shorten
 
@@ -29,7 +29,7 @@ def status(*, as_json: bool) -> None:
         return
     tower, now = state["tower"], time.time()
     click.echo(f"Tower {tower['version']} at {tower['url']}, up {duration(now - tower['started_at'])}")
-    here = workspace_around(state, Path(os.path.realpath(Path.cwd())))
+    here = workspace_around(state, current_directory_or_none())
     for workspace in state["workspaces"]:
         _print_workspace(workspace, now, is_here=workspace["path"] == here)
     if not state["workspaces"]:
