@@ -137,3 +137,63 @@ def test_nothing_of_the_current_directory_is_imported(
     monkeypatch.chdir(tmp_path)
     assert afx("tower", "start").status == 0
     assert "-P" in launcher.COMMAND
+
+
+def test_a_restart_that_cannot_succeed_stops_nothing(afx: Afx, home: Path, repository: Path) -> None:
+    started = json.loads(afx("tower", "start", "--json").out)
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        done = afx("tower", "restart", "--port", str(port))
+    assert done.status == 2
+    assert f"Port {port} is taken" in done.err
+    (repository / "afx.toml").write_text("tower.port = [")
+    done = afx("tower", "restart")
+    assert done.status == 2
+    assert "afx.toml" in done.err
+    (repository / "afx.toml").unlink()
+    holder = launcher.lock_holder(home)
+    assert holder is not None
+    assert holder.pid == started["pid"]
+    assert afx("tower", "status").status == 0
+
+
+def test_a_restart_that_fails_says_that_the_tower_is_stopped(
+    afx: Afx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert afx("tower", "start").status == 0
+    monkeypatch.setattr(launcher, "COMMAND", (sys.executable, "-c", REFUSE))
+    done = afx("tower", "restart")
+    assert done.status == 1
+    assert done.err.splitlines() == [
+        "Error: The Tower is stopped, and could not be started again. It is taken.",
+        "Hint: Go.",
+    ]
+
+
+def test_of_several_starts_at_once_none_fails() -> None:
+    command = [sys.executable, "-m", "afx.cli", "tower", "start", "--json"]
+    racers = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
+    outcomes = [racer.communicate(timeout=30) for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0, 0], outcomes
+    facts = [json.loads(out) for out, _ in outcomes]
+    assert len({one["pid"] for one in facts}) == 1
+    assert sorted(one["already"] for one in facts) == [False, True, True]
+
+
+@pytest.mark.parametrize(("file", "says"), [("key", "is gone"), ("tower.json", "was deleted")])
+def test_a_deleted_file_of_a_living_tower_is_said_and_a_restart_helps(
+    afx: Afx, home: Path, monkeypatch: pytest.MonkeyPatch, file: str, says: str
+) -> None:
+    monkeypatch.setattr(launcher, "JOIN_DEADLINE", 0.2)
+    pid = json.loads(afx("tower", "start", "--json").out)["pid"]
+    (home / file).unlink()
+    for command in (["status"], ["tower", "status"], ["tower", "start"]):
+        done = afx(*command)
+        assert done.status != 0
+        said = done.out + done.err
+        assert f"(pid {pid})" in said
+        assert says in said
+        assert "`afx tower restart`" in said
+    assert not (home / file).exists()
+    assert json.loads(afx("tower", "restart", "--json").out)["pid"] != pid
+    assert afx("status").status == 0

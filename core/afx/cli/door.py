@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from .here import current_directory_or_none
 from .naming import Found, everyone, find_agent, workspace_around
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def complete_agent(_context: click.Context, _parameter: click.Parameter, begun: 
         state = connect(timeout=_COMPLETION_PATIENCE).state()
     except AfxError:
         return []
-    here = workspace_around(state, Path(os.path.realpath(Path.cwd())))
+    here = workspace_around(state, current_directory_or_none())
     agents = everyone(state)
     near = [found for found in agents if found.workspace == here] or agents
     return [
@@ -48,10 +47,16 @@ def connect(*, timeout: float = 60.0) -> TowerClient:
     Raises:
         TowerDownError: None runs.
     """
-    from afx.client.http import TowerClient
+    from afx.client.http import TowerClient, TowerDownError
     from afx.settings import state_directory
 
-    return TowerClient.connect(state_directory(), timeout=timeout)
+    home = state_directory()
+    try:
+        return TowerClient.connect(home, timeout=timeout)
+    except TowerDownError:
+        from . import launcher
+
+        raise launcher.absence(home) from None
 
 
 def connect_to(name: str) -> tuple[TowerClient, Found]:
@@ -73,8 +78,8 @@ def connect_here() -> tuple[TowerClient, dict[str, Any]]:
         BadInputError: There is no repository.
         TowerDownError: No Tower runs.
     """
-    from .repository import workspace_of
+    from .repository import workspace_here
 
-    path = workspace_of(Path.cwd())
+    path = workspace_here()
     tower = connect()
     return tower, tower.post("/api/workspaces", {"path": str(path)})

@@ -23,7 +23,7 @@ from afx.api.errors import AfxError, ConflictError, UnreachableError
 from afx.client.http import TowerClient, TowerDownError
 from afx.settings import SETTINGS, Settings
 
-from .repository import workspace_or_none
+from .repository import workspace_here_or_none
 
 if TYPE_CHECKING:
     from afx.api.process import ProcessIdentity
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # -P: what lies in the current directory must not stand in for a module of ours.
 COMMAND = (sys.executable, "-P", "-m", "afx.server")
 START_DEADLINE = 60.0
+JOIN_DEADLINE = 10.0
 STOP_DEADLINE = 15.0
 _OF_THE_TOWER = ("tower.", "plugins.", "storage.")
 _MOST_LOG = 1024 * 1024
@@ -60,17 +61,21 @@ def environment(home: Path, port: int | None) -> dict[str, str]:
     Raises:
         BadInputError: A setting cannot be used.
     """
-    settings = Settings.load(workspace_or_none(Path.cwd()), {"tower.port": port})
+    settings = Settings.load(workspace_here_or_none())
     env = {**os.environ, "AFX_HOME": str(home)}
     for name in SETTINGS:
-        if name.startswith(_OF_THE_TOWER) and settings.origin(name) in ("option", "afx.toml"):
+        if name.startswith(_OF_THE_TOWER) and settings.origin(name) == "afx.toml":
             value = settings[name]
             env[SETTINGS[name].env] = ",".join(value) if isinstance(value, list) else str(value)
+    if port is not None:
+        env[SETTINGS["tower.port"].env] = str(port)
     return env
 
 
 def start(home: Path, port: int | None = None) -> Started:
     """Start the Tower of a state directory, unless it runs; return when it serves.
+
+    Where somebody else starts it at the same time, theirs is waited for.
 
     Args:
         home: The state directory, which is made where it is missing.
@@ -83,6 +88,50 @@ def start(home: Path, port: int | None = None) -> Started:
     if (running := _running(home, port)) is not None:
         return running
     env = environment(home, port)
+    deadline = time.monotonic() + JOIN_DEADLINE
+    while (running := _join(home, port, deadline)) is None:
+        try:
+            return _launch(home, env)
+        except ConflictError as error:
+            if error.code != "already-running" or time.monotonic() > deadline:
+                raise
+    return running
+
+
+def restart(home: Path, port: int | None = None) -> Started:
+    """Stop the Tower of a state directory and start it again, on the same port unless told otherwise.
+
+    Whatever can be known to be in the way of the start is found out before anything is stopped.
+
+    Args:
+        home: The state directory.
+        port: The port to listen on; None for the one it listens on, else that of the settings.
+
+    Raises:
+        BadInputError: A setting cannot be used. The Tower was left running.
+        ConflictError: The port is taken by somebody else. The Tower was left running.
+        AfxError: It did not end, or did not start again, which is said.
+    """
+    runs = lock_holder(home) is not None
+    present = _port(home) if runs else None
+    env = environment(home, present if port is None else port)
+    # Where the present port is not known, the wanted one may be the Tower's own.
+    if port and present is not None and port != present:
+        from afx.server.port import bind
+
+        bind(port).close()
+    make_home(home)
+    stop(home)
+    try:
+        return _launch(home, env)
+    except AfxError as error:
+        if error.code == "already-running":
+            return start(home, port)
+        said = f"The Tower is stopped, and could not be started again. {error.message}"
+        raise type(error)(said, hint=error.hint, code=error.code) from None
+
+
+def _launch(home: Path, env: Mapping[str, str]) -> Started:
     make_home(home)
     log = home / "tower-start.log"
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -121,10 +170,9 @@ def start(home: Path, port: int | None = None) -> Started:
         raise _silent_death(log, begin) from None
     if not news.get("ready"):
         child.wait()
-        kind = _BY_CODE.get(news.get("code"), AfxError)
-        if news.get("code") == "already-running" and (running := _running(home, port)) is not None:
-            return running
-        raise kind(news.get("message", "The Tower could not start."), hint=news.get("hint", ""))
+        code = news.get("code")
+        kind = _BY_CODE.get(code, AfxError)
+        raise kind(news.get("message", "The Tower could not start."), hint=news.get("hint", ""), code=code)
     # It lives on without us; this only keeps Python from warning about that.
     child.returncode = 0
     return Started(news["url"], news["pid"], already=False)
@@ -165,6 +213,29 @@ def lock_holder(home: Path) -> ProcessIdentity | None:
     return identity if is_alive(identity) else None
 
 
+def absence(home: Path) -> TowerDownError:
+    """Return the error that says why no Tower can be spoken to, and what to do about it."""
+    holder = lock_holder(home)
+    if holder is None:
+        return TowerDownError("The Tower is not running.", hint="Start it with `afx tower start`.")
+    who = f"The Tower (pid {holder.pid})"
+    # The key is there before the lock is taken; tower.json comes last of all.
+    if not (home / "key").exists():
+        return TowerDownError(
+            f"{who} runs, but its key {home / 'key'} is gone, so nobody can speak to it.",
+            hint="`afx tower restart` makes a new one; terminals live on.",
+        )
+    if not (home / "tower.json").exists():
+        return TowerDownError(
+            f"{who} is starting or stopping, or its {home / 'tower.json'} was deleted.",
+            hint="Where it stays so, `afx tower restart` helps; terminals live on.",
+        )
+    return TowerDownError(
+        f"{who} is starting or stopping; it does not serve now.",
+        hint="Where it stays so, `afx tower restart` helps; terminals live on.",
+    )
+
+
 def make_home(home: Path) -> None:
     """Make the state directory, for nobody else to read.
 
@@ -192,6 +263,30 @@ def _running(home: Path, port: int | None) -> Started | None:
             f"The Tower runs already, at {url}.", hint=f"`afx tower restart --port {port}` moves it."
         )
     return Started(url, int(tower["pid"]), already=True)
+
+
+def _join(home: Path, port: int | None, deadline: float) -> Started | None:
+    """Wait for a Tower that somebody else has started; None where none holds the state directory.
+
+    Raises:
+        TowerDownError: It does not serve in time, or never can.
+    """
+    while lock_holder(home) is not None:
+        if (running := _running(home, port)) is not None:
+            return running
+        if time.monotonic() > deadline or not (home / "key").exists():
+            raise absence(home)
+        time.sleep(0.05)
+    # A Tower that has the lock but has not yet written its name there is seen by the next attempt.
+    return None
+
+
+def _port(home: Path) -> int | None:
+    """Return the port that ``tower.json`` names."""
+    try:
+        return int(json.loads((home / "tower.json").read_bytes())["port"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _is_free(lock: Path) -> bool:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from afx.api.errors import AfxError, NotFoundError
-from afx.client.http import TowerAddress, TowerClient, TowerDownError
+from afx.api.errors import NotFoundError
+from afx.client.http import TowerClient, TowerDownError
 from afx.settings import state_directory
 
 from . import launcher
@@ -66,13 +66,7 @@ def stop(*, as_json: bool) -> None:
 def restart(*, port: int | None, as_json: bool) -> None:
     """Stop the Tower and start it again, on the same port unless told otherwise."""
     home = state_directory()
-    if port is None:
-        try:
-            port = int(TowerAddress.read(home).facts["port"])
-        except (AfxError, KeyError, ValueError):
-            port = None
-    launcher.stop(home)
-    started = launcher.start(home, port)
+    started = launcher.restart(home, port)
     if as_json:
         print_json({**started._asdict(), "home": str(home)})
     else:
@@ -138,10 +132,9 @@ def _print_absence(home: Path, *, as_json: bool) -> int:
     if as_json:
         pid = None if holder is None else holder.pid
         print_json({"running": False, "starting": holder is not None, "pid": pid, "home": str(home)})
-    elif holder is None:
-        click.echo("The Tower is not running. Start it with `afx tower start`.")
     else:
-        click.echo(f"The Tower (pid {holder.pid}) is starting or stopping; it does not serve now.")
+        absence = launcher.absence(home)
+        click.echo(f"{absence.message} {absence.hint}")
     return NOT_RUNNING
 
 
