@@ -279,6 +279,60 @@ def test_up_takes_a_shell_where_no_harness_is_installed(
     assert "shell/main, running" in done.out
 
 
+def test_up_starts_an_architect_beside_the_shell_that_took_its_place(
+    afx: Afx, registered: StubTower, repository: Path
+) -> None:
+    registered.set_state(workspace(str(repository), agent("shell", "main")))
+    made(registered, "architect", "main", harness="codex")
+    done = afx("up", "--harness", "codex")
+    assert registered.body_of("POST", "/api/agents")["harness"] == "codex"
+    assert "architect/main (codex), running" in done.out
+    assert done.err == "shell/main, which took the architect's place, is left as it is.\n"
+
+
+def test_up_stays_with_the_shell_where_still_no_harness_is_installed(
+    afx: Afx, registered: StubTower, repository: Path
+) -> None:
+    registered.set_state(workspace(str(repository), agent("shell", "main")))
+    refusal = {"code": "no-harness", "message": "No agent program is installed.", "hint": "Install one."}
+    registered.answers["POST", "/api/agents"] = (400, {"error": refusal})
+    done = afx("up")
+    assert done.status == 0
+    assert "All runs already: the Tower, this workspace, shell/main." in done.out
+
+
+def test_up_says_that_an_architect_keeps_its_program(afx: Afx, registered: StubTower) -> None:
+    assert "keeps its program, claude." in afx("up", "--harness", "codex").err
+    assert afx("up", "--harness", "claude").err == ""
+    assert ("POST", "/api/agents") not in [(method, path) for method, path, _ in registered.asked]
+
+
+def test_down_names_the_agents_it_could_not_stop_and_goes_on(
+    afx: Afx, registered: StubTower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = []
+    monkeypatch.setattr("afx.cli.launcher.stop", lambda home: stopped.append(home) or 1)
+    refusal = {"code": "unreachable", "message": "It does not answer.", "hint": "Wait."}
+    registered.answers["POST", "/api/agents/id-architect-main/stop"] = (503, {"error": refusal})
+    for name in ("builder-fix", "shell-one"):
+        registered.answers["POST", f"/api/agents/id-{name}/stop"] = (200, {})
+    done = afx("down", "--agents")
+    assert done.status == 1
+    assert done.out == "builder/fix is stopped.\nshell/one is stopped.\nThe Tower is stopped.\n"
+    assert done.err.splitlines()[0] == "Error: architect/main could not be stopped. It does not answer."
+    assert len(stopped) == 1
+
+
+def test_workspace_stop_names_the_agents_it_could_not_stop(afx: Afx, registered: StubTower) -> None:
+    failed = [{"agent": "b", "name": "builder/fix", "message": "It does not answer."}]
+    registered.answers["POST", "/api/workspaces/stop"] = (200, {"stopped": ["a"], "failed": failed})
+    done = afx("workspace", "stop")
+    assert done.status == 1
+    assert "and 1 agent with it." in done.out
+    assert done.err == "Error: builder/fix could not be stopped. It does not answer.\n"
+    assert afx("workspace", "stop", "--json").status == 1
+
+
 def test_open_prints_an_address_where_there_is_no_browser(afx: Afx, registered: StubTower) -> None:
     registered.answers["POST", "/api/login-codes"] = (200, {"code": "abc", "expires_in": 60})
     assert afx("open").out == f"{registered.url}/#code=abc\n"

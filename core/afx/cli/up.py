@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from afx.settings import state_directory
 from . import launcher
 from .commands import Command
 from .door import connect, connect_here
+from .errors import FAILED, say
 from .naming import everyone
 from .output import json_option, plain, print_json, print_notes
 from .resuming import outcome, resume
@@ -34,11 +36,9 @@ def up(*, no_open: bool, harness: str | None, as_json: bool) -> None:
     An architect that was there before is brought back with its own conversation, and what runs already is
     left as it is. Where no agent program is installed, a shell takes the architect's place.
     """
-    from pathlib import Path
+    from .repository import workspace_here
 
-    from .repository import workspace_of
-
-    workspace_of(Path.cwd())  # Before anything is started: outside a repository nothing shall be.
+    workspace_here()  # Before anything is started: outside a repository nothing shall be.
     started = launcher.start(state_directory())
     tower, workspace = connect_here()
     agent, notes, already = _first_agent(tower, workspace["path"], harness)
@@ -60,20 +60,30 @@ def up(*, no_open: bool, harness: str | None, as_json: bool) -> None:
 
 @click.command(cls=Command, example="afx down\nafx down --agents\n")
 @click.option("--agents", is_flag=True, help="Stop all agents first. They stay known.")
-def down(*, agents: bool) -> None:
-    """Stop the Tower. Terminals and the agents in them live on, unless --agents stops them too."""
+def down(*, agents: bool) -> int:
+    """Stop the Tower. Terminals and the agents in them live on, unless --agents stops them too.
+
+    An agent that cannot be stopped is named, and keeps neither the others nor the Tower from being stopped.
+    """
+    failed = False
     if agents:
         tower = connect()
         for found in everyone(tower.state()):
             if found.agent["state"] != "stopped":
-                tower.post(f"/api/agents/{found.id}/stop")
-                click.echo(f"{found.label} is stopped.")
+                try:
+                    tower.post(f"/api/agents/{found.id}/stop")
+                except AfxError as error:
+                    failed = True
+                    say(f"{found.label} could not be stopped. {error.message}", error.hint)
+                else:
+                    click.echo(f"{found.label} is stopped.")
     if launcher.stop(state_directory()) is None:
         click.echo("The Tower is not running.")
     elif agents:
         click.echo("The Tower is stopped.")
     else:
         click.echo("The Tower is stopped; terminals live on. `afx up` brings it back.")
+    return FAILED if failed else 0
 
 
 @click.command("open", cls=Command, example="afx open\n")
@@ -93,25 +103,44 @@ def _first_agent(
     tower: TowerClient, workspace: str, harness: str | None
 ) -> tuple[dict[str, Any], list[str], bool]:
     """Return the agent that runs in a workspace after `afx up`, what is to be said, whether it ran before."""
-    mine = [found.agent for found in everyone(tower.state()) if found.workspace == workspace]
-    for kind in ("architect", "shell"):
-        for agent in mine:
-            if (agent["kind"], agent["name"]) == (kind, ARCHITECT):
-                if agent["state"] in ("running", "unreachable"):
-                    return dict(agent), [], True
-                answer = resume(tower, agent["id"])
-                said = [] if answer["plan"]["action"] == "attach" else answer["notes"]
-                return answer["agent"], [outcome(answer["agent"], answer["plan"]), *said], False
+    mine = {
+        found.agent["kind"]: found.agent
+        for found in everyone(tower.state())
+        if found.workspace == workspace and found.agent["name"] == ARCHITECT
+    }
+    if (architect := mine.get("architect")) is not None:
+        agent, notes, already = _back(tower, architect)
+        if harness is not None and harness != agent["harness"]:
+            label = f"architect/{ARCHITECT}"
+            notes.append(
+                f"{label} keeps its program, {agent['harness']}. To have it run {harness}: "
+                f"`afx architect remove {ARCHITECT}`, then `afx up --harness {harness}`."
+            )
+        return agent, notes, already
     request = {"workspace": workspace, "kind": "architect", "name": ARCHITECT}
     try:
         answer = tower.post("/api/agents", {**request, **({"harness": harness} if harness else {})})
     except AfxError as error:
         if error.code != "no-harness":
             raise
+        if (shell := mine.get("shell")) is not None:
+            return _back(tower, shell)
         answer = tower.post("/api/agents", {**request, "kind": "shell"})
         note = f"{error.message} So a plain shell takes the architect's place. {error.hint}"
         return answer["agent"], [note, *answer["notes"]], False
-    return answer["agent"], answer["notes"], False
+    notes = list(answer["notes"])
+    if "shell" in mine:
+        notes.append(f"shell/{ARCHITECT}, which took the architect's place, is left as it is.")
+    return answer["agent"], notes, False
+
+
+def _back(tower: TowerClient, agent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], bool]:
+    """Bring an agent back unless it runs; return the same as `_first_agent`."""
+    if agent["state"] in ("running", "unreachable"):
+        return dict(agent), [], True
+    answer = resume(tower, agent["id"])
+    said = [] if answer["plan"]["action"] == "attach" else answer["notes"]
+    return answer["agent"], [outcome(answer["agent"], answer["plan"]), *said], False
 
 
 def _has_browser() -> bool:

@@ -9,6 +9,8 @@ import click
 
 from .commands import Command, Lazy, LazyGroup
 from .door import connect
+from .errors import FAILED, say
+from .here import current_directory
 from .output import json_option, plain, print_json, print_table
 from .repository import workspace_of
 
@@ -32,7 +34,7 @@ def workspace() -> None:
 @json_option
 def start(*, path: Path | None, as_json: bool) -> None:
     """Register a repository as a workspace, or make a stopped one active again."""
-    place = str(workspace_of(path or Path.cwd()))
+    place = str(workspace_of(path or current_directory()))
     answer = connect().post("/api/workspaces", {"path": place})
     if as_json:
         print_json(answer)
@@ -43,15 +45,19 @@ def start(*, path: Path | None, as_json: bool) -> None:
 @workspace.command("stop", cls=Command, example="afx workspace stop\n")
 @_PATH
 @json_option
-def stop(*, path: Path | None, as_json: bool) -> None:
+def stop(*, path: Path | None, as_json: bool) -> int:
     """Stop all agents of a workspace. They and the workspace stay known."""
     place = known_workspace(path)
     answer = connect().post("/api/workspaces/stop", {"path": place})
+    failed = answer.get("failed", [])
     if as_json:
         print_json(answer)
     else:
         count = len(answer["stopped"])
         click.echo(plain(f"{place} is stopped, and {count} agent{'' if count == 1 else 's'} with it."))
+        for one in failed:
+            say(plain(f"{one['name']} could not be stopped. {one['message']}"), "")
+    return FAILED if failed else 0
 
 
 @workspace.command("list", cls=Command, example="afx workspace list --json\n")
@@ -89,5 +95,5 @@ def forget(*, path: Path | None) -> None:
 
 def known_workspace(path: Path | None) -> str:
     """Return the path of a workspace, which may be of a repository that is gone by now."""
-    place = Path(os.path.realpath(path or Path.cwd()))
+    place = Path(os.path.realpath(path or current_directory()))
     return str(workspace_of(place) if place.is_dir() else place)
