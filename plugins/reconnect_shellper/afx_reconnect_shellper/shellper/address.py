@@ -21,11 +21,12 @@ _BACKLOG: Final = 128
 class Address:
     """The socket file of one shellper, mode 0600, and beside it the note of an end that nobody heard of."""
 
-    def __init__(self, directory: str, terminal_id: str) -> None:
+    def __init__(self, directory: str, terminal_id: str, file: tuple[int, int] | None = None) -> None:
         self._directory = directory
         self._name = f"{terminal_id}.sock"
         self._note = f"{terminal_id}.exit"
-        self._file: tuple[int, int] | None = None
+        self.file = file
+        """The device and number of the file that was bound."""
 
     def bind(self) -> socket.socket:
         """Return the listening socket, bound anew.
@@ -42,7 +43,7 @@ class Address:
             listener.bind(self._name)
             listener.listen(_BACKLOG)
             listener.setblocking(False)
-            self._file = self._identity()
+            self.file = self._identity()
         except BaseException:
             listener.close()
             raise
@@ -74,7 +75,7 @@ class Address:
 
     def is_ours(self) -> bool:
         """Tell whether the socket file is still the one that was bound."""
-        return self._file is not None and self._identity() == self._file
+        return self.file is not None and self._identity() == self.file
 
     def remove(self) -> None:
         """Remove the socket file, if it is still ours."""

@@ -10,16 +10,18 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final, NoReturn
 
 from . import frames
 from .address import Address
-from .child import LaunchError, find, start_of
+from .birth import Inheritance, be_born, inherit
+from .child import LaunchError, Pty
 from .clients import ATTENTION, Client, Stream
-from .launch import Launch, read_program, read_size
+from .launch import read_program, read_size
 from .peer import is_same_user
+from .ring import Ring
 from .terminal import Terminal
 from .timers import Timers
 
@@ -34,81 +36,32 @@ _GRACE: Final = 3.0
 class Holder:
     """One terminal, its program, and who is connected to it."""
 
-    def __init__(self, launch: Launch, launcher: Client) -> None:
-        """Make everything ready but the process itself, which `hold` is called in.
-
-        Raises:
-            LaunchError: The program cannot be started. Nothing is left.
-            OSError: The terminal cannot be made. Nothing is left.
-        """
-        self._path = find(launch.program)
-        self._launch = launch
+    def __init__(self, given: Inheritance, program: int, wakeup: int, launcher: Client) -> None:
+        self._given = given
         # With a piece on top it is never more than the ring holds: who sets the pace loses nothing.
-        self._pace = min(_PACE, launch.scrollback // 2)
-        self._address = Address(launch.directory, launch.terminal_id)
-        self._terminal = Terminal(launch.cols, launch.rows, launch.scrollback)
-        self._ring = self._terminal.ring
-        try:
-            self._listener = self._address.bind()
-        except BaseException:
-            self._terminal.pty.close()
-            raise
-        self._wakeup, self._wakeup_end = os.pipe()
-        for end in (self._wakeup, self._wakeup_end):
-            os.set_blocking(end, False)
-        self._own_start: str | None = None
-        self._started_at = time.time()
+        self._pace = min(_PACE, given.scrollback // 2)
+        self._address = Address(given.directory, given.terminal_id, given.socket_file)
+        self._ring = Ring(given.scrollback, given.epoch)
+        pty = Pty(given.master, given.slave, given.cols, given.rows)
+        self._terminal = Terminal(pty, self._ring, program, given.start)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, given.listener)
+        self._wakeup = wakeup
         self._noted = False
         """Whether a Tower said that it noted the program's end."""
         self._terminating = False
         self._over = False
-        self._launcher = launcher
         self._clients: list[Client] = [launcher]
-        self._tower: Client | None = None
+        self._tower: Client | None = launcher
         self._told_activity = 0.0
         self._timers = Timers()
-        self._handlers: dict[int, Callable[[Client, frames.Fields], None]] = {
-            frames.RESIZE: self._on_resize,
-            frames.SIGNAL: self._on_signal,
-            frames.SPAWN: self._on_spawn,
-            frames.ACK: self._on_ack,
-            frames.TERMINATE: self._on_terminate,
-        }
-
-    def leave_nothing(self) -> None:
-        """Remove what was made, where no process came to hold it."""
-        self._address.remove()
-
-    def let_go(self) -> None:
-        """Close all that is open, where another process is the holder now, or none."""
-        self._listener.close()
-        self._terminal.pty.close()
-        os.close(self._wakeup)
-        os.close(self._wakeup_end)
-
-    def hold(self) -> None:
-        """Be the holder, in a process of its own, until the terminal is over."""
-        os.setsid()
-        _set_name()
-        signal.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        self._own_start = start_of(os.getpid())
-        try:
-            self._terminal.launch(self._path, self._launch.program)
-        except LaunchError as error:
-            self.leave_nothing()
-            self._launcher.refuse(error.message, error.hint)
-            return
-        except BaseException:
-            self.leave_nothing()
-            raise
-        self._welcome_tower(self._launcher)
-        self._run()
+        launcher.role = "tower"
+        launcher.send(given.welcome)
 
     # The loop
 
-    def _run(self) -> None:
-        self._timers.set(self._check_socket, self._launch.check_every)
+    def run(self) -> None:
+        """Hold the terminal until it is over."""
+        self._timers.set(self._check_socket, self._given.check_every)
         while not self._over:
             readable, writable = self._wait()
             if self._wakeup in readable:
@@ -268,7 +221,7 @@ class Holder:
         elif kind == frames.PING:
             client.send(frames.raw(frames.PONG, payload))
         elif kind in self._handlers:
-            self._handlers[kind](client, frames.fields_of(payload))
+            self._handlers[kind](self, client, frames.fields_of(payload))
 
     def _on_hello(self, client: Client, fields: frames.Fields) -> None:
         frames.number(fields, "version", 1, 1 << 30)
@@ -305,19 +258,8 @@ class Holder:
             self._timers.set(self._terminal.settle, _JIGGLE)
 
     def _welcome(self, *, resumed: bool) -> bytes:
-        launch = self._launch
-        return frames.control(
-            frames.WELCOME,
-            version=frames.VERSION,
-            pid=os.getpid(),
-            pid_start=self._own_start,
-            terminal_id=launch.terminal_id,
-            agent_id=launch.agent_id,
-            label=launch.label,
-            started_at=self._started_at,
-            **self._terminal.facts(),
-            resumed=resumed,
-        )
+        first = frames.fields_of(self._given.welcome[frames.HEADER.size :])
+        return frames.control(frames.WELCOME, **(first | self._terminal.facts() | {"resumed": resumed}))
 
     # What clients ask for
 
@@ -396,13 +338,13 @@ class Holder:
         if self._terminal.exit is None:
             return
         if self._noted and not self._clients:
-            self._timers.set(self._finish, self._launch.husk_after)
+            self._timers.set(self._finish, self._given.husk_after)
         elif not self._noted and self._tower is None:
-            self._timers.set(self._finish, self._launch.unnoticed_after)
+            self._timers.set(self._finish, self._given.unnoticed_after)
 
     def _check_socket(self) -> None:
         """Bind the socket again where somebody removed its file."""
-        self._timers.set(self._check_socket, self._launch.check_every)
+        self._timers.set(self._check_socket, self._given.check_every)
         if self._address.is_ours():
             return
         try:
@@ -411,6 +353,50 @@ class Holder:
             return  # Its directory is gone or the place is taken: tried again later.
         self._listener.close()
         self._listener = listener
+
+    _handlers: ClassVar = {
+        frames.RESIZE: _on_resize,
+        frames.SIGNAL: _on_signal,
+        frames.SPAWN: _on_spawn,
+        frames.ACK: _on_ack,
+        frames.TERMINATE: _on_terminate,
+    }
+
+
+def live(launcher: int) -> NoReturn:
+    """Be a holder, in a process just forked, for the Tower at the other end of `launcher`. Never returns."""
+    status = 1
+    try:
+        _hold(launcher)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _hold(launcher: int) -> None:
+    os.setsid()
+    os.set_inheritable(launcher, False)  # As received, it would reach the terminal's program.
+    _set_name()
+    wakeup, wakeup_end = os.pipe()
+    os.set_blocking(wakeup, False)
+    os.set_blocking(wakeup_end, False)
+    signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, _ignore)
+    heir, testator = socket.socketpair()
+    program = os.fork()
+    if program == 0:
+        heir.close()
+        be_born(launcher, testator)
+    testator.close()
+    given = inherit(heir)
+    heir.close()
+    if given is not None:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, launcher)
+        Holder(given, program, wakeup, Client(connection)).run()
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Be woken by a signal, and do nothing else."""
 
 
 def _set_name() -> None:
