@@ -22,90 +22,39 @@ from .clients import Client
 from .launch import Launch, read_launch
 
 _LAUNCH_WITHIN: Final = 5.0
-_DESCRIPTORS: Final = struct.Struct("@3i")
-_NUMBERS: Final = struct.Struct("!HHQdddQQ12sHH")
-_ROOM: Final = socket.CMSG_SPACE(_DESCRIPTORS.size)
-_PIECE: Final = 2048
-_FAILED: Final = b"!"
-"""The last of what is handed over where the program could not be started. No WELCOME ends with it."""
+NUMBERS: Final = struct.Struct("!HHQdddQQ12sHHH")
+"""What a holder is told first: the size, the scrollback and the settings of `Launch`, the device and number of
+the socket's file, the epoch, and the lengths of three byte strings that follow: the directory, the terminal's
+id, and when the program began. The WELCOME frame for the Tower that asked is the rest."""
+FAILED: Final = b"!"
+"""The last that a holder is told where the program could not be started. No WELCOME ends with it."""
 
 
-class Inheritance(NamedTuple):
-    """What a holder is handed.
+class Womb(NamedTuple):
+    """What a holder has opened for its terminal, and the process that becomes the program makes ready.
 
     Attributes:
-        master: The descriptor of the PTY.
-        slave: That of its other side.
-        listener: That of the listening socket.
-        socket_file: The device and number of the socket's file.
-        start: When the program's process began, as `start_of` tells it.
-        welcome: The WELCOME frame for the Tower that asked.
-        scrollback, husk_after, unnoticed_after, check_every: See `Launch`.
+        launcher: The connection to the Tower that asks for a terminal.
+        master: The PTY.
+        slave: Its other side.
+        listener: A socket that is bound nowhere yet.
+        heir: The writing end of the pipe to the holder.
     """
 
+    launcher: int
     master: int
     slave: int
-    listener: int
-    cols: int
-    rows: int
-    scrollback: int
-    husk_after: float
-    unnoticed_after: float
-    check_every: float
-    socket_file: tuple[int, int]
-    epoch: str
-    start: str | None
-    directory: str
-    terminal_id: str
-    welcome: bytes
+    listener: socket.socket
+    heir: int
 
 
-def inherit(source: socket.socket) -> Inheritance | None:
-    """Return what the program's process hands over; None where the program could not be started.
-
-    It returns once that process has turned into the program: nothing else ends what comes from `source`.
-    """
-    piece, messages, _flags, _address = source.recvmsg(_PIECE, _ROOM)
-    handed = piece
-    while piece:
-        piece = source.recv(_PIECE)
-        handed += piece
-    if not messages or handed.endswith(_FAILED):
-        return None
-    master, slave, listener = _DESCRIPTORS.unpack(messages[0][2])
-    for descriptor in (master, slave, listener):
-        os.set_inheritable(descriptor, False)  # As received, they would reach the next program.
-    cols, rows, scrollback, husk_after, unnoticed_after, check_every, device, inode, epoch, path_end, end = (
-        _NUMBERS.unpack_from(handed)
-    )
-    names = handed[_NUMBERS.size : _NUMBERS.size + end]
-    start, terminal_id = names[path_end:].split(b"\0")
-    return Inheritance(
-        master,
-        slave,
-        listener,
-        cols,
-        rows,
-        scrollback,
-        husk_after,
-        unnoticed_after,
-        check_every,
-        (device, inode),
-        epoch.decode("ascii"),
-        start.decode("ascii") or None,
-        os.fsdecode(names[:path_end]),
-        terminal_id.decode("ascii"),
-        handed[_NUMBERS.size + end :],
-    )
-
-
-def be_born(launcher: int, heir: socket.socket) -> NoReturn:
-    """Make what LAUNCH asks for over `launcher`, hand it to `heir`, and turn into the program."""
-    client = Client(socket.socket(fileno=launcher))
+def be_born(womb: Womb) -> NoReturn:
+    """Do what LAUNCH asks for, tell the holder of it, and turn into the program."""
+    client = Client(socket.socket(fileno=womb.launcher))
     try:
         launch = _await_launch(client)
         if launch is not None:
-            _make(launch, heir)
+            _make(launch, womb)
     except LaunchError as error:
         client.refuse(error.message, error.hint)
     except OSError as error:
@@ -120,27 +69,24 @@ def _await_launch(client: Client) -> Launch | None:
     """Return what the LAUNCH frame says; None where none comes."""
     until = time.monotonic() + _LAUNCH_WITHIN
     while (left := until - time.monotonic()) > 0 and not client.lost:
-        select.select([client], [], [], left)
+        select.select([client.descriptor], [], [], left)
         for kind, payload in client.decoder.feed(client.receive()):
             if kind == frames.LAUNCH:
                 return read_launch(frames.fields_of(payload))
     return None
 
 
-def _make(launch: Launch, heir: socket.socket) -> NoReturn:
+def _make(launch: Launch, womb: Womb) -> NoReturn:
     path = find(launch.program)
-    pty = Pty.open(launch.cols, launch.rows)
-    address = Address(launch.directory, launch.terminal_id)
-    listener = address.bind()
+    Pty(womb.master, womb.slave, launch.cols, launch.rows).prepare()
+    address = Address(os.fsencode(launch.directory), launch.terminal_id.encode("ascii"))
+    address.bind(womb.listener)
     try:
-        handed = _will(launch, address)
-        descriptors = [pty.master, pty.slave, listener.fileno()]
-        sent = socket.send_fds(heir, [handed], descriptors)
-        heir.sendall(handed[sent:])
-        become(path, launch.program, pty.slave)
+        os.write(womb.heir, _will(launch, address))
+        become(path, launch.program, womb.slave)
     except BaseException:
         address.remove()
-        heir.sendall(_FAILED)
+        os.write(womb.heir, FAILED)
         raise
 
 
@@ -167,20 +113,19 @@ def _will(launch: Launch, address: Address) -> bytes:
         exit=None,
         resumed=False,
     )
-    directory = os.fsencode(launch.directory)
-    names = b"%b%b\0%b" % (directory, (start or "").encode("ascii"), launch.terminal_id.encode("ascii"))
-    device, inode = address.file or (0, 0)
-    numbers = _NUMBERS.pack(
+    began = (start or "").encode("ascii")
+    numbers = NUMBERS.pack(
         launch.cols,
         launch.rows,
         launch.scrollback,
         launch.husk_after,
         launch.unnoticed_after,
         launch.check_every,
-        device,
-        inode,
+        address.device,
+        address.inode,
         epoch.encode("ascii"),
-        len(directory),
-        len(names),
+        len(address.directory),
+        len(address.terminal_id),
+        len(began),
     )
-    return numbers + names + welcome
+    return b"".join((numbers, address.directory, address.terminal_id, began, welcome))

@@ -50,18 +50,11 @@ class Pty:
         self.master, self.slave = master, slave
         self.cols, self.rows = cols, rows
 
-    @classmethod
-    def open(cls, cols: int, rows: int) -> Pty:
-        """Return a new terminal of this size.
-
-        Raises:
-            OSError: The system has none left.
-        """
-        pty = cls(*os.openpty(), cols, rows)
-        os.set_blocking(pty.master, False)
-        termios.tcsetattr(pty.slave, termios.TCSANOW, _fresh_settings(pty.slave))
-        pty.show_size(cols, rows)
-        return pty
+    def prepare(self) -> None:
+        """Give a terminal that was just opened its settings and its size."""
+        os.set_blocking(self.master, False)
+        termios.tcsetattr(self.slave, termios.TCSANOW, _fresh_settings(self.slave))
+        self.show_size(self.cols, self.rows)
 
     def resize(self, cols: int, rows: int) -> None:
         """Give the terminal a size; the kernel tells the foreground group (SIGWINCH)."""

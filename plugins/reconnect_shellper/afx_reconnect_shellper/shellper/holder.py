@@ -12,11 +12,11 @@ import select
 import signal
 import socket
 import time
-from typing import Any, ClassVar, Final, NoReturn
+from typing import Any, ClassVar, Final
 
 from . import frames
 from .address import Address
-from .birth import Inheritance, be_born, inherit
+from .birth import FAILED, NUMBERS, Womb, be_born
 from .child import LaunchError, Pty
 from .clients import ATTENTION, Client, Stream
 from .launch import read_program, read_size
@@ -31,37 +31,84 @@ _PACE: Final = 256 * 1024
 _MOST_INPUT: Final = 1 << 20
 _JIGGLE: Final = 0.05
 _GRACE: Final = 3.0
+_PIECE: Final = 2048
 
 
 class Holder:
     """One terminal, its program, and who is connected to it."""
 
-    def __init__(self, given: Inheritance, program: int, wakeup: int, launcher: Client) -> None:
-        self._given = given
-        # With a piece on top it is never more than the ring holds: who sets the pace loses nothing.
-        self._pace = min(_PACE, given.scrollback // 2)
-        self._address = Address(given.directory, given.terminal_id, given.socket_file)
-        self._ring = Ring(given.scrollback, given.epoch)
-        pty = Pty(given.master, given.slave, given.cols, given.rows)
-        self._terminal = Terminal(pty, self._ring, program, given.start)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, given.listener)
-        self._wakeup = wakeup
+    def __init__(self) -> None:
+        """Make one that holds nothing yet: `hold`, in a process of its own, gives it everything."""
+        self._address = Address(b"", b"")
+        self._ring = Ring(0, "")
+        self._terminal = Terminal(Pty(-1, -1, 0, 0), self._ring)
+        self._listener: socket.socket
+        self._wakeup = -1
+        self._welcomed = b""
+        """The first WELCOME frame."""
+        self._pace = 0
+        self._husk_after = self._unnoticed_after = self._check_every = 0.0
         self._noted = False
         """Whether a Tower said that it noted the program's end."""
         self._terminating = False
         self._over = False
-        self._clients: list[Client] = [launcher]
-        self._tower: Client | None = launcher
+        self._clients: list[Client] = []
+        self._tower: Client | None = None
         self._told_activity = 0.0
         self._timers = Timers()
-        launcher.role = "tower"
-        launcher.send(given.welcome)
+
+    def hold(self, launcher: int) -> None:
+        """Be the holder of what is asked for over `launcher`, until the terminal is over."""
+        os.setsid()
+        os.set_inheritable(launcher, False)  # As received, it would reach the terminal's program.
+        _set_name()
+        self._wakeup, wakeup_end = os.pipe()
+        os.set_blocking(self._wakeup, False)
+        os.set_blocking(wakeup_end, False)
+        signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _ignore)
+        pty = self._terminal.pty
+        pty.master, pty.slave = os.openpty()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        reader, writer = os.pipe()
+        self._terminal.pid = os.fork()
+        if self._terminal.pid == 0:
+            be_born(Womb(launcher, pty.master, pty.slave, self._listener, writer))
+        os.close(writer)
+        will = b""
+        # That process has turned into the program, or is gone, once there is no more.
+        while piece := os.read(reader, _PIECE):
+            will += piece
+        os.close(reader)
+        if will and not will.endswith(FAILED):
+            self._inherit(will)
+            self._tower = Client(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, launcher))
+            self._tower.role = "tower"
+            self._clients.append(self._tower)
+            self._tower.send(self._welcomed)
+            self._run()
+
+    def _inherit(self, will: bytes) -> None:
+        """Take over what the program's process has made, see `birth.NUMBERS`."""
+        pty, ring, address = self._terminal.pty, self._ring, self._address
+        (
+            pty.cols, pty.rows, ring.limit, self._husk_after, self._unnoticed_after, self._check_every,
+            address.device, address.inode, epoch, directory, terminal_id, start,
+        ) = NUMBERS.unpack_from(will)  # fmt: skip
+        ring.epoch = epoch.decode("ascii")
+        # With a piece on top it is never more than the ring holds: who sets the pace loses nothing.
+        self._pace = min(_PACE, ring.limit // 2)
+        end = NUMBERS.size + directory
+        address.directory = will[NUMBERS.size : end]
+        address.terminal_id = will[end : end + terminal_id]
+        end += terminal_id
+        self._terminal.start = will[end : end + start].decode("ascii") or None
+        self._welcomed = will[end + start :]
 
     # The loop
 
-    def run(self) -> None:
-        """Hold the terminal until it is over."""
-        self._timers.set(self._check_socket, self._given.check_every)
+    def _run(self) -> None:
+        self._timers.set(self._check_socket, self._check_every)
         while not self._over:
             readable, writable = self._wait()
             if self._wakeup in readable:
@@ -69,14 +116,14 @@ class Holder:
             if self._terminal.pty.master in writable:
                 self._terminal.write_input()
             if self._terminal.pty.master in readable:
-                others = [self._wakeup, self._listener, *self._clients]
+                others = [self._wakeup, self._listener, *(client.descriptor for client in self._clients)]
                 self._add_output(self._terminal.read_output(others))
             if self._listener in readable:
                 self._accept()
-            for client in list(self._clients):
-                if client in writable:
+            for client in tuple(self._clients):
+                if client.descriptor in writable:
                     client.flush()
-                if client in readable:
+                if client.descriptor in readable:
                     self._hear(client)
             self._timers.run()
             self._pump()
@@ -85,11 +132,17 @@ class Holder:
         """Sleep until something can be done; return what can be read from and written to."""
         now = time.monotonic()
         readers: list[Any] = [self._wakeup, self._listener]
-        writers: list[Any] = [client for client in self._clients if client.blocked]
+        writers: list[Any] = []
+        attentive: list[Stream] = []
         input_full = len(self._terminal.input) > _MOST_INPUT
-        readers.extend(client for client in self._clients if not (input_full and client.typed))
+        for client in self._clients:
+            if client.unsent:
+                writers.append(client.descriptor)
+            if not (input_full and client.typed):
+                readers.append(client.descriptor)
+            if client.stream is not None and client.stream.attentive(self._ring, now):
+                attentive.append(client.stream)
         until = self._timers.next_due()
-        attentive = [stream for stream in self._streams() if stream.attentive(self._ring, now)]
         if self._terminal.hung_up:
             pass
         elif not attentive or any(stream.behind(self._ring) <= self._pace for stream in attentive):
@@ -108,10 +161,12 @@ class Holder:
         return [client.stream for client in self._clients if client.stream is not None]
 
     def _pump(self) -> None:
-        now = time.monotonic()
+        lost = False
         for client in self._clients:
-            client.pump(self._ring, now)
-        if any(client.lost for client in self._clients):
+            if client.stream is not None:
+                client.pump(self._ring, time.monotonic())
+            lost = lost or client.lost
+        if lost:
             self._drop_lost()
 
     def _drop_lost(self) -> None:
@@ -149,7 +204,7 @@ class Holder:
             self._timers.set(self._tell_activity, max(0.0, self._told_activity + 1 - now))
 
     def _tell_activity(self) -> None:
-        if self._tower is not None and not self._tower.blocked:
+        if self._tower is not None and not self._tower.unsent:
             self._told_activity = time.monotonic()
             self._tower.send(
                 frames.control(frames.ACTIVITY, at=self._terminal.last_output_at, offset=self._ring.end)
@@ -258,7 +313,7 @@ class Holder:
             self._timers.set(self._terminal.settle, _JIGGLE)
 
     def _welcome(self, *, resumed: bool) -> bytes:
-        first = frames.fields_of(self._given.welcome[frames.HEADER.size :])
+        first = frames.fields_of(self._welcomed[frames.HEADER.size :])
         return frames.control(frames.WELCOME, **(first | self._terminal.facts() | {"resumed": resumed}))
 
     # What clients ask for
@@ -338,18 +393,20 @@ class Holder:
         if self._terminal.exit is None:
             return
         if self._noted and not self._clients:
-            self._timers.set(self._finish, self._given.husk_after)
+            self._timers.set(self._finish, self._husk_after)
         elif not self._noted and self._tower is None:
-            self._timers.set(self._finish, self._given.unnoticed_after)
+            self._timers.set(self._finish, self._unnoticed_after)
 
     def _check_socket(self) -> None:
         """Bind the socket again where somebody removed its file."""
-        self._timers.set(self._check_socket, self._given.check_every)
+        self._timers.set(self._check_socket, self._check_every)
         if self._address.is_ours():
             return
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            listener = self._address.bind()
+            self._address.bind(listener)
         except (OSError, LaunchError):
+            listener.close()
             return  # Its directory is gone or the place is taken: tried again later.
         self._listener.close()
         self._listener = listener
@@ -361,38 +418,6 @@ class Holder:
         frames.ACK: _on_ack,
         frames.TERMINATE: _on_terminate,
     }
-
-
-def live(launcher: int) -> NoReturn:
-    """Be a holder, in a process just forked, for the Tower at the other end of `launcher`. Never returns."""
-    status = 1
-    try:
-        _hold(launcher)
-        status = 0
-    finally:
-        os._exit(status)
-
-
-def _hold(launcher: int) -> None:
-    os.setsid()
-    os.set_inheritable(launcher, False)  # As received, it would reach the terminal's program.
-    _set_name()
-    wakeup, wakeup_end = os.pipe()
-    os.set_blocking(wakeup, False)
-    os.set_blocking(wakeup_end, False)
-    signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, _ignore)
-    heir, testator = socket.socketpair()
-    program = os.fork()
-    if program == 0:
-        heir.close()
-        be_born(launcher, testator)
-    testator.close()
-    given = inherit(heir)
-    heir.close()
-    if given is not None:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, launcher)
-        Holder(given, program, wakeup, Client(connection)).run()
 
 
 def _ignore(_number: int, _frame: object) -> None:

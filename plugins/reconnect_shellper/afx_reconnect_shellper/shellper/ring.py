@@ -37,7 +37,6 @@ class Ring:
         self.limit = limit
         self.epoch = epoch or os.urandom(6).hex()
         self.start = 0
-        self._slab = max(_SMALLEST_SLAB, limit // 4)
         self._buffer = bytearray()
         self._used = 0
         """How much of the buffer's beginning is output."""
@@ -50,6 +49,10 @@ class Ring:
     def end(self) -> int:
         """The offset after the last byte."""
         return self.start + self._used
+
+    @property
+    def _slab(self) -> int:
+        return max(_SMALLEST_SLAB, self.limit // 4)
 
     def append(self, output: bytes) -> None:
         """Add output at the end, and let go of some at the start where the limit is passed."""

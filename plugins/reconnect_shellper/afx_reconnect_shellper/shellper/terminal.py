@@ -25,15 +25,15 @@ _GATHER: Final = 0.002
 class Terminal:
     """A PTY that outlives each program in it."""
 
-    def __init__(self, pty: Pty, ring: Ring, pid: int, start: str | None) -> None:
+    def __init__(self, pty: Pty, ring: Ring) -> None:
         self.pty = pty
         self.ring = ring
         self.input = bytearray()
         """What was typed and the program has not read."""
         self.hung_up = False
         """Whether no output can come any more until another program is launched."""
-        self.pid = pid
-        self.start = start
+        self.pid = 0
+        self.start: str | None = None
         """When it began, as `start_of` tells it."""
         self.exit: dict[str, Any] | None = None
         """How the program ended; None while it runs."""

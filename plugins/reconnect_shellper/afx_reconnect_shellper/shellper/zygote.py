@@ -13,9 +13,10 @@ import os
 import signal
 import socket
 import sys
+from typing import NoReturn
 
 from . import frames
-from .holder import live
+from .holder import Holder
 
 _IGNORED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN,
@@ -38,6 +39,7 @@ def main() -> None:
     # A holder is told by it to end its program, and ends. Here it does nothing.
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     # What is there now stays, so the collector of no child ever touches, and thereby copies, it.
+    unborn = Holder()
     gc.collect()
     gc.freeze()
     while True:
@@ -46,10 +48,10 @@ def main() -> None:
             return
         for _level, _kind, content in messages:
             descriptor = int.from_bytes(content, sys.byteorder)
-            _serve(tower, descriptor)
+            _serve(tower, descriptor, unborn)
 
 
-def _serve(tower: socket.socket, descriptor: int) -> None:
+def _serve(tower: socket.socket, descriptor: int, unborn: Holder) -> None:
     """Fork a holder of what the Tower asks for over `descriptor`, or say why not."""
     try:
         child = os.fork()
@@ -59,5 +61,15 @@ def _serve(tower: socket.socket, descriptor: int) -> None:
     else:
         if child == 0:
             tower.close()
-            live(descriptor)
+            _live(unborn, descriptor)
     os.close(descriptor)
+
+
+def _live(holder: Holder, launcher: int) -> NoReturn:
+    """In the forked process: hold, and never return to the zygote's loop."""
+    status = 1
+    try:
+        holder.hold(launcher)
+        status = 0
+    finally:
+        os._exit(status)
