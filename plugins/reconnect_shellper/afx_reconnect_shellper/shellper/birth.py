@@ -50,7 +50,8 @@ class Womb(NamedTuple):
 
 def be_born(womb: Womb) -> NoReturn:
     """Do what LAUNCH asks for, tell the holder of it, and turn into the program."""
-    client = Client(socket.socket(fileno=womb.launcher))
+    client = Client()
+    client.connect(socket.socket(fileno=womb.launcher))
     try:
         launch = _await_launch(client)
         if launch is not None:

@@ -92,10 +92,10 @@ class Stream:
 class Client:
     """One connection. It is `lost` once it ended or broke the rules; the holder then lets go of it."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        self.connection = connection
-        self.descriptor = connection.fileno()
+    def __init__(self) -> None:
+        """Make one that is not connected yet, see `connect`."""
+        self.connection: socket.socket
+        self.descriptor = -1
         self.decoder = frames.Decoder()
         self.role: str | None = None
         """``tower`` or ``terminal`` once it said HELLO."""
@@ -105,6 +105,12 @@ class Client:
         self.lost = False
         self.unsent = bytearray()
         """What its socket takes no more of for now."""
+
+    def connect(self, connection: socket.socket) -> None:
+        """Talk over this connection from now on."""
+        connection.setblocking(False)
+        self.connection = connection
+        self.descriptor = connection.fileno()
 
     def send(self, frame: bytes) -> int:
         """Send a frame, or keep what its socket does not take now; return how many bytes it took."""

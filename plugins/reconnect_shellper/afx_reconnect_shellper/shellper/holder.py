@@ -32,6 +32,9 @@ _MOST_INPUT: Final = 1 << 20
 _JIGGLE: Final = 0.05
 _GRACE: Final = 3.0
 _PIECE: Final = 2048
+_SIGCHLD: Final = int(signal.SIGCHLD)
+_set_handler: Final = getattr(signal.signal, "__wrapped__", signal.signal)
+"""Without the turning of numbers into enums around it, which writes to many pages."""
 
 
 class Holder:
@@ -52,8 +55,10 @@ class Holder:
         """Whether a Tower said that it noted the program's end."""
         self._terminating = False
         self._over = False
-        self._clients: list[Client] = []
-        self._tower: Client | None = None
+        self._launcher = Client()
+        self._launcher.role = "tower"
+        self._clients = [self._launcher]
+        self._tower: Client | None = self._launcher
         self._told_activity = 0.0
         self._timers = Timers()
 
@@ -66,7 +71,7 @@ class Holder:
         os.set_blocking(self._wakeup, False)
         os.set_blocking(wakeup_end, False)
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _ignore)
+        _set_handler(_SIGCHLD, _ignore)
         pty = self._terminal.pty
         pty.master, pty.slave = os.openpty()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -82,10 +87,8 @@ class Holder:
         os.close(reader)
         if will and not will.endswith(FAILED):
             self._inherit(will)
-            self._tower = Client(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, launcher))
-            self._tower.role = "tower"
-            self._clients.append(self._tower)
-            self._tower.send(self._welcomed)
+            self._launcher.connect(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, launcher))
+            self._launcher.send(self._welcomed)
             self._run()
 
     def _inherit(self, will: bytes) -> None:
@@ -244,7 +247,8 @@ class Holder:
         if len(self._clients) >= _MOST_CLIENTS or not is_same_user(connection):
             connection.close()
             return
-        client = Client(connection)
+        client = Client()
+        client.connect(connection)
         self._clients.append(client)
         self._schedule_end()
 
