@@ -32,6 +32,7 @@ _MOST_INPUT: Final = 1 << 20
 _JIGGLE: Final = 0.05
 _GRACE: Final = 3.0
 _PIECE: Final = 2048
+_REHEARSED_TURNS: Final = 100
 _SIGCHLD: Final = int(signal.SIGCHLD)
 _set_handler: Final = getattr(signal.signal, "__wrapped__", signal.signal)
 """Without the turning of numbers into enums around it, which writes to many pages."""
@@ -46,7 +47,7 @@ class Holder:
         self._ring = Ring(0, "")
         self._terminal = Terminal(Pty(-1, -1, 0, 0), self._ring)
         self._listener: socket.socket
-        self._wakeup = -1
+        self._wakeup = self._wakeup_end = -1
         self._welcomed = b""
         """The first WELCOME frame."""
         self._pace = 0
@@ -65,19 +66,11 @@ class Holder:
     def hold(self, launcher: int) -> None:
         """Be the holder of what is asked for over `launcher`, until the terminal is over."""
         os.setsid()
-        os.set_inheritable(launcher, False)  # As received, it would reach the terminal's program.
-        _set_name()
-        self._wakeup, wakeup_end = os.pipe()
-        os.set_blocking(self._wakeup, False)
-        os.set_blocking(wakeup_end, False)
-        signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
-        _set_handler(_SIGCHLD, _ignore)
-        pty = self._terminal.pty
-        pty.master, pty.slave = os.openpty()
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._open(launcher)
         reader, writer = os.pipe()
         self._terminal.pid = os.fork()
         if self._terminal.pid == 0:
+            pty = self._terminal.pty
             be_born(Womb(launcher, pty.master, pty.slave, self._listener, writer))
         os.close(writer)
         will = b""
@@ -87,9 +80,39 @@ class Holder:
         os.close(reader)
         if will and not will.endswith(FAILED):
             self._inherit(will)
-            self._launcher.connect(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, launcher))
-            self._launcher.send(self._welcomed)
-            self._run()
+            while not self._over:
+                self._turn()
+
+    def rehearse(self) -> None:
+        """Do what a holder does until nothing happens any more, and undo it.
+
+        Python notes down what it does for the first times: versions of types, places of attributes. When
+        the zygote has that noted, no holder writes to those pages.
+        """
+        launcher, tower = socket.socketpair()
+        self._open(launcher.detach())
+        self._inherit(NUMBERS.pack(1, 1, 0, 0, 0, 0, 0, 0, bytes(12), 0, 0, 0))
+        for _turn in range(_REHEARSED_TURNS):
+            self._turn()
+        signal.set_wakeup_fd(-1)
+        pty = self._terminal.pty
+        for descriptor in (self._wakeup, self._wakeup_end, pty.master, pty.slave):
+            os.close(descriptor)
+        for end in (self._listener, self._launcher.connection, tower):
+            end.close()
+
+    def _open(self, launcher: int) -> None:
+        """Open all that a holder needs, and be woken by signals."""
+        os.set_inheritable(launcher, False)  # As received, it would reach the terminal's program.
+        self._launcher.connect(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, launcher))
+        self._wakeup, self._wakeup_end = os.pipe()
+        os.set_blocking(self._wakeup, False)
+        os.set_blocking(self._wakeup_end, False)
+        signal.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
+        _set_handler(_SIGCHLD, _ignore)
+        pty = self._terminal.pty
+        pty.master, pty.slave = os.openpty()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
     def _inherit(self, will: bytes) -> None:
         """Take over what the program's process has made, see `birth.NUMBERS`."""
@@ -107,29 +130,30 @@ class Holder:
         end += terminal_id
         self._terminal.start = will[end : end + start].decode("ascii") or None
         self._welcomed = will[end + start :]
+        self._launcher.send(self._welcomed)
+        self._timers.set(self._check_socket, self._check_every)
 
     # The loop
 
-    def _run(self) -> None:
-        self._timers.set(self._check_socket, self._check_every)
-        while not self._over:
-            readable, writable = self._wait()
-            if self._wakeup in readable:
-                self._on_wakeup()
-            if self._terminal.pty.master in writable:
-                self._terminal.write_input()
-            if self._terminal.pty.master in readable:
-                others = [self._wakeup, self._listener, *(client.descriptor for client in self._clients)]
-                self._add_output(self._terminal.read_output(others))
-            if self._listener in readable:
-                self._accept()
-            for client in tuple(self._clients):
-                if client.descriptor in writable:
-                    client.flush()
-                if client.descriptor in readable:
-                    self._hear(client)
-            self._timers.run()
-            self._pump()
+    def _turn(self) -> None:
+        """Wait until something happens, and see to it."""
+        readable, writable = self._wait()
+        if self._wakeup in readable:
+            self._on_wakeup()
+        if self._terminal.pty.master in writable:
+            self._terminal.write_input()
+        if self._terminal.pty.master in readable:
+            others = [self._wakeup, self._listener, *(client.descriptor for client in self._clients)]
+            self._add_output(self._terminal.read_output(others))
+        if self._listener in readable:
+            self._accept()
+        for client in tuple(self._clients):
+            if client.descriptor in writable:
+                client.flush()
+            if client.descriptor in readable:
+                self._hear(client)
+        self._timers.run()
+        self._pump()
 
     def _wait(self) -> tuple[list[Any], list[Any]]:
         """Sleep until something can be done; return what can be read from and written to."""
@@ -426,12 +450,3 @@ class Holder:
 
 def _ignore(_number: int, _frame: object) -> None:
     """Be woken by a signal, and do nothing else."""
-
-
-def _set_name() -> None:
-    try:
-        comm = os.open("/proc/self/comm", os.O_WRONLY)
-    except OSError:
-        return  # Only Linux has it, and it is but a name.
-    os.write(comm, b"afx-shellper")
-    os.close(comm)
