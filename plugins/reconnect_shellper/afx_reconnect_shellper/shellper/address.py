@@ -52,18 +52,22 @@ class Address:
     def _name(self) -> bytes:
         return self.terminal_id + b".sock"
 
+    @property
+    def _path(self) -> str:
+        return os.fsdecode(self.directory + b"/" + self._name)
+
     def _clear(self) -> None:
         """Remove a socket that nobody listens to any more; refuse to touch anything else."""
         try:
             if not stat.S_ISSOCK(os.lstat(self._name).st_mode):
-                raise LaunchError(f"{os.fsdecode(self._name)} in {os.fsdecode(self.directory)} is not a socket, and is in the way.")
+                raise LaunchError(f"{self._path} is not a socket, and is in the way.")
         except FileNotFoundError:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(0)
             answer = probe.connect_ex(self._name)
         if answer != errno.ECONNREFUSED:
-            raise LaunchError(f"{os.fsdecode(self._name)} in {os.fsdecode(self.directory)} belongs to a terminal that is alive.")
+            raise LaunchError(f"{self._path} belongs to a terminal that is alive.")
         os.unlink(self._name)  # noqa: PTH108
 
     def is_ours(self) -> bool:
@@ -77,7 +81,7 @@ class Address:
     def remove(self) -> None:
         """Remove the socket file, if it is still ours."""
         if self.is_ours():
-            os.unlink(self.directory + b"/" + self._name)  # noqa: PTH108
+            os.unlink(self._path)  # noqa: PTH108
 
     def leave_note(self, end: dict[str, Any]) -> None:
         """Write down how the program ended, for a Tower that comes after this process is gone."""

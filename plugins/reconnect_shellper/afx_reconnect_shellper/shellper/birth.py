@@ -2,14 +2,15 @@
 
 Whatever Python does, it writes to memory, and a holder keeps each page it ever wrote to for as long as it
 lives. The memory of the program's process is gone once it runs. So that process reads what the Tower asks
-for, finds the program, makes the PTY and the socket, hands them to its parent, and turns into the program.
-Where it cannot, it says so to the Tower, removes what it made, and the holder ends too.
+for, finds the program, prepares what its parent opened, tells it all that it has to know, and turns into the
+program. Where it cannot, it removes what it made and says so to the Tower, and the holder ends too.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import struct
 import time
@@ -23,14 +24,14 @@ from .launch import Launch, read_launch
 
 _LAUNCH_WITHIN: Final = 5.0
 NUMBERS: Final = struct.Struct("!HHQdddQQ12sHHH")
-"""What a holder is told first: the size, the scrollback and the settings of `Launch`, the device and number of
-the socket's file, the epoch, and the lengths of three byte strings that follow: the directory, the terminal's
-id, and when the program began. The WELCOME frame for the Tower that asked is the rest."""
+"""What a holder is told first: the size, the scrollback and the settings of `Launch`, the device and number
+of the socket's file, the epoch, and the lengths of three byte strings that follow: the directory, the
+terminal's id, and when the program began. The WELCOME frame for the Tower that asked is the rest."""
 FAILED: Final = b"!"
 """The last that a holder is told where the program could not be started. No WELCOME ends with it."""
 
 
-class Womb(NamedTuple):
+class Opened(NamedTuple):
     """What a holder has opened for its terminal, and the process that becomes the program makes ready.
 
     Attributes:
@@ -48,14 +49,15 @@ class Womb(NamedTuple):
     heir: int
 
 
-def be_born(womb: Womb) -> NoReturn:
+def be_born(opened: Opened) -> NoReturn:
     """Do what LAUNCH asks for, tell the holder of it, and turn into the program."""
+    signal.set_wakeup_fd(-1)  # What is sent to this process does not concern the holder.
     client = Client()
-    client.connect(socket.socket(fileno=womb.launcher))
+    client.connect(socket.socket(fileno=opened.launcher))
     try:
         launch = _await_launch(client)
         if launch is not None:
-            _make(launch, womb)
+            _make(launch, opened)
     except LaunchError as error:
         client.refuse(error.message, error.hint)
     except OSError as error:
@@ -77,21 +79,22 @@ def _await_launch(client: Client) -> Launch | None:
     return None
 
 
-def _make(launch: Launch, womb: Womb) -> NoReturn:
+def _make(launch: Launch, opened: Opened) -> NoReturn:
     path = find(launch.program)
-    Pty(womb.master, womb.slave, launch.cols, launch.rows).prepare()
-    address = Address(os.fsencode(launch.directory), launch.terminal_id.encode("ascii"))
-    address.bind(womb.listener)
+    Pty(opened.master, opened.slave, launch.cols, launch.rows).prepare()
+    address = Address(os.fsencode(launch.directory), os.fsencode(launch.terminal_id))
+    address.bind(opened.listener)
     try:
-        os.write(womb.heir, _will(launch, address))
-        become(path, launch.program, womb.slave)
+        os.write(opened.heir, _will(launch, address))
+        become(path, launch.program, opened.slave)
     except BaseException:
         address.remove()
-        os.write(womb.heir, FAILED)
+        os.write(opened.heir, FAILED)
         raise
 
 
 def _will(launch: Launch, address: Address) -> bytes:
+    """Return what the holder is told, see `NUMBERS`."""
     epoch = os.urandom(6).hex()
     holder, program = os.getppid(), os.getpid()
     start = start_of(program)

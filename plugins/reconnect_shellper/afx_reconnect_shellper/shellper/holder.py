@@ -2,7 +2,8 @@
 
 It outlives the Tower, the shell it came from, any client, and the package it was started from. Back-pressure
 goes to the PTY: while somebody reads, the fastest reader sets the program's pace. What is done to the PTY and
-the program is in `terminal`; who gets which bytes is decided by `clients`.
+the program is in `terminal`; who gets which bytes is decided by `clients`; how the first program came to
+run is in `birth`. What is run at every start, and in every idle turn, is kept short: see `zygote` for why.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import select
 import signal
 import socket
 import time
+from importlib import import_module
 from typing import Any, ClassVar, Final
 
 from . import frames
 from .address import Address
-from .birth import FAILED, NUMBERS, Womb, be_born
+from .birth import FAILED, NUMBERS, Opened, be_born
 from .child import LaunchError, Pty
 from .clients import ATTENTION, Client, Stream
 from .launch import read_program, read_size
@@ -32,10 +34,10 @@ _MOST_INPUT: Final = 1 << 20
 _JIGGLE: Final = 0.05
 _GRACE: Final = 3.0
 _PIECE: Final = 2048
-_REHEARSED_TURNS: Final = 100
+_REHEARSED_TURNS: Final = 20
 _SIGCHLD: Final = int(signal.SIGCHLD)
-_set_handler: Final = getattr(signal.signal, "__wrapped__", signal.signal)
-"""Without the turning of numbers into enums around it, which writes to many pages."""
+_set_handler: Final = import_module("_signal").signal
+"""What `signal.signal` calls, without turning numbers into enums, which writes to many pages."""
 
 
 class Holder:
@@ -44,7 +46,7 @@ class Holder:
     def __init__(self) -> None:
         """Make one that holds nothing yet: `hold`, in a process of its own, gives it everything."""
         self._address = Address(b"", b"")
-        self._ring = Ring(0, "")
+        self._ring = Ring(0)
         self._terminal = Terminal(Pty(-1, -1, 0, 0), self._ring)
         self._listener: socket.socket
         self._wakeup = self._wakeup_end = -1
@@ -66,12 +68,16 @@ class Holder:
     def hold(self, launcher: int) -> None:
         """Be the holder of what is asked for over `launcher`, until the terminal is over."""
         os.setsid()
-        self._open(launcher)
-        reader, writer = os.pipe()
-        self._terminal.pid = os.fork()
+        try:
+            self._open(launcher)
+            reader, writer = os.pipe()
+            self._terminal.pid = os.fork()
+        except OSError as error:
+            self._launcher.refuse(f"The terminal cannot be made: {error.strerror}.")
+            return
         if self._terminal.pid == 0:
             pty = self._terminal.pty
-            be_born(Womb(launcher, pty.master, pty.slave, self._listener, writer))
+            be_born(Opened(launcher, pty.master, pty.slave, self._listener, writer))
         os.close(writer)
         will = b""
         # That process has turned into the program, or is gone, once there is no more.

@@ -33,9 +33,9 @@ class Ring:
     however much flows through.
     """
 
-    def __init__(self, limit: int, epoch: str | None = None) -> None:
+    def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.epoch = epoch or os.urandom(6).hex()
+        self.epoch = os.urandom(6).hex()
         self.start = 0
         self._buffer = bytearray()
         self._used = 0

@@ -1,8 +1,9 @@
 """The parent that every shellper is forked from: small, warm, and without any state.
 
 For each byte that comes from the Tower with a descriptor it forks a holder, at once. A page of memory that a
-forked process writes to is its own from then on, and so is one that the zygote writes to later: so neither
-does more than it has to, and `birth` does the work. The zygote ends with its Tower, when the socket between
+forked process writes to is its own from then on, as is each that the zygote writes to later, and Python
+writes to whatever it runs. So the holder is made and rehearsed here, before any fork, and what is left to do
+after it does `birth`, in memory that is soon gone. The zygote ends with its Tower, when the socket between
 them is at its end. No holder depends on it.
 """
 
@@ -13,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from . import frames
@@ -40,11 +42,14 @@ def main() -> None:
     # A holder is told by it to end its program, and ends. Here it does nothing.
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     _set_name()
-    # What is there now stays, so the collector of no child ever touches, and thereby copies, it.
-    for _time in range(_REHEARSALS):
-        Holder().rehearse()
+    with suppress(
+        OSError
+    ):  # It is not needed; and a system that has no terminal left now may have one later.
+        for _time in range(_REHEARSALS):
+            Holder().rehearse()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     unborn = Holder()
+    # What is there now stays, so the collector of no child ever touches, and thereby copies, it.
     gc.collect()
     gc.freeze()
     while True:
@@ -62,7 +67,8 @@ def _serve(tower: socket.socket, descriptor: int, unborn: Holder) -> None:
         child = os.fork()
     except OSError as error:
         sentence = f"The terminal cannot be made: {error.strerror}."
-        os.write(descriptor, frames.control(frames.SPAWN_FAILED, message=sentence, hint=""))
+        with suppress(OSError):  # Whoever asked may be gone.
+            os.write(descriptor, frames.control(frames.SPAWN_FAILED, message=sentence, hint=""))
     else:
         if child == 0:
             tower.close()
