@@ -13,8 +13,10 @@ import signal
 import struct
 import sys
 import termios
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, NoReturn
+
+from . import frames
 
 _IUTF8: Final = 0x4000
 """The same on Linux and macOS; the `termios` module has no name for it before Python 3.14."""
@@ -42,22 +44,17 @@ class Program(NamedTuple):
 
 
 class Pty:
-    """A pseudo-terminal. Its slave side is kept open here, so that it outlives each program in it."""
+    """A pseudo-terminal. Its slave side is kept open, so that it outlives each program in it."""
 
-    def __init__(self, cols: int, rows: int) -> None:
-        self.master, self._slave = os.openpty()
-        self._name = os.ttyname(self._slave)
-        os.set_blocking(self.master, False)
-        attributes = termios.tcgetattr(self._slave)
-        attributes[0] |= _IUTF8
-        self._fresh = attributes
+    def __init__(self, master: int, slave: int, cols: int, rows: int) -> None:
+        self.master, self.slave = master, slave
         self.cols, self.rows = cols, rows
-        self.resize(cols, rows)
 
-    def close(self) -> None:
-        """Close both sides."""
-        os.close(self.master)
-        os.close(self._slave)
+    def prepare(self) -> None:
+        """Give a terminal that was just opened its settings and its size."""
+        os.set_blocking(self.master, False)
+        termios.tcsetattr(self.slave, termios.TCSANOW, _fresh_settings(self.slave))
+        self.show_size(self.cols, self.rows)
 
     def resize(self, cols: int, rows: int) -> None:
         """Give the terminal a size; the kernel tells the foreground group (SIGWINCH)."""
@@ -81,26 +78,33 @@ class Pty:
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
-            _become(path, program, self._slave, writer)
+            try:
+                become(path, program, self.slave)
+            except LaunchError as error:
+                os.write(writer, error.message.encode("utf-8", "surrogatepass"))
+            finally:
+                os._exit(127)
         os.close(writer)
-        failure = os.read(reader, 64)
+        failure = os.read(reader, frames.PIECE)
         os.close(reader)
         if failure:
             os.waitpid(pid, 0)
-            stage, _, number = failure.decode("ascii").partition(" ")
-            why = os.strerror(int(number))
-            if stage == "cwd":
-                raise LaunchError(f"The directory {program.cwd} cannot be entered: {why}.")
-            raise LaunchError(f"{path} cannot be started: {why}.")
+            raise LaunchError(failure.decode("utf-8", "surrogatepass"))
         return pid, start_of(pid)
 
     def _refresh(self) -> None:
         """Undo what the last program did to the terminal's settings."""
         if sys.platform == "darwin":
             # Where the session that owned the terminal has ended, BSD revokes every descriptor of its slave.
-            os.close(self._slave)
-            self._slave = os.open(self._name, os.O_RDWR | os.O_NOCTTY)
-        termios.tcsetattr(self._slave, termios.TCSANOW, self._fresh)
+            name = os.ttyname(self.slave)
+            os.close(self.slave)
+            self.slave = os.open(name, os.O_RDWR | os.O_NOCTTY)
+        # What a terminal's settings are before anybody changed them, a new one tells.
+        master, slave = os.openpty()
+        settings = _fresh_settings(slave)
+        os.close(master)
+        os.close(slave)
+        termios.tcsetattr(self.slave, termios.TCSANOW, settings)
 
     def signal_foreground(self, number: int, session: int) -> bool:
         """Signal the group in the foreground, if it belongs to `session`; return whether that was done."""
@@ -136,8 +140,11 @@ def _start_by_ps(pid: int) -> str | None:
     reader, writer = os.pipe()
     asker = os.fork()
     if asker == 0:
-        os.dup2(writer, 1)
-        _exec_or_end("/bin/ps", ["ps", "-o", "lstart=", "-p", str(pid)], {"LC_ALL": "C"}, lambda _error: None)
+        try:
+            os.dup2(writer, 1)
+            os.execve("/bin/ps", ["ps", "-o", "lstart=", "-p", str(pid)], {"LC_ALL": "C"})  # noqa: S606
+        finally:
+            os._exit(127)
     os.close(writer)
     answer = os.read(reader, 256).decode("ascii", "replace").strip()
     os.close(reader)
@@ -173,12 +180,12 @@ def find(program: Program) -> str:
     raise LaunchError(f"There is no program {name!r} on the PATH.", "Install it, or correct PATH.")
 
 
-def _become(path: str, program: Program, slave: int, report: int) -> NoReturn:
-    """In the forked child: take the terminal, forget what a holder is, and turn into the program."""
+def become(path: str, program: Program, slave: int) -> NoReturn:
+    """In a forked child: take the terminal, forget what a holder is, and turn into the program.
 
-    def tell(stage: str) -> Callable[[Exception], None]:
-        return lambda error: _report(report, stage, error)
-
+    Raises:
+        LaunchError: It could not be started.
+    """
     try:
         os.setsid()
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
@@ -187,30 +194,21 @@ def _become(path: str, program: Program, slave: int, report: int) -> NoReturn:
         _reset_signals()
         if program.nofile is not None:
             resource.setrlimit(resource.RLIMIT_NOFILE, program.nofile)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to hear of it
-        tell("exec")(error)
-        os._exit(127)
-    try:
-        os.chdir(program.cwd)
-    except OSError as error:
-        tell("cwd")(error)
-        os._exit(127)
-    _exec_or_end(path, program.argv, program.env, tell("exec"))
+        try:
+            os.chdir(program.cwd)
+        except OSError as error:
+            raise LaunchError(f"The directory {program.cwd} cannot be entered: {error.strerror}.") from error
+        os.execve(path, list(program.argv), dict(program.env))  # noqa: S606 - to run it without a shell is the point
+    except (OSError, ValueError) as error:  # ValueError: a NUL in an argument, a limit that is none.
+        number = error.errno if isinstance(error, OSError) and error.errno else errno.EINVAL
+        raise LaunchError(f"{path} cannot be started: {os.strerror(number)}.") from error
 
 
-def _exec_or_end(
-    path: str, argv: Sequence[str], env: Mapping[str, str], failed: Callable[[Exception], None]
-) -> NoReturn:
-    try:
-        os.execve(path, list(argv), dict(env))  # noqa: S606 - to run it without a shell is the point
-    except Exception as error:  # noqa: BLE001 - a ValueError too (a NUL in an argument) must not run on
-        failed(error)
-    os._exit(127)
-
-
-def _report(report: int, stage: str, error: Exception) -> None:
-    number = error.errno if isinstance(error, OSError) and error.errno else errno.EINVAL
-    os.write(report, f"{stage} {number}".encode("ascii"))
+def _fresh_settings(slave: int) -> list[Any]:
+    """Return the settings of a new terminal, made fit for UTF-8."""
+    settings = termios.tcgetattr(slave)
+    settings[0] |= _IUTF8
+    return settings
 
 
 def _reset_signals() -> None:

@@ -92,9 +92,10 @@ class Stream:
 class Client:
     """One connection. It is `lost` once it ended or broke the rules; the holder then lets go of it."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        self.connection = connection
+    def __init__(self) -> None:
+        """Make one that is not connected yet, see `connect`."""
+        self.connection: socket.socket
+        self.descriptor = -1
         self.decoder = frames.Decoder()
         self.role: str | None = None
         """``tower`` or ``terminal`` once it said HELLO."""
@@ -102,36 +103,34 @@ class Client:
         self.typed = False
         """Whether it ever sent input, so that it is the one to wait while the program does not read."""
         self.lost = False
-        self._unsent = bytearray()
+        self.unsent = bytearray()
+        """What its socket takes no more of for now."""
 
-    def fileno(self) -> int:
-        """Return the descriptor, for `select`."""
-        return self.connection.fileno()
-
-    @property
-    def blocked(self) -> bool:
-        """Whether its socket takes no more for now."""
-        return bool(self._unsent)
+    def connect(self, connection: socket.socket) -> None:
+        """Talk over this connection from now on."""
+        connection.setblocking(False)
+        self.connection = connection
+        self.descriptor = connection.fileno()
 
     def send(self, frame: bytes) -> int:
         """Send a frame, or keep what its socket does not take now; return how many bytes it took."""
-        self._unsent += frame
-        if len(self._unsent) > _MOST_UNSENT:
+        self.unsent += frame
+        if len(self.unsent) > _MOST_UNSENT:
             self.lost = True
         return self.flush()
 
     def flush(self) -> int:
         """Send what was kept, and return how many bytes the socket took."""
-        if not self._unsent or self.lost:
+        if not self.unsent or self.lost:
             return 0
         try:
-            taken = self.connection.send(self._unsent)
+            taken = self.connection.send(self.unsent)
         except BlockingIOError:
             return 0
         except OSError:  # A time-out among them.
             self.lost = True
             return 0
-        del self._unsent[:taken]
+        del self.unsent[:taken]
         return taken
 
     def send_refusal(self, message: str, hint: str = "") -> None:
@@ -150,7 +149,7 @@ class Client:
             return
         taken = self.flush()
         for _turn in range(8):
-            if self._unsent:
+            if self.unsent:
                 break
             frame = stream.next_frame(ring)
             if frame is None:

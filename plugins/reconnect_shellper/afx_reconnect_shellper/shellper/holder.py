@@ -2,7 +2,8 @@
 
 It outlives the Tower, the shell it came from, any client, and the package it was started from. Back-pressure
 goes to the PTY: while somebody reads, the fastest reader sets the program's pace. What is done to the PTY and
-the program is in `terminal`; who gets which bytes is decided by `clients`.
+the program is in `terminal`; who gets which bytes is decided by `clients`; how the first program came to
+run is in `birth`. What is run at every start, and in every idle turn, is kept short: see `zygote` for why.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from importlib import import_module
+from typing import Any, ClassVar, Final
 
 from . import frames
 from .address import Address
-from .child import LaunchError, find, start_of
+from .birth import FAILED, NUMBERS, Opened, be_born
+from .child import LaunchError, Pty
 from .clients import ATTENTION, Client, Stream
-from .launch import Launch, read_program, read_size
+from .launch import read_program, read_size
 from .peer import is_same_user
+from .ring import Ring
 from .terminal import Terminal
 from .timers import Timers
 
@@ -29,114 +33,149 @@ _PACE: Final = 256 * 1024
 _MOST_INPUT: Final = 1 << 20
 _JIGGLE: Final = 0.05
 _GRACE: Final = 3.0
+_PIECE: Final = 2048
+_REHEARSED_TURNS: Final = 20
+_SIGCHLD: Final = int(signal.SIGCHLD)
+_set_handler: Final = import_module("_signal").signal
+"""What `signal.signal` calls, without turning numbers into enums, which writes to many pages."""
 
 
 class Holder:
     """One terminal, its program, and who is connected to it."""
 
-    def __init__(self, launch: Launch, launcher: Client) -> None:
-        """Make everything ready but the process itself, which `hold` is called in.
-
-        Raises:
-            LaunchError: The program cannot be started. Nothing is left.
-            OSError: The terminal cannot be made. Nothing is left.
-        """
-        self._path = find(launch.program)
-        self._launch = launch
-        # With a piece on top it is never more than the ring holds: who sets the pace loses nothing.
-        self._pace = min(_PACE, launch.scrollback // 2)
-        self._address = Address(launch.directory, launch.terminal_id)
-        self._terminal = Terminal(launch.cols, launch.rows, launch.scrollback)
-        self._ring = self._terminal.ring
-        try:
-            self._listener = self._address.bind()
-        except BaseException:
-            self._terminal.pty.close()
-            raise
-        self._wakeup, self._wakeup_end = os.pipe()
-        for end in (self._wakeup, self._wakeup_end):
-            os.set_blocking(end, False)
-        self._own_start: str | None = None
-        self._started_at = time.time()
+    def __init__(self) -> None:
+        """Make one that holds nothing yet: `hold`, in a process of its own, gives it everything."""
+        self._address = Address(b"", b"")
+        self._ring = Ring(0)
+        self._terminal = Terminal(Pty(-1, -1, 0, 0), self._ring)
+        self._listener: socket.socket
+        self._wakeup = self._wakeup_end = -1
+        self._welcomed = b""
+        """The first WELCOME frame."""
+        self._pace = 0
+        self._husk_after = self._unnoticed_after = self._check_every = 0.0
         self._noted = False
         """Whether a Tower said that it noted the program's end."""
         self._terminating = False
         self._over = False
-        self._launcher = launcher
-        self._clients: list[Client] = [launcher]
-        self._tower: Client | None = None
+        self._launcher = Client()
+        self._launcher.role = "tower"
+        self._clients = [self._launcher]
+        self._tower: Client | None = self._launcher
         self._told_activity = 0.0
         self._timers = Timers()
-        self._handlers: dict[int, Callable[[Client, frames.Fields], None]] = {
-            frames.RESIZE: self._on_resize,
-            frames.SIGNAL: self._on_signal,
-            frames.SPAWN: self._on_spawn,
-            frames.ACK: self._on_ack,
-            frames.TERMINATE: self._on_terminate,
-        }
 
-    def leave_nothing(self) -> None:
-        """Remove what was made, where no process came to hold it."""
-        self._address.remove()
-
-    def let_go(self) -> None:
-        """Close all that is open, where another process is the holder now, or none."""
-        self._listener.close()
-        self._terminal.pty.close()
-        os.close(self._wakeup)
-        os.close(self._wakeup_end)
-
-    def hold(self) -> None:
-        """Be the holder, in a process of its own, until the terminal is over."""
+    def hold(self, launcher: int) -> None:
+        """Be the holder of what is asked for over `launcher`, until the terminal is over."""
         os.setsid()
-        _set_name()
-        signal.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        self._own_start = start_of(os.getpid())
         try:
-            self._terminal.launch(self._path, self._launch.program)
-        except LaunchError as error:
-            self.leave_nothing()
-            self._launcher.refuse(error.message, error.hint)
+            self._open(launcher)
+            reader, writer = os.pipe()
+            self._terminal.pid = os.fork()
+        except OSError as error:
+            self._launcher.refuse(f"The terminal cannot be made: {error.strerror}.")
             return
-        except BaseException:
-            self.leave_nothing()
-            raise
-        self._welcome_tower(self._launcher)
-        self._run()
+        if self._terminal.pid == 0:
+            pty = self._terminal.pty
+            be_born(Opened(launcher, pty.master, pty.slave, self._listener, writer))
+        os.close(writer)
+        will = b""
+        # That process has turned into the program, or is gone, once there is no more.
+        while piece := os.read(reader, _PIECE):
+            will += piece
+        os.close(reader)
+        if will and not will.endswith(FAILED):
+            self._inherit(will)
+            while not self._over:
+                self._turn()
+
+    def rehearse(self) -> None:
+        """Do what a holder does until nothing happens any more, and undo it.
+
+        Python notes down what it does for the first times: versions of types, places of attributes. When
+        the zygote has that noted, no holder writes to those pages.
+        """
+        launcher, tower = socket.socketpair()
+        self._open(launcher.detach())
+        self._inherit(NUMBERS.pack(1, 1, 0, 0, 0, 0, 0, 0, bytes(12), 0, 0, 0))
+        for _turn in range(_REHEARSED_TURNS):
+            self._turn()
+        signal.set_wakeup_fd(-1)
+        pty = self._terminal.pty
+        for descriptor in (self._wakeup, self._wakeup_end, pty.master, pty.slave):
+            os.close(descriptor)
+        for end in (self._listener, self._launcher.connection, tower):
+            end.close()
+
+    def _open(self, launcher: int) -> None:
+        """Open all that a holder needs, and be woken by signals."""
+        os.set_inheritable(launcher, False)  # As received, it would reach the terminal's program.
+        self._launcher.connect(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, launcher))
+        self._wakeup, self._wakeup_end = os.pipe()
+        os.set_blocking(self._wakeup, False)
+        os.set_blocking(self._wakeup_end, False)
+        signal.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
+        _set_handler(_SIGCHLD, _ignore)
+        pty = self._terminal.pty
+        pty.master, pty.slave = os.openpty()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def _inherit(self, will: bytes) -> None:
+        """Take over what the program's process has made, see `birth.NUMBERS`."""
+        pty, ring, address = self._terminal.pty, self._ring, self._address
+        (
+            pty.cols, pty.rows, ring.limit, self._husk_after, self._unnoticed_after, self._check_every,
+            address.device, address.inode, epoch, directory, terminal_id, start,
+        ) = NUMBERS.unpack_from(will)  # fmt: skip
+        ring.epoch = epoch.decode("ascii")
+        # With a piece on top it is never more than the ring holds: who sets the pace loses nothing.
+        self._pace = min(_PACE, ring.limit // 2)
+        end = NUMBERS.size + directory
+        address.directory = will[NUMBERS.size : end]
+        address.terminal_id = will[end : end + terminal_id]
+        end += terminal_id
+        self._terminal.start = will[end : end + start].decode("ascii") or None
+        self._welcomed = will[end + start :]
+        self._launcher.send(self._welcomed)
+        self._timers.set(self._check_socket, self._check_every)
 
     # The loop
 
-    def _run(self) -> None:
-        self._timers.set(self._check_socket, self._launch.check_every)
-        while not self._over:
-            readable, writable = self._wait()
-            if self._wakeup in readable:
-                self._on_wakeup()
-            if self._terminal.pty.master in writable:
-                self._terminal.write_input()
-            if self._terminal.pty.master in readable:
-                others = [self._wakeup, self._listener, *self._clients]
-                self._add_output(self._terminal.read_output(others))
-            if self._listener in readable:
-                self._accept()
-            for client in list(self._clients):
-                if client in writable:
-                    client.flush()
-                if client in readable:
-                    self._hear(client)
-            self._timers.run()
-            self._pump()
+    def _turn(self) -> None:
+        """Wait until something happens, and see to it."""
+        readable, writable = self._wait()
+        if self._wakeup in readable:
+            self._on_wakeup()
+        if self._terminal.pty.master in writable:
+            self._terminal.write_input()
+        if self._terminal.pty.master in readable:
+            others = [self._wakeup, self._listener, *(client.descriptor for client in self._clients)]
+            self._add_output(self._terminal.read_output(others))
+        if self._listener in readable:
+            self._accept()
+        for client in tuple(self._clients):
+            if client.descriptor in writable:
+                client.flush()
+            if client.descriptor in readable:
+                self._hear(client)
+        self._timers.run()
+        self._pump()
 
     def _wait(self) -> tuple[list[Any], list[Any]]:
         """Sleep until something can be done; return what can be read from and written to."""
         now = time.monotonic()
         readers: list[Any] = [self._wakeup, self._listener]
-        writers: list[Any] = [client for client in self._clients if client.blocked]
+        writers: list[Any] = []
+        attentive: list[Stream] = []
         input_full = len(self._terminal.input) > _MOST_INPUT
-        readers.extend(client for client in self._clients if not (input_full and client.typed))
+        for client in self._clients:
+            if client.unsent:
+                writers.append(client.descriptor)
+            if not (input_full and client.typed):
+                readers.append(client.descriptor)
+            if client.stream is not None and client.stream.attentive(self._ring, now):
+                attentive.append(client.stream)
         until = self._timers.next_due()
-        attentive = [stream for stream in self._streams() if stream.attentive(self._ring, now)]
         if self._terminal.hung_up:
             pass
         elif not attentive or any(stream.behind(self._ring) <= self._pace for stream in attentive):
@@ -155,10 +194,12 @@ class Holder:
         return [client.stream for client in self._clients if client.stream is not None]
 
     def _pump(self) -> None:
-        now = time.monotonic()
+        lost = False
         for client in self._clients:
-            client.pump(self._ring, now)
-        if any(client.lost for client in self._clients):
+            if client.stream is not None:
+                client.pump(self._ring, time.monotonic())
+            lost = lost or client.lost
+        if lost:
             self._drop_lost()
 
     def _drop_lost(self) -> None:
@@ -196,7 +237,7 @@ class Holder:
             self._timers.set(self._tell_activity, max(0.0, self._told_activity + 1 - now))
 
     def _tell_activity(self) -> None:
-        if self._tower is not None and not self._tower.blocked:
+        if self._tower is not None and not self._tower.unsent:
             self._told_activity = time.monotonic()
             self._tower.send(
                 frames.control(frames.ACTIVITY, at=self._terminal.last_output_at, offset=self._ring.end)
@@ -236,7 +277,8 @@ class Holder:
         if len(self._clients) >= _MOST_CLIENTS or not is_same_user(connection):
             connection.close()
             return
-        client = Client(connection)
+        client = Client()
+        client.connect(connection)
         self._clients.append(client)
         self._schedule_end()
 
@@ -268,7 +310,7 @@ class Holder:
         elif kind == frames.PING:
             client.send(frames.raw(frames.PONG, payload))
         elif kind in self._handlers:
-            self._handlers[kind](client, frames.fields_of(payload))
+            self._handlers[kind](self, client, frames.fields_of(payload))
 
     def _on_hello(self, client: Client, fields: frames.Fields) -> None:
         frames.number(fields, "version", 1, 1 << 30)
@@ -305,19 +347,8 @@ class Holder:
             self._timers.set(self._terminal.settle, _JIGGLE)
 
     def _welcome(self, *, resumed: bool) -> bytes:
-        launch = self._launch
-        return frames.control(
-            frames.WELCOME,
-            version=frames.VERSION,
-            pid=os.getpid(),
-            pid_start=self._own_start,
-            terminal_id=launch.terminal_id,
-            agent_id=launch.agent_id,
-            label=launch.label,
-            started_at=self._started_at,
-            **self._terminal.facts(),
-            resumed=resumed,
-        )
+        first = frames.fields_of(self._welcomed[frames.HEADER.size :])
+        return frames.control(frames.WELCOME, **(first | self._terminal.facts() | {"resumed": resumed}))
 
     # What clients ask for
 
@@ -396,27 +427,32 @@ class Holder:
         if self._terminal.exit is None:
             return
         if self._noted and not self._clients:
-            self._timers.set(self._finish, self._launch.husk_after)
+            self._timers.set(self._finish, self._husk_after)
         elif not self._noted and self._tower is None:
-            self._timers.set(self._finish, self._launch.unnoticed_after)
+            self._timers.set(self._finish, self._unnoticed_after)
 
     def _check_socket(self) -> None:
         """Bind the socket again where somebody removed its file."""
-        self._timers.set(self._check_socket, self._launch.check_every)
+        self._timers.set(self._check_socket, self._check_every)
         if self._address.is_ours():
             return
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            listener = self._address.bind()
+            self._address.bind(listener)
         except (OSError, LaunchError):
+            listener.close()
             return  # Its directory is gone or the place is taken: tried again later.
         self._listener.close()
         self._listener = listener
 
+    _handlers: ClassVar = {
+        frames.RESIZE: _on_resize,
+        frames.SIGNAL: _on_signal,
+        frames.SPAWN: _on_spawn,
+        frames.ACK: _on_ack,
+        frames.TERMINATE: _on_terminate,
+    }
 
-def _set_name() -> None:
-    try:
-        comm = os.open("/proc/self/comm", os.O_WRONLY)
-    except OSError:
-        return  # Only Linux has it, and it is but a name.
-    os.write(comm, b"afx-shellper")
-    os.close(comm)
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Be woken by a signal, and do nothing else."""

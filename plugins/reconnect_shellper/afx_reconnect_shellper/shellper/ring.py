@@ -37,12 +37,11 @@ class Ring:
         self.limit = limit
         self.epoch = os.urandom(6).hex()
         self.start = 0
-        self._slab = max(_SMALLEST_SLAB, limit // 4)
         self._buffer = bytearray()
         self._used = 0
         """How much of the buffer's beginning is output."""
-        self._modes = ModeTracker()
-        """The modes at `start`."""
+        self._modes_at_start: ModeTracker | None = None
+        """None for those of a terminal that was just reset: most rings never let go of anything."""
         self._swallow = b""
         """What `Cut` says of `start`."""
 
@@ -50,6 +49,10 @@ class Ring:
     def end(self) -> int:
         """The offset after the last byte."""
         return self.start + self._used
+
+    @property
+    def _slab(self) -> int:
+        return max(_SMALLEST_SLAB, self.limit // 4)
 
     def append(self, output: bytes) -> None:
         """Add output at the end, and let go of some at the start where the limit is passed."""
@@ -75,7 +78,7 @@ class Ring:
         """Return the replay of about the last `tail` bytes, or of all of them."""
         wanted = 0 if tail is None else max(0, self._used - tail)
         cut = safe_cut(self._buffer, self._used, wanted, self._swallow) if wanted else Cut(0, self._swallow)
-        modes = self._modes.copy()
+        modes = self._copy_of_modes()
         modes.feed(self._buffer, 0, cut.at)
         prologue = modes.prologue() + cut.swallow
         modes.feed(self._buffer, cut.at, self._used)
@@ -83,13 +86,18 @@ class Ring:
 
     def modes(self) -> ModeTracker:
         """Return the modes at the end of the output."""
-        modes = self._modes.copy()
+        modes = self._copy_of_modes()
         modes.feed(self._buffer, 0, self._used)
         return modes
 
+    def _copy_of_modes(self) -> ModeTracker:
+        return ModeTracker() if self._modes_at_start is None else self._modes_at_start.copy()
+
     def _discard(self, excess: int) -> None:
         cut = safe_cut(self._buffer, self._used, min(excess, self._used), self._swallow)
-        self._modes.feed(self._buffer, 0, cut.at)
+        if self._modes_at_start is None:
+            self._modes_at_start = ModeTracker()
+        self._modes_at_start.feed(self._buffer, 0, cut.at)
         with memoryview(self._buffer) as view:
             view[: self._used - cut.at] = view[cut.at : self._used]
         self._used -= cut.at

@@ -25,15 +25,16 @@ _GATHER: Final = 0.002
 class Terminal:
     """A PTY that outlives each program in it."""
 
-    def __init__(self, cols: int, rows: int, scrollback: int) -> None:
-        self.ring = Ring(scrollback)
-        self.pty = Pty(cols, rows)
+    def __init__(self, pty: Pty, ring: Ring) -> None:
+        self.pty = pty
+        self.ring = ring
         self.input = bytearray()
         """What was typed and the program has not read."""
         self.hung_up = False
         """Whether no output can come any more until another program is launched."""
         self.pid = 0
         self.start: str | None = None
+        """When it began, as `start_of` tells it."""
         self.exit: dict[str, Any] | None = None
         """How the program ended; None while it runs."""
         self.last_output_at: float | None = None
@@ -51,15 +52,6 @@ class Terminal:
             "exit": self.exit,
         }
 
-    def launch(self, path: str, program: Program) -> None:
-        """Start the first program, which was found at `path`.
-
-        Raises:
-            LaunchError: It could not be started.
-        """
-        self.pid, self.start = self.pty.launch(path, program)
-        self.exit, self.hung_up = None, False
-
     def relaunch(self, program: Program) -> bytes:
         """Start a new program after the last one ended; return output that undoes what that one left on.
 
@@ -67,7 +59,8 @@ class Terminal:
             LaunchError: It could not be started; the terminal is as before.
         """
         try:
-            self.launch(find(program), program)
+            self.pid, self.start = self.pty.launch(find(program), program)
+            self.exit, self.hung_up = None, False
             self.resize(self.pty.cols, self.pty.rows)
         except OSError as error:
             raise LaunchError(f"The terminal cannot be used any more: {error.strerror}.") from error
@@ -190,7 +183,7 @@ class Terminal:
 
     def has_ended(self) -> bool:
         """Find out whether the program ended since it was last asked for; from then on `exit` says how."""
-        if self.exit is not None or self.pid == 0:
+        if self.exit is not None:
             return False
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         if pid == 0:

@@ -1,31 +1,31 @@
 """The parent that every shellper is forked from: small, warm, and without any state.
 
-For each byte that comes from the Tower with a descriptor, it reads over that descriptor what is to be held,
-makes it ready, and forks a process that holds it. A page of memory that a forked process writes to is its own
-from then on, and Python writes to whatever it runs: so what can be done before the fork is done here, and
-then let go of. It ends with its Tower, when the socket between them is at its end. No holder depends on it.
+For each byte that comes from the Tower with a descriptor it forks a holder, at once. A page of memory that a
+forked process writes to is its own from then on, as is each that the zygote writes to later, and Python
+writes to whatever it runs. So the holder is made and rehearsed here, before any fork, and what is left to do
+after it does `birth`, in memory that is soon gone. The zygote ends with its Tower, when the socket between
+them is at its end. No holder depends on it.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-import select
 import signal
 import socket
-import time
+import sys
+from contextlib import suppress
+from typing import NoReturn
 
 from . import frames
-from .child import LaunchError
-from .clients import Client
 from .holder import Holder
-from .launch import Launch, read_launch
 
-_LAUNCH_WITHIN = 5.0
 _IGNORED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN,
     signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD,
 )  # fmt: skip
+_REHEARSALS = 20
+_ROOM = socket.CMSG_SPACE(4)
 
 
 def main() -> None:
@@ -41,62 +41,55 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     # A holder is told by it to end its program, and ends. Here it does nothing.
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    _set_name()
+    with suppress(
+        OSError
+    ):  # It is not needed; and a system that has no terminal left now may have one later.
+        for _time in range(_REHEARSALS):
+            Holder().rehearse()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    unborn = Holder()
     # What is there now stays, so the collector of no child ever touches, and thereby copies, it.
     gc.collect()
     gc.freeze()
     while True:
-        request, descriptors, _flags, _address = socket.recv_fds(tower, 1, 1)
+        request, messages, _flags, _address = tower.recvmsg(1, _ROOM)
         if not request:
             return
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)  # As received, it would reach the terminal's program.
-            _serve(tower, Client(socket.socket(fileno=descriptor)))
+        for _level, _kind, content in messages:
+            descriptor = int.from_bytes(content, sys.byteorder)
+            _serve(tower, descriptor, unborn)
 
 
-def _serve(tower: socket.socket, client: Client) -> None:
-    """Fork a holder of what the Tower asks for over `client`, or say why not."""
-    holder: Holder | None = None
+def _serve(tower: socket.socket, descriptor: int, unborn: Holder) -> None:
+    """Fork a holder of what the Tower asks for over `descriptor`, or say why not."""
     try:
-        launch = _await_launch(client)
-        if launch is None:
-            return
-        holder = Holder(launch, client)
-        try:
-            child = os.fork()
-        except OSError:
-            holder.leave_nothing()
-            raise
+        child = os.fork()
+    except OSError as error:
+        sentence = f"The terminal cannot be made: {error.strerror}."
+        with suppress(OSError):  # Whoever asked may be gone.
+            os.write(descriptor, frames.control(frames.SPAWN_FAILED, message=sentence, hint=""))
+    else:
         if child == 0:
             tower.close()
-            _live(holder)
-    except LaunchError as error:
-        client.refuse(error.message, error.hint)
-    except OSError as error:
-        client.refuse(f"The terminal cannot be made: {error.strerror}.")
-    except frames.FrameError as error:
-        client.refuse(f"The request to start a terminal cannot be read: {error}.")
-    finally:
-        client.connection.close()
-        if holder is not None:
-            holder.let_go()
+            _live(unborn, descriptor)
+    os.close(descriptor)
 
 
-def _await_launch(client: Client) -> Launch | None:
-    """Return what the LAUNCH frame says; None where none comes."""
-    until = time.monotonic() + _LAUNCH_WITHIN
-    while (left := until - time.monotonic()) > 0 and not client.lost:
-        select.select([client], [], [], left)
-        for kind, payload in client.decoder.feed(client.receive()):
-            if kind == frames.LAUNCH:
-                return read_launch(frames.fields_of(payload))
-    return None
-
-
-def _live(holder: Holder) -> None:
+def _live(holder: Holder, launcher: int) -> NoReturn:
     """In the forked process: hold, and never return to the zygote's loop."""
     status = 1
     try:
-        holder.hold()
+        holder.hold(launcher)
         status = 0
     finally:
         os._exit(status)
+
+
+def _set_name() -> None:
+    try:
+        comm = os.open("/proc/self/comm", os.O_WRONLY)
+    except OSError:
+        return  # Only Linux has it, and it is but a name.
+    os.write(comm, b"afx-shellper")
+    os.close(comm)
