@@ -197,3 +197,12 @@ def test_a_tower_that_is_silent_is_unreachable_not_down_lesson_02(home: Path) ->
         (home / "tower.json").write_text(json.dumps(facts))
         with pytest.raises(UnreachableError, match="did not answer in time"):
             TowerClient.connect(home, timeout=0.1).state()
+
+
+def test_a_key_that_was_replaced_is_said_with_the_way_out(home: Path, tower: StubTower) -> None:
+    (home / "key").write_text("another")
+    with pytest.raises(AfxError, match="does not take the key") as caught:
+        TowerClient.connect(home).state()
+    assert tower.url in caught.value.message
+    assert "`afx tower restart`" in caught.value.hint
+    assert "another" not in f"{caught.value.message}{caught.value.hint}"

@@ -223,6 +223,10 @@ def _error(status: int, data: bytes, url: str) -> AfxError:
         code, message, hint = str(error["code"]), str(error["message"]), str(error.get("hint") or "")
     except (ValueError, KeyError, TypeError, AttributeError):
         code, message, hint = "error", f"The Tower at {url} answered with status {status}.", ""
+    if status == 401:
+        # The Tower reads its key once, and somebody has changed the file since.
+        message = f"The Tower at {url} does not take the key that stands in the state directory."
+        hint = "`afx tower restart` has it read the key again; terminals live on."
     return _BY_STATUS.get(status, AfxError)(message, hint=hint, code=code)
 
 
