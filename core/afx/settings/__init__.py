@@ -63,11 +63,11 @@ class Settings(Mapping[str, object]):
             _read_file(path, origin, values, sections)
         for name, setting in SETTINGS.items():
             if text := env.get(setting.env):
-                values[name] = _Value(_read(setting, text, Path.cwd(), f"{setting.env} is"), setting.env)
+                values[name] = _Value(_read(setting, text, _here(setting), f"{setting.env} is"), setting.env)
         for name, given in options.items():
             if given is not None:
                 setting = known_setting(name)
-                values[name] = _Value(_read(setting, given, Path.cwd(), f"{name} is"), "option")
+                values[name] = _Value(_read(setting, given, _here(setting), f"{name} is"), "option")
         return cls(values, sections)
 
     @overload
@@ -214,3 +214,8 @@ def _read(setting: Setting, given: object, directory: Path, subject: str) -> obj
         return READERS[setting.kind](given, directory)
     except UnfitError as error:
         raise BadInputError(f"{subject} {given!r}, and must be {error}.", hint=setting.meaning) from None
+
+
+def _here(setting: Setting) -> Path:
+    """Return what a relative path counts from. Only a path asks: the current directory may be gone."""
+    return Path.cwd() if setting.kind == "path" else Path()
