@@ -67,6 +67,8 @@ def _start() -> tuple[socket.socket, subprocess.Popen[bytes]]:
     with theirs:
         # No environment: what a terminal's program gets comes in a frame, and `ps` shows nothing of it.
         environment = {name: os.environ[name] for name in _NEEDED_TO_START_PYTHON if name in os.environ}
+        # Linux: functions are looked up at once, and not by each holder anew, which would write to memory.
+        environment["LD_BIND_NOW"] = "1"
         try:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", _MAIN],

@@ -23,7 +23,7 @@ from .clients import Client
 from .launch import Launch, read_launch
 
 _LAUNCH_WITHIN: Final = 5.0
-NUMBERS: Final = struct.Struct("!HHQdddQQ12sHHH")
+NUMBERS: Final = struct.Struct("!HHQdddqQ12sHHH")
 """What a holder is told first: the size, the scrollback and the settings of `Launch`, the device and number
 of the socket's file, the epoch, and the lengths of three byte strings that follow: the directory, the
 terminal's id, and when the program began. The WELCOME frame for the Tower that asked is the rest."""
@@ -42,7 +42,7 @@ class Opened(NamedTuple):
         heir: The writing end of the pipe to the holder.
     """
 
-    launcher: int
+    launcher: Client
     master: int
     slave: int
     listener: socket.socket
@@ -52,8 +52,7 @@ class Opened(NamedTuple):
 def be_born(opened: Opened) -> NoReturn:
     """Do what LAUNCH asks for, tell the holder of it, and turn into the program."""
     signal.set_wakeup_fd(-1)  # What is sent to this process does not concern the holder.
-    client = Client()
-    client.connect(socket.socket(fileno=opened.launcher))
+    client = opened.launcher
     try:
         launch = _await_launch(client)
         if launch is not None:

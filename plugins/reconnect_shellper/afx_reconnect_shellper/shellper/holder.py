@@ -77,7 +77,7 @@ class Holder:
             return
         if self._terminal.pid == 0:
             pty = self._terminal.pty
-            be_born(Opened(launcher, pty.master, pty.slave, self._listener, writer))
+            be_born(Opened(self._launcher, pty.master, pty.slave, self._listener, writer))
         os.close(writer)
         will = b""
         # That process has turned into the program, or is gone, once there is no more.
