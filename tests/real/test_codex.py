@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import anyio
 import msgspec
 import pytest
 
@@ -26,6 +25,7 @@ from afx_harness_codex.provider import CodexHarness
 
 from . import codex_server
 from .codex_server import CodexServer
+from .letting_go import until_let_go
 from .loopback import read_for, read_until
 from .model_server import QUESTION
 from .npm import installed
@@ -149,7 +149,7 @@ async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_s
         assert holder is not None
         screen.kill()
 
-    assert await session.held_by(name, workspace) is None
+    await until_let_go(session, name, workspace)
     (found,) = await session.discover(workspace)
     assert (found.session_id, found.cwd) == (name, str(workspace))
     assert (found.first, found.last) == ("Remember: the code word is marzipan", "Noted napizram.")

@@ -16,6 +16,7 @@ from afx_harness_gemini.provider import GeminiHarness
 
 from . import gemini_server
 from .gemini_server import GeminiServer
+from .letting_go import until_let_go
 from .loopback import read_for, read_until
 from .model_server import QUESTION
 from .npm import installed
@@ -127,7 +128,7 @@ async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_wa
         holder = await session.held_by(name, workspace)
         assert holder is not None
         screen.kill()
-    assert await session.held_by(name, workspace) is None
+    await until_let_go(session, name, workspace)
     (found,) = await session.discover(workspace)
     assert (found.session_id, found.cwd) == (name, str(workspace))
     assert found.first == "Remember: the code word is marzipan"
