@@ -232,7 +232,7 @@ class Lifecycle:
 
         Raises:
             NotFoundError: There is no such agent.
-            UnreachableError: Its terminal does not answer, so it could not be stopped.
+            UnreachableError: Its terminal does not answer. It is ended as soon as it does.
         """
         async with self._revival.alone_with(agent_id):
             return await self._stop(self._agents.agent(agent_id), "A person stopped it.")
@@ -242,7 +242,8 @@ class Lifecycle:
 
         Raises:
             ConflictError: Work would be lost, and `force` is not set.
-            UnreachableError: Its terminal does not answer, so nothing was removed.
+            UnreachableError: Its terminal does not answer. It is ended as soon as it does; nothing was
+                removed.
         """
         async with self._revival.alone_with(agent_id):
             agent = self._agents.agent(agent_id)
@@ -360,11 +361,11 @@ class Lifecycle:
             return agent
         try:
             return await self._end_terminal(record, AgentState.STOPPED, reason)
-        except UnreachableError as error:
+        except UnreachableError:
             # What was asked of the holder may reach it yet, so the wish stays: once it answers it is ended.
             raise UnreachableError(
                 f"The terminal of {agent.kind}/{agent.name} does not answer. It is ended as soon as it does.",
-                hint=error.hint or f"`afx start {agent.kind}/{agent.name}` takes that back.",
+                hint="If its holder was stopped, continue it (SIGCONT); `afx status` shows when it is gone.",
             ) from None
 
     async def _end_terminal(self, record: TerminalRecord, state: AgentState, reason: str = "") -> Agent:
