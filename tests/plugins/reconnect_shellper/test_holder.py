@@ -232,6 +232,22 @@ async def test_end_is_told_again_until_it_is_noted(world: World) -> None:
     await watch.aclose()
 
 
+async def test_what_a_tower_said_before_it_left_counts(world: World) -> None:
+    """It acknowledges the end and is gone before the holder comes to answer it."""
+    connection = (await world.spawn(await world.tower(), "$exit 7")).connection
+    end = (await next_notice(connection, Ended)).exit
+    send_signal(world.holder(), signal.SIGSTOP)
+    tower = raw_connection(world)
+    tower.sendall(
+        frames.control(frames.HELLO, version=1, client="tower") + frames.control(frames.ACK, at=end.at)
+    )
+    tower.close()
+    send_signal(world.holder(), signal.SIGCONT)
+    connection = await (await world.tower()).reconnect(world.records["t1"])
+    await connection.resize(Size(90, 30))
+    assert isinstance(await anext(aiter(connection.notices())), Resized)
+
+
 async def test_death_by_signal_is_told_apart(world: World) -> None:
     connection = (await world.spawn(await world.tower(), "$kill -KILL $$")).connection
     exit_ = (await next_notice(connection, Ended)).exit

@@ -103,6 +103,8 @@ class Client:
         self.typed = False
         """Whether it ever sent input, so that it is the one to wait while the program does not read."""
         self.lost = False
+        self.deaf = False
+        """Whether it has closed its end. What it sent before that is still to be read."""
         self.unsent = bytearray()
         """What its socket takes no more of for now."""
 
@@ -114,6 +116,8 @@ class Client:
 
     def send(self, frame: bytes) -> int:
         """Send a frame, or keep what its socket does not take now; return how many bytes it took."""
+        if self.deaf:
+            return 0
         self.unsent += frame
         if len(self.unsent) > _MOST_UNSENT:
             self.lost = True
@@ -126,6 +130,10 @@ class Client:
         try:
             taken = self.connection.send(self.unsent)
         except BlockingIOError:
+            return 0
+        except (BrokenPipeError, ConnectionResetError):
+            self.deaf = True
+            self.unsent.clear()
             return 0
         except OSError:  # A time-out among them.
             self.lost = True
@@ -145,7 +153,7 @@ class Client:
     def pump(self, ring: Ring, now: float) -> None:
         """Send an onlooker what it lacks, for as long as its socket takes it, but not for too long."""
         stream = self.stream
-        if stream is None or self.lost:
+        if stream is None or self.lost or self.deaf:
             return
         taken = self.flush()
         for _turn in range(8):
