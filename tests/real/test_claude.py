@@ -106,7 +106,10 @@ async def test_a_killed_conversation_is_resumed_with_all_that_was_said(
         turn = model_server.wait_for(lambda turn: "marzipan" in turn.prompt)
         assert "Rhubarb" in turn.system
         screen.until("Noted napizram.")
-        assert has_turn(transcript(name, workspace, env))
+        written = transcript(name, workspace, env)
+        with anyio.fail_after(30):
+            while not has_turn(written):  # noqa: ASYNC110 - the program tells nobody when it writes
+                await anyio.sleep(0.05)
         assert await session.verify(name, workspace) is Evidence.FOUND
         screen.kill()
 
