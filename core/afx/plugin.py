@@ -68,6 +68,7 @@ from .api.strategy import (
     TerminalFacts,
     Watch,
     WatchItem,
+    read_to_end,
 )
 
 __all__ = [
@@ -142,5 +143,6 @@ __all__ = [
     "host_id",
     "identify",
     "is_alive",
+    "read_to_end",
     "send_signal",
 ]

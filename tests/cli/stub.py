@@ -36,6 +36,7 @@ def agent(kind: str, name: str, *, state: str = "running", **facts: Any) -> dict
         "name": name,
         "harness": None,
         "state": state,
+        "doing": "unknown",
         "reason": "",
         "cwd": "/w/one",
         "branch": None,

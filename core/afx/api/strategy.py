@@ -143,7 +143,33 @@ class Watch(ABC):
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Stop watching. The terminal is not affected."""
+        """Stop watching. The terminal is not affected. Whoever calls this may be cancelled already."""
+
+
+async def read_to_end(watch: Watch) -> bytes:
+    """Read the output up to where it ended when the watch began, and close the watch.
+
+    Raises:
+        ConnectionLostError: The terminal can no longer be heard.
+    """
+    data = bytearray()
+    begun = False
+    start = 0
+    try:
+        while not begun or start + len(data) < watch.end.offset:
+            match await watch.receive():
+                case bytes(piece):
+                    data += piece
+                case Reset(position, prologue):
+                    begun, start = True, position.offset - len(prologue)
+                    data[:] = prologue
+                case Resumed(position):
+                    begun, start = True, position.offset
+                case _:
+                    pass
+        return bytes(data)
+    finally:
+        await watch.aclose()
 
 
 class Connection(ABC):
@@ -175,6 +201,18 @@ class Connection(ABC):
         Raises:
             ConnectionLostError: The terminal does not answer.
         """
+
+    async def glance(self, tail: int) -> bytes:
+        """Return about the last `tail` bytes of the output, for the Tower to judge and not for showing.
+
+        They begin at a safe cut, with what restores the modes there. The default watches for a moment. A
+        strategy whose watches have full-screen programs repaint themselves does it without that here: the
+        program is not to notice.
+
+        Raises:
+            ConnectionLostError: The terminal does not answer.
+        """
+        return await read_to_end(await self.watch(tail=tail))
 
     @abstractmethod
     async def write(self, data: bytes) -> None:

@@ -53,6 +53,8 @@ def _print_workspace(workspace: Mapping[str, Any], now: float, *, is_here: bool)
         terminal = agent["terminal"]
         heard = terminal["last_output_at"] if terminal else None
         note = agent["reason"] or agent["branch"] or ""
+        if agent["doing"] == "waiting":
+            note = f"waits for you{note and f' ({note})'}"
         rows.append(
             [
                 f"{agent['kind']}/{agent['name']}",

@@ -72,6 +72,7 @@ def agent_view(tower: Tower, agent: Agent) -> AgentView:
         name=agent.name,
         harness=agent.harness,
         state=state,
+        doing=agents.doing_of(agent),
         reason=reason,
         cwd=agent.cwd,
         branch=agent.branch,

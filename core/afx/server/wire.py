@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from afx.api.harness import Doing
 from afx.api.model import (
     AgentId,
     AgentKind,
@@ -146,13 +147,18 @@ class TerminalView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentView(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent as it is now."""
+    """An agent as it is now.
+
+    Attributes:
+        doing: What its screen says of it, while it runs and as far as its harness can tell.
+    """
 
     id: AgentId
     kind: AgentKind
     name: str
     harness: str | None
     state: AgentState
+    doing: Doing
     reason: str
     cwd: str
     branch: str | None

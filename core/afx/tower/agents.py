@@ -16,6 +16,7 @@ import anyio
 import msgspec
 
 from afx.api.errors import ConflictError, NotFoundError
+from afx.api.harness import Doing
 from afx.api.model import (
     Agent,
     AgentId,
@@ -66,6 +67,7 @@ class Agents:
         self._terminals: dict[TerminalId, TerminalRecord] = {}
         self._terminal_of: dict[AgentId, TerminalId] = {}
         self._unreachable: dict[TerminalId, str] = {}
+        self._doing: dict[AgentId, Doing] = {}
         self._history: deque[Change] = deque(maxlen=_REMEMBERED_CHANGES)
         self._listeners: list[Callable[[Change], None]] = []
 
@@ -175,6 +177,11 @@ class Agents:
         if terminal_id in self._unreachable and agent.state is not AgentState.STOPPED:
             return AgentState.UNREACHABLE, self._unreachable[terminal_id]
         return agent.state, agent.reason
+
+    def doing_of(self, agent: Agent) -> Doing:
+        """Return what an agent does, as far as its screen tells: only of one that runs."""
+        runs = self.state_of(agent)[0] is AgentState.RUNNING
+        return self._doing.get(agent.id, Doing.UNKNOWN) if runs else Doing.UNKNOWN
 
     def why_unreachable(self, terminal_id: TerminalId) -> str | None:
         """Return why a terminal cannot be reached now, or None where it can."""
@@ -316,6 +323,16 @@ class Agents:
         record = self._terminals.get(terminal_id)
         if record is not None:
             self.touch(record.agent_id)
+
+    def set_doing(self, agent_id: AgentId, doing: Doing) -> None:
+        """Take note of what an agent's screen says of it. This is not stored."""
+        if self._doing.get(agent_id, Doing.UNKNOWN) is doing:
+            return
+        self._doing[agent_id] = doing
+        if doing is Doing.UNKNOWN:
+            del self._doing[agent_id]
+        if agent_id in self._agents:
+            self.touch(agent_id)
 
     def remember_size(self, terminal_id: TerminalId, size: Size) -> None:
         """Take note of a terminal's size. It is stored with the next change of the terminal."""

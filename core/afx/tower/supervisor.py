@@ -17,10 +17,8 @@ import msgspec
 from afx.api.errors import AfxError, NotFoundError
 from afx.api.harness import ExitInfo, ExitKind, Rung
 from afx.api.model import Agent, AgentId, AgentState
-from afx.api.strategy import Ended, Reset, Resumed
 
 from .agents import Agents
-from .hub import TerminalHub
 from .resume import ResumePlan
 from .revival import Revival
 from .starter import Starter
@@ -189,36 +187,13 @@ class Supervisor:
         hub = self._terminals.connected(terminal_id)
         if hub is None:
             return ""
-        data = bytearray()
+        data = b""
         with anyio.move_on_after(_TAIL_WITHIN):
             try:
-                data = await _last_output(hub)
+                data = await hub.connection.glance(_TAIL)
             except AfxError:
                 return ""
         return data[-_TAIL:].decode(errors="replace")
-
-
-async def _last_output(hub: TerminalHub) -> bytearray:
-    onlooker = await hub.join(tail=_TAIL)
-    data = bytearray()
-    start = 0
-    try:
-        while True:
-            match await onlooker.receive():
-                case bytes(piece):
-                    data += piece
-                case Reset(start=position) | Resumed(start=position):
-                    start = position.offset
-                    data.clear()
-                case Ended():
-                    return data
-                case _:
-                    pass
-            if start + len(data) >= onlooker.end.offset and data:
-                return data
-    finally:
-        with anyio.CancelScope(shield=True):
-            await onlooker.aclose()
 
 
 def _last_rung(agent: Agent) -> Rung:

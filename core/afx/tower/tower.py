@@ -26,6 +26,7 @@ from afx.loader import Plugins
 from afx.settings import Settings
 
 from .agents import Agents, Change
+from .attention import Attention
 from .capture import Capture
 from .inbox import Inbox
 from .lifecycle import Lifecycle
@@ -143,6 +144,7 @@ class Tower:
             tower = cls(home, plugins, agents, terminals, lifecycle, inbox, revival, recovery, settings)
             await terminals.boot(settings["tower.boot_deadline"])
             tasks.start_soon(tower._tell_observers)
+            tasks.start_soon(Attention(agents, terminals, starter).run)
             try:
                 yield tower
             finally:

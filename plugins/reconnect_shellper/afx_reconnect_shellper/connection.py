@@ -25,6 +25,7 @@ from afx.plugin import (
     SpawnError,
     TerminalFacts,
     Watch,
+    read_to_end,
 )
 
 from . import messages
@@ -202,6 +203,12 @@ class ShellperConnection(Connection):
     async def watch(self, since: Position | None = None, *, tail: int | None = None) -> Watch:
         """Begin to watch the output, over a connection of its own."""
         return await open_watch(self._place, self.terminal_id, since, tail, _ANSWER_WITHIN)
+
+    async def glance(self, tail: int) -> bytes:
+        """Return about the last `tail` bytes of output, unseen by the program."""
+        return await read_to_end(
+            await open_watch(self._place, self.terminal_id, None, tail, _ANSWER_WITHIN, unseen=True)
+        )
 
     async def write(self, data: bytes) -> None:
         """Type `data`, whole and unmixed with what others type at the same time."""

@@ -119,9 +119,15 @@ class ShellperWatch(Watch):
 
 
 async def open_watch(
-    place: Place, terminal_id: str, since: Position | None, tail: int | None, deadline: float
+    place: Place,
+    terminal_id: str,
+    since: Position | None,
+    tail: int | None,
+    deadline: float,
+    *,
+    unseen: bool = False,
 ) -> ShellperWatch:
-    """Return a watch whose first item has come.
+    """Return a watch whose first item has come. The terminal's program does not notice one that is `unseen`.
 
     Raises:
         ConnectionLostError: The holder does not answer within `deadline` seconds.
@@ -134,7 +140,7 @@ async def open_watch(
     try:
         position = None if since is None else str(since)
         hello = frames.control(
-            frames.HELLO, version=frames.VERSION, client="terminal", since=position, tail=tail
+            frames.HELLO, version=frames.VERSION, client="terminal", since=position, tail=tail, unseen=unseen
         )
         connection.send(hello)  # Its first bytes: there is room for so few.
         with anyio.fail_after(deadline):

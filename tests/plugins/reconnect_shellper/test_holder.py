@@ -354,6 +354,26 @@ while True: signal.pause()
     await newcomer.aclose()
 
 
+async def test_full_screen_program_does_not_notice_a_glance(world: World) -> None:
+    script = """
+import itertools, os, signal
+numbers = itertools.count(1)
+def paint(*_):
+    os.write(1, b"\\x1b[H%d. at %dx%d;" % (next(numbers), *os.get_terminal_size()))
+signal.signal(signal.SIGWINCH, paint)
+os.write(1, b"\\x1b[?1049h"); paint()
+while True: signal.pause()
+"""
+    connection = (await world.spawn(await world.tower(), script)).connection
+    watch = await connection.watch()
+    await output_until(watch, b"1. at 80x24;")
+    for tail in (10_000, 0, 3):
+        assert b"\x1b[?1049h" in await connection.glance(tail)
+    await connection.resize(Size(91, 31))
+    assert b"2. at 91x31;" in await output_until(watch, b"91x31;")
+    await watch.aclose()
+
+
 async def test_old_questions_are_not_asked_again_lesson_37(world: World) -> None:
     connection = (
         await world.spawn(await world.tower(), "$stty -echo; printf 'a\\033[6nb'; read x; printf '\\033[6n!'")

@@ -7,7 +7,7 @@ ignored. A frame over 1 MiB, or one that cannot be read, ends the connection it 
 =============  ==  ========================  ==========================================================
 frame           n  from                      fields
 =============  ==  ========================  ==========================================================
-HELLO           1  Tower, onlooker           version, client ("tower" or "terminal"), since, tail
+HELLO           1  Tower, onlooker           version, client ("tower" or "terminal"), since, tail, unseen
 WELCOME         2  shellper                  version, pid, pid_start, terminal_id, agent_id, label, epoch,
                                              start, offset, cols, rows, started_at, last_output_at, child,
                                              exit, resumed

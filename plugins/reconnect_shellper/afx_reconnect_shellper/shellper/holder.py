@@ -342,7 +342,7 @@ class Holder:
         client.stream = stream
         if self._terminal.exit is not None:
             stream.tell(self._ring.end, frames.control(frames.EXIT, **self._terminal.exit))
-        elif stream.alternate:
+        elif stream.alternate and fields.get("unseen") is not True:
             self._terminal.jiggle()
             self._timers.set(self._terminal.settle, _JIGGLE)
 
