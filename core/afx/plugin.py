@@ -24,6 +24,7 @@ from .api.harness import (
     HarnessSession,
     Launched,
     LaunchRequest,
+    Place,
     Rung,
     Transcript,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "NotFoundError",
     "Notice",
     "Orphan",
+    "Place",
     "PluginError",
     "Position",
     "ProcessIdentity",
