@@ -24,6 +24,7 @@ from .api.harness import (
     HarnessSession,
     Launched,
     LaunchRequest,
+    Place,
     Rung,
     Transcript,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "NotFoundError",
     "Notice",
     "Orphan",
+    "Place",
     "PluginError",
     "Position",
     "ProcessIdentity",

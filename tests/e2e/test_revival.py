@@ -156,6 +156,35 @@ def test_a_lost_transcript_means_fresh_and_the_old_id_is_kept_lesson_18(
     ]
 
 
+@pytest.mark.parametrize("later", ["another", "none"])
+def test_conversations_are_looked_for_where_the_agent_keeps_them_lesson_22(
+    tower: TowerProcess, workspace: str, short_directory: Path, later: str
+) -> None:
+    def keep_in(directory: str) -> None:
+        tower.env.pop("CLAUDE_CONFIG_DIR", None)
+        if directory:
+            tower.env["CLAUDE_CONFIG_DIR"] = directory
+
+    kill_everything(tower)
+    keep_in(str(short_directory / "elsewhere"))
+    tower.start()
+    agent = spawn(tower, workspace, "a")
+    talk(tower, agent, "hello")
+    kill_everything(tower)
+    keep_in(str(short_directory / "of-the-tower") if later == "another" else "")
+    tower.start()
+    (row,) = tower.request("POST", "/api/recover", {})["rows"]
+    (step,) = row["plan"]["steps"]
+    assert (step["rung"], step["evidence"], step["chosen"]) == ("stored", "found", True)
+    listed = tower.request("GET", f"/api/agents/{agent['id']}/conversations")["conversations"]
+    assert listed[0]["transcript"]["path"].startswith(str(short_directory / "elsewhere"))
+    recover(tower)
+    assert tower.agents()["builder/a"]["conversation"]["id"] == agent["conversation"]["id"]
+    follower = Follower(tower, tower.agents()["builder/a"]["terminal"]["id"])
+    follower.wait_for(rb"turns=1")
+    follower.close()
+
+
 def test_a_crash_is_resumed_in_the_same_terminal_lesson_25(tower: TowerProcess, workspace: str) -> None:
     agent = spawn(tower, workspace, "a")
     talk(tower, agent, "hello")

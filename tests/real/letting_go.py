@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import anyio
 
-from afx.plugin import HarnessSession
+from afx.plugin import HarnessSession, Place
 
 
-async def until_let_go(session: HarnessSession, name: str, workspace: Path) -> None:
+async def until_let_go(session: HarnessSession, name: str, place: Place) -> None:
     with anyio.fail_after(10):
-        while await session.held_by(name, workspace) is not None:  # noqa: ASYNC110  (there is no event)
+        while await session.held_by(name, place) is not None:  # noqa: ASYNC110  (there is no event)
             await anyio.sleep(0.02)

@@ -11,7 +11,7 @@ import anyio
 import msgspec
 import pytest
 
-from afx.plugin import AgentKind, Command, Evidence, Exit, ExitInfo, ExitKind, LaunchRequest, identify
+from afx.plugin import AgentKind, Command, Evidence, Exit, ExitInfo, ExitKind, LaunchRequest, Place, identify
 from afx_harness_claude.provider import ClaudeHarness
 from afx_harness_claude.talk import has_turn
 from afx_harness_claude.transcripts import transcript
@@ -90,18 +90,17 @@ async def test_a_killed_conversation_is_resumed_with_all_that_was_said(
     model_server: ModelServer,
     workspace: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     env = claude_home(workspace)
-    monkeypatch.setenv("HOME", env["HOME"])
+    place = Place(cwd=workspace, env=env)
     session = ClaudeHarness.session
     name = session.mint()
     request = a_request(workspace, env, tmp_path, *session.new_session_args(name))
-    assert await session.verify(name, workspace) is Evidence.MISSING
+    assert await session.verify(name, place) is Evidence.MISSING
 
     with shown(launch(request)) as screen:
         screen.until(READY)
-        assert await session.verify(name, workspace) is Evidence.MISSING
+        assert await session.verify(name, place) is Evidence.MISSING
         screen.type(*ClaudeHarness().keystrokes("Remember: the code word is marzipan"))
         turn = model_server.wait_for(lambda turn: "marzipan" in turn.prompt)
         assert "Rhubarb" in turn.system
@@ -110,7 +109,7 @@ async def test_a_killed_conversation_is_resumed_with_all_that_was_said(
         with anyio.fail_after(30):
             while not has_turn(written):  # noqa: ASYNC110 - the program tells nobody when it writes
                 await anyio.sleep(0.05)
-        assert await session.verify(name, workspace) is Evidence.FOUND
+        assert await session.verify(name, place) is Evidence.FOUND
         screen.kill()
 
     resumed = msgspec.structs.replace(request, session_args=tuple(session.resume_args(name)))
@@ -217,13 +216,13 @@ async def test_the_question_of_trust_takes_no_message(
 
 
 async def test_only_the_conversation_of_this_directory_is_discovered_lesson_16(
-    claude_home: Home, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    claude_home: Home, workspace: Path, tmp_path: Path
 ) -> None:
     # The names of both are the same to the program, which keeps their transcripts in one directory.
     beside = tmp_path / "work-space.é-1"
     beside.mkdir()
     env = claude_home(workspace)
-    monkeypatch.setenv("HOME", env["HOME"])
+    place = Place(cwd=workspace, env=env)
     session = ClaudeHarness.session
     names = [session.mint() for _ in range(3)]
     for name, cwd in zip(names, (workspace, workspace, beside), strict=True):
@@ -232,36 +231,36 @@ async def test_only_the_conversation_of_this_directory_is_discovered_lesson_16(
         assert printed(command) == f"You said: hello of {cwd.name}"
     assert len({transcript(name, cwd, env).parent for name in names for cwd in (workspace, beside)}) == 1
 
-    found = await session.discover(workspace)
+    found = await session.discover(place)
     assert [one.session_id for one in found] == [names[1], names[0]]
     assert {one.cwd for one in found} == {str(workspace)}
     assert found[0].first == f"hello of {workspace.name}"
     assert found[0].last == f"You said: hello of {workspace.name}"
-    assert [one.session_id for one in await session.discover(beside)] == [names[2]]
-    assert await session.describe(names[1], workspace) == found[0]
+    assert [one.session_id for one in await session.discover(Place(cwd=beside, env=env))] == [names[2]]
+    assert await session.describe(names[1], place) == found[0]
 
 
 async def test_the_holder_is_the_live_process_and_nobody_once_it_was_killed_lesson_20(
-    claude_home: Home, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    claude_home: Home, workspace: Path, tmp_path: Path
 ) -> None:
     env = claude_home(workspace)
-    monkeypatch.setenv("HOME", env["HOME"])
+    place = Place(cwd=workspace, env=env)
     session = ClaudeHarness.session
     name = session.mint()
     with shown(launch(a_request(workspace, env, tmp_path, *session.new_session_args(name)))) as screen:
         screen.until(READY)
-        await becomes(lambda: session.held_by(name, workspace), identify(screen.process.pid))
-        assert await session.held_by(session.mint(), workspace) is None
+        await becomes(lambda: session.held_by(name, place), identify(screen.process.pid))
+        assert await session.held_by(session.mint(), place) is None
         screen.kill()
         assert await anyio.Path(env["HOME"], ".claude", "sessions", f"{screen.process.pid}.json").exists()
-        assert await session.held_by(name, workspace) is None
+        assert await session.held_by(name, place) is None
 
 
 @pytest.mark.parametrize(
     "parts", [("a.b_c", "Gru\u0308n 😀"), ("x" * 100, "ü" * 60, "😀" * 30)], ids=["short", "long"]
 )
 async def test_transcripts_lie_where_the_harness_looks_lesson_24(
-    claude_home: Home, tmp_path: Path, parts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    claude_home: Home, tmp_path: Path, parts: tuple[str, ...]
 ) -> None:
     workspace = tmp_path.joinpath(*parts)
     workspace.mkdir(parents=True)
@@ -272,6 +271,5 @@ async def test_transcripts_lie_where_the_harness_looks_lesson_24(
     command = launch(msgspec.structs.replace(request, args=("--print",), task="hello"))
     assert printed(command) == "You said: hello"
     assert has_turn(transcript(name, workspace, env))
-    monkeypatch.setenv("HOME", env["HOME"])
-    (found,) = await session.discover(workspace)
+    (found,) = await session.discover(Place(cwd=workspace, env=env))
     assert (found.session_id, found.cwd) == (name, str(workspace.resolve()))

@@ -20,6 +20,7 @@ from afx.plugin import (
     ExitKind,
     Launched,
     LaunchRequest,
+    Place,
     identify,
 )
 from afx_harness_codex.provider import CodexHarness
@@ -60,9 +61,7 @@ def workspace(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def codex_home(
-    codex_program: Path, server: CodexServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Home:
+def codex_home(codex_program: Path, server: CodexServer, tmp_path: Path) -> Home:
     """Give an environment in which `codex` asks no question in a workspace and talks to the model server."""
 
     def prepare(workspace: Path) -> dict[str, str]:
@@ -87,7 +86,6 @@ def codex_home(
             trust_level = "trusted"
         """
         (home / "config.toml").write_text(settings, encoding="utf-8")
-        monkeypatch.setenv("CODEX_HOME", str(home))
         return {
             "HOME": str(tmp_path),
             "CODEX_HOME": str(home),
@@ -123,9 +121,13 @@ def a_request(workspace: Path, env: dict[str, str], tmp_path: Path, *session_arg
     )
 
 
+def place_of(request: LaunchRequest) -> Place:
+    return Place(cwd=Path(request.cwd), env=request.env)
+
+
 async def captured(screen: Screen, request: LaunchRequest, at: float) -> str | None:
     launched = Launched(
-        cwd=request.cwd, at=at, process=identify(screen.process.pid), directory=request.directory
+        place=place_of(request), at=at, process=identify(screen.process.pid), directory=request.directory
     )
     return await CodexHarness.session.capture(launched)
 
@@ -145,13 +147,13 @@ async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_s
         assert f"{tmp_path}/role.md" in turn.system
         name = await captured(screen, request, at)
         assert name is not None
-        assert await session.verify(name, workspace) is Evidence.FOUND
-        holder = await session.held_by(name, workspace)
+        assert await session.verify(name, place_of(request)) is Evidence.FOUND
+        holder = await session.held_by(name, place_of(request))
         assert holder is not None
         screen.kill()
 
-    await until_let_go(session, name, workspace)
-    (found,) = await session.discover(workspace)
+    await until_let_go(session, name, place_of(request))
+    (found,) = await session.discover(place_of(request))
     assert (found.session_id, found.cwd) == (name, str(workspace))
     assert (found.first, found.last) == ("Remember: the code word is marzipan", "Noted napizram.")
     assert found.began_at is not None
@@ -165,16 +167,17 @@ async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_s
         turn = server.wait_for(lambda turn: turn.prompt == QUESTION)
         assert any("marzipan" in text for _, text in turn.messages)
         assert f"{tmp_path}/role.md" in turn.system
-    assert [one.session_id for one in await session.discover(workspace)] == [name]
+    assert [one.session_id for one in await session.discover(place_of(request))] == [name]
 
 
 async def test_a_conversation_is_missing_before_its_first_turn_lesson_19(
     codex_home: Home, workspace: Path, tmp_path: Path
 ) -> None:
-    with shown(launch(a_request(workspace, codex_home(workspace), tmp_path))) as screen:
+    request = a_request(workspace, codex_home(workspace), tmp_path)
+    with shown(launch(request)) as screen:
         screen.until(READY)
         screen.kill()
-    assert list(await CodexHarness.session.discover(workspace)) == []
+    assert list(await CodexHarness.session.discover(place_of(request))) == []
 
 
 def test_messages_arrive_whole_and_once_lesson_38(
@@ -230,6 +233,7 @@ async def test_rollouts_say_where_a_conversation_was_begun_lesson_24(
         screen.until("You said: hello")
     session = CodexHarness.session
     for cwd in (real, link):
-        (found,) = await session.discover(cwd)
+        place = Place(cwd=cwd, env=request.env)
+        (found,) = await session.discover(place)
         assert found.cwd == str(real)
-        assert await session.verify(found.session_id, cwd) is Evidence.FOUND
+        assert await session.verify(found.session_id, place) is Evidence.FOUND

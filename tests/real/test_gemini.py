@@ -11,7 +11,7 @@ import anyio
 import msgspec
 import pytest
 
-from afx.plugin import AgentKind, Command, Evidence, Exit, ExitInfo, ExitKind, LaunchRequest
+from afx.plugin import AgentKind, Command, Evidence, Exit, ExitInfo, ExitKind, LaunchRequest, Place
 from afx_harness_gemini.provider import GeminiHarness
 
 from . import gemini_server
@@ -53,9 +53,7 @@ def workspace(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def gemini_home(
-    gemini_program: Path, server: GeminiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Home:
+def gemini_home(gemini_program: Path, server: GeminiServer, tmp_path: Path) -> Home:
     """Give an environment in which `gemini` asks no question in a workspace and talks to the model server."""
 
     def prepare(workspace: Path) -> dict[str, str]:
@@ -69,7 +67,6 @@ def gemini_home(
         (home / ".gemini" / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
         trusted = {str(workspace): "TRUST_FOLDER"}
         (home / ".gemini" / "trustedFolders.json").write_text(json.dumps(trusted), encoding="utf-8")
-        monkeypatch.setenv("HOME", str(home))
         return {
             "HOME": str(home),
             "GEMINI_API_KEY": "not-a-secret",
@@ -117,19 +114,20 @@ async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_wa
     session = GeminiHarness.session
     name = session.mint()
     request = a_request(workspace, gemini_home(workspace), tmp_path, *session.new_session_args(name))
-    assert await session.verify(name, workspace) is Evidence.MISSING
+    place = Place(cwd=workspace, env=request.env)
+    assert await session.verify(name, place) is Evidence.MISSING
     with shown(launch(request)) as screen:
         screen.until(READY)
-        assert await session.verify(name, workspace) is Evidence.MISSING
+        assert await session.verify(name, place) is Evidence.MISSING
         say(screen, "Remember: the code word is marzipan")
         screen.until("Noted napizram.")
         turn = server.wait_for(lambda turn: "marzipan" in turn.prompt)
         assert "Rhubarb" in turn.system
-        holder = await session.held_by(name, workspace)
+        holder = await session.held_by(name, place)
         assert holder is not None
         screen.kill()
-    await until_let_go(session, name, workspace)
-    (found,) = await session.discover(workspace)
+    await until_let_go(session, name, place)
+    (found,) = await session.discover(place)
     assert (found.session_id, found.cwd) == (name, str(workspace))
     assert found.first == "Remember: the code word is marzipan"
 
@@ -138,7 +136,7 @@ async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_wa
     rest = Path(found.path).with_name(f"session-2026-01-01T00-00-{name[:8]}.jsonl")
     other = msgspec.structs.replace(request, session_args=tuple(session.new_session_args(session.mint())))
     for number in range(2):
-        assert await session.verify(name, workspace) is Evidence.FOUND
+        assert await session.verify(name, place) is Evidence.FOUND
         resumed = msgspec.structs.replace(request, session_args=tuple(session.resume_args(name)))
         with shown(launch(resumed)) as screen:
             screen.until(READY)
@@ -152,7 +150,7 @@ async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_wa
             await anyio.Path(rest).write_text(f"{begin}\n", encoding="utf-8")
             with shown(launch(other)) as screen:
                 read_until(screen, lambda: not Path(found.path).exists())
-    assert [one.session_id for one in await session.discover(workspace)] == [name]
+    assert [one.session_id for one in await session.discover(place)] == [name]
 
 
 async def test_a_conversation_in_which_nothing_was_said_is_missing_and_its_id_refused_lesson_19(
@@ -161,10 +159,11 @@ async def test_a_conversation_in_which_nothing_was_said_is_missing_and_its_id_re
     session = GeminiHarness.session
     name = session.mint()
     env = gemini_home(workspace)
+    place = Place(cwd=workspace, env=env)
     with shown(launch(a_request(workspace, env, tmp_path, *session.new_session_args(name)))) as screen:
         read_until(screen, lambda: any(Path(env["HOME"], ".gemini", "tmp").rglob("session-*")))
         screen.until(READY)
-    assert await session.verify(name, workspace) is Evidence.MISSING
+    assert await session.verify(name, place) is Evidence.MISSING
     for arguments in (session.resume_args(name), session.new_session_args(name)):
         with shown(launch(a_request(workspace, env, tmp_path, *arguments))) as screen:
             info = ExitInfo(exit=Exit(code=screen.drain(), at=0), ran_for=1)
@@ -219,5 +218,6 @@ async def test_chats_lie_where_the_harness_looks_lesson_24(
     with shown(launch(msgspec.structs.replace(request, task="hello"))) as screen:
         screen.until("You said: hello")
     for cwd in (real, link):
-        assert await session.verify(name, cwd) is Evidence.FOUND
-        assert [one.session_id for one in await session.discover(cwd)] == [name]
+        place = Place(cwd=cwd, env=request.env)
+        assert await session.verify(name, place) is Evidence.FOUND
+        assert [one.session_id for one in await session.discover(place)] == [name]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from afx.plugin import Evidence
+from afx.plugin import Evidence, Place
 from afx.testing import fake_agent
 from afx_harness_claude.session import ClaudeSession
 from afx_harness_claude.transcripts import transcript
@@ -85,12 +85,13 @@ def test_it_greets_with_pid_and_id_and_answers(agents: Agents) -> None:
 
 async def test_its_transcript_is_where_the_claude_harness_looks(agents: Agents, tmp_path: Path) -> None:
     session = ClaudeSession()
+    place = Place(cwd=tmp_path, env=os.environ)
     agent = agents.start(*session.new_session_args(ID))
     agent.until("turns=0")
-    assert await session.verify(ID, tmp_path) is Evidence.MISSING
+    assert await session.verify(ID, place) is Evidence.MISSING
     agent.type(b"hello\r")
     agent.until("heard 1")
-    assert await session.verify(ID, tmp_path) is Evidence.FOUND
+    assert await session.verify(ID, place) is Evidence.FOUND
     assert fake_agent.transcript_path(ID, str(tmp_path)) == transcript(ID, tmp_path, dict(os.environ))
     agent.type(b"/die\r")
     assert agent.end() == -signal.SIGKILL

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from afx.api.errors import SpawnError
-from afx.api.harness import HarnessProvider, HarnessSession, LaunchRequest
+from afx.api.harness import HarnessProvider, HarnessSession, LaunchRequest, Place
 from afx.api.model import Agent, AgentKind, AgentState, Command, ConversationSource
 from afx.tower import launch
 
@@ -18,6 +18,8 @@ class Foo(HarnessProvider):
     commands = ("foo",)
     nesting_marks = ("FOO_INSIDE", "FOO_SESSION_*")
     set_when_nested = ("PAGER",)
+    home_env = ("FOO_HOME",)
+    lasting_env = ("FOO_MODEL*",)
 
     def launch(self, request: LaunchRequest) -> Command:
         role = f"{request.directory}/role.md"
@@ -41,7 +43,7 @@ class FooSession(HarnessSession):
     def resume_args(self, session_id: str) -> tuple[str, ...]:
         return ("--resume", session_id)
 
-    async def verify(self, session_id: str, cwd: Path) -> object:  # type: ignore[override]
+    async def verify(self, session_id: str, place: Place) -> object:  # type: ignore[override]
         raise NotImplementedError
 
 
@@ -72,6 +74,36 @@ def test_no_mark_of_any_harness_reaches_a_child_lesson_23() -> None:
 
 def test_what_means_something_elsewhere_goes_only_with_a_mark_lesson_23() -> None:
     assert launch.child_environment({"PAGER": "less"}, [Foo()], {})["PAGER"] == "less"
+
+
+FIRST = {"FOO_HOME": "/first", "FOO_MODEL_BIG": "first", "FOO_MODEL_KEY": "secret", "OTHER": "first"}
+LATER = {"FOO_HOME": "/later", "FOO_MODEL_BIG": "later", "FOO_MODEL_SMALL": "later", "OTHER": "later"}
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "home", "big", "small"),
+    [
+        (FIRST, LATER, "/first", "first", "later"),
+        (FIRST, {}, "/first", "first", None),
+        ({}, LATER, None, "later", "later"),
+    ],
+    ids=["another", "no longer set", "not set at first"],
+)
+def test_where_conversations_lie_is_what_it_was_at_the_first_launch_lesson_22(
+    first: dict[str, str], later: dict[str, str], home: str | None, big: str, small: str | None
+) -> None:
+    kept = launch.lasting_environment(AGENT, Foo(), first)
+    assert "FOO_MODEL_KEY" not in kept
+    agent = msgspec.structs.replace(AGENT, env=kept, plan={"at": 1.0})
+    again = msgspec.structs.replace(agent, env=launch.lasting_environment(agent, Foo(), later))
+    for one in (agent, again):
+        env = launch.agent_environment(one, Foo(), later, [Foo()], {"AFX_AGENT": "a1"})
+        assert (env.get("FOO_HOME"), env.get("FOO_MODEL_BIG"), env.get("FOO_MODEL_SMALL")) == (
+            home,
+            big,
+            small,
+        )
+        assert env["AFX_AGENT"] == "a1"
 
 
 def test_afx_own_variables_are_set_anew() -> None:

@@ -95,18 +95,31 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     last: str = ""
 
 
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an agent's program looks for its conversations: what a harness goes by to find them as well.
+
+    Attributes:
+        cwd: The directory that the agent works in, as it was given; it may be a link.
+        env: The environment that the agent's program is launched with. The Tower's own may be another: an
+            agent keeps what its harness names in `HarnessProvider.home_env` from its first launch on.
+    """
+
+    cwd: Path
+    env: Mapping[str, str]
+
+
 class Launched(msgspec.Struct, frozen=True, kw_only=True):
     """A program that was started without an id, and whose conversation is to be captured.
 
     Attributes:
-        cwd: The real path of the directory it runs in.
+        place: Where it runs.
         at: When it was started.
         process: The process that was started; the program itself may be a child of it.
         directory: The agent's own directory, see `LaunchRequest.directory`.
         taken: Ids that are known to belong to other agents. None of them is the one that is looked for.
     """
 
-    cwd: str
+    place: Place
     at: float
     process: ProcessIdentity | None = None
     directory: str
@@ -139,7 +152,10 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HarnessSession(ABC):
-    """How conversations of one program are begun and resumed by an id."""
+    """How conversations of one program are begun and resumed by an id.
+
+    Nothing here asks for the process's own environment: what counts is that of the agent, see `Place`.
+    """
 
     chain: ClassVar[tuple[Rung, ...]] = (Rung.STORED, Rung.DISCOVERED, Rung.FRESH)
     """The rungs that are tried, in this order."""
@@ -164,8 +180,8 @@ class HarnessSession(ABC):
         """Return the arguments that resume the conversation of this id."""
 
     @abstractmethod
-    async def verify(self, session_id: ConversationId, cwd: Path) -> Evidence:
-        """Tell whether the program has a conversation of this id that can be resumed in `cwd`.
+    async def verify(self, session_id: ConversationId, place: Place) -> Evidence:
+        """Tell whether the program has a conversation of this id that can be resumed in `place`.
 
         MISSING says that it is certain that there is none; whatever could not be read is UNKNOWN.
         """
@@ -174,28 +190,29 @@ class HarnessSession(ABC):
         """Tell whether `text` has the form of the program's ids. Nothing else is ever passed to it."""
         return bool(text) and not text.startswith("-") and text.isprintable()
 
-    async def describe(self, session_id: ConversationId, cwd: Path) -> Transcript | None:
+    async def describe(self, session_id: ConversationId, place: Place) -> Transcript | None:
         """Return the transcript of a conversation, or None where none is found."""
-        del session_id, cwd
+        del session_id, place
         return None
 
-    async def discover(self, cwd: Path) -> Sequence[Transcript]:
-        """Return the resumable conversations that were recorded for exactly `cwd`, newest first."""
-        del cwd
+    async def discover(self, place: Place) -> Sequence[Transcript]:
+        """Return the resumable conversations that were recorded for exactly `place.cwd`, newest first."""
+        del place
         return ()
 
     async def capture(self, launched: Launched) -> ConversationId | None:
         """Return the id that the program chose after its launch, or None while it cannot be told.
 
         Asked again and again until it can, of a session that does not mint ids. An id that is returned
-        must be certain: of `launched.process` itself, or the only one that began in `launched.cwd` since.
+        must be certain: of `launched.process` itself, or the only one that began in `launched.place.cwd`
+        since.
         """
         del launched
         return None
 
-    async def held_by(self, session_id: ConversationId, cwd: Path) -> ProcessIdentity | None:
+    async def held_by(self, session_id: ConversationId, place: Place) -> ProcessIdentity | None:
         """Return a live process that has this conversation open, where the program leaves a trace of it."""
-        del session_id, cwd
+        del session_id, place
         return None
 
 
@@ -211,10 +228,13 @@ class HarnessProvider(ABC):
     set_when_nested: ClassVar[tuple[str, ...]] = ()
     """Variables that the program also sets for its children and that mean something else elsewhere, such
     as PAGER. They are removed only where a nesting mark shows that they came from the program."""
+    home_env: ClassVar[tuple[str, ...]] = ()
+    """Environment variables that say where the program keeps its conversations. An agent has the values of
+    its first launch for good; one that was not set then is not set later."""
     lasting_env: ClassVar[tuple[str, ...]] = ()
-    """Environment variables that a later launch of the same agent needs with the same values, such as the
-    one that says where the program keeps its conversations. A trailing ``*`` stands for any ending. Variables
-    whose names speak of a key, a token, a secret or a password are never kept."""
+    """Other environment variables that a later launch of the same agent needs with the same values, such as
+    the one that names the model. A trailing ``*`` stands for any ending. Variables whose names speak of a
+    key, a token, a secret or a password are never kept."""
     unattended_args: ClassVar[tuple[str, ...]] = ()
     """Arguments that let the program act without asking the person. They are passed only where the setting
     ``agent.allow_unattended`` grants it, at a resume as well. A flag with a value is one entry with a blank

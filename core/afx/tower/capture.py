@@ -69,7 +69,7 @@ class Capture:
         if harness is None or harness.session is None:
             return True
         launched = Launched(
-            cwd=str(await anyio.Path(agent.cwd).resolve()),
+            place=self._starter.place_of(agent),
             at=began,
             process=process,
             directory=str(self._home / "agents" / agent.id),

@@ -66,12 +66,30 @@ def lasting_environment(
     What was kept at its first launch stays, whatever the Tower's own environment says by now. Nothing whose
     name speaks of a secret is ever kept.
     """
+    patterns = harness.lasting_env if agent.plan else (*harness.lasting_env, *harness.home_env)
     kept = {
         name: value
         for name, value in inherited.items()
-        if _matches(name, harness.lasting_env) and not any(word in name.upper() for word in _SECRET_WORDS)
+        if _matches(name, patterns) and not any(word in name.upper() for word in _SECRET_WORDS)
     }
     return {**kept, **agent.env}
+
+
+def agent_environment(
+    agent: Agent,
+    harness: HarnessProvider | None,
+    inherited: Mapping[str, str],
+    harnesses: Iterable[HarnessProvider],
+    own: Mapping[str, str],
+) -> dict[str, str]:
+    """Return the environment of an agent's program, now or at its next launch.
+
+    Where the program keeps its conversations is what it was at the agent's first launch, whatever the Tower
+    was started with since: else they would be looked for where they are not.
+    """
+    if harness is not None and agent.plan:
+        inherited = {name: value for name, value in inherited.items() if name not in harness.home_env}
+    return child_environment(inherited, harnesses, {**agent.env, **own})
 
 
 def shell_command(agent: Agent, env: Mapping[str, str]) -> Command:

@@ -5,23 +5,29 @@ Asking a harness about transcripts is bounded in time; what is not answered is u
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import msgspec
 
 from afx.api.errors import AfxError, BadInputError, ConflictError, PluginError
-from afx.api.harness import Evidence, HarnessProvider, HarnessSession, Rung, Transcript
+from afx.api.harness import Evidence, HarnessSession, Place, Rung, Transcript
 from afx.api.model import Agent, AgentId, AgentState, Conversation, ConversationId, Message
 
 from .agents import Agents
 from .resume import Action, Facts, FoundTranscript, Presence, ResumePlan, StoredConversation, plan
 from .starter import Starter
 from .terminals import Terminals
+
+log = logging.getLogger("afx.revival")
+
+Answer = TypeVar("Answer")
 
 _MOST_ASKED = 20
 _ANSWER_WITHIN = 5.0
@@ -38,13 +44,11 @@ class Revival:
         agents: Agents,
         terminals: Terminals,
         starter: Starter,
-        env: Mapping[str, str],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._agents = agents
         self._terminals = terminals
         self._starter = starter
-        self._env = env
         self._clock = clock
         self._locks: dict[AgentId, anyio.Lock] = {}
 
@@ -140,13 +144,13 @@ class Revival:
         known = self._agents.conversations(agent.id)
 
         async def describe(one: Conversation) -> None:
-            with anyio.move_on_after(_ANSWER_WITHIN):
-                try:
-                    session = self._starter.harness_of(msgspec.structs.replace(agent, harness=one.harness))
-                    if session is not None and session.session is not None:
-                        described[one.id] = await session.session.describe(one.id, Path(agent.cwd))
-                except (AfxError, OSError):
-                    return
+            its = msgspec.structs.replace(agent, harness=one.harness)
+            try:
+                harness, place = self._starter.harness_of(its), self._starter.place_of(its)
+            except PluginError:
+                return
+            if harness is not None and harness.session is not None:
+                described[one.id] = await _answer(harness.session.describe(one.id, place), None)
 
         async with anyio.create_task_group() as questions:
             for one in known[:_MOST_ASKED]:
@@ -165,26 +169,27 @@ class Revival:
         if presence in {Presence.LIVE, Presence.UNREACHABLE}:
             return Facts(presence=presence)
         trouble = ""
-        harness: HarnessProvider | None = None
+        session: HarnessSession | None = None
+        place = Place(cwd=Path(agent.cwd), env={})
         try:
-            harness = self._starter.harness_of(agent)
+            harness, place = self._starter.harness_of(agent), self._starter.place_of(agent)
         except PluginError as error:
             trouble = error.message
-        if harness is not None and harness.find(self._env) is None:
-            trouble = f"The program of the harness {harness.name} is not installed."
-        session = None if harness is None else harness.session
-        cwd = Path(agent.cwd)
+        else:
+            session = None if harness is None else harness.session
+            if harness is not None and harness.find(place.env) is None:
+                trouble = f"The program of the harness {harness.name} is not installed."
         alone = self._is_alone(agent)
         seeks = session is not None and alone and Rung.DISCOVERED in session.chain
         return Facts(
             presence=presence,
-            directory_is_there=await anyio.Path(cwd).is_dir(),
+            directory_is_there=await anyio.Path(place.cwd).is_dir(),
             harness=agent.harness,
             trouble=trouble,
             chain=() if session is None else session.chain,
             alone=alone,
-            stored=await self._stored(agent, session, cwd, wanted),
-            found=await self._found(agent, session, cwd) if session is not None and seeks else (),
+            stored=await self._stored(agent, session, place, wanted),
+            found=await self._found(agent, session, place) if session is not None and seeks else (),
             wanted=wanted,
             only_fresh=only_fresh,
             failed=failed,
@@ -206,7 +211,7 @@ class Revival:
         return not any(other.cwd == agent.cwd and other.id != agent.id for other in self._agents.all())
 
     async def _stored(
-        self, agent: Agent, session: HarnessSession | None, cwd: Path, wanted: ConversationId | None
+        self, agent: Agent, session: HarnessSession | None, place: Place, wanted: ConversationId | None
     ) -> tuple[StoredConversation, ...]:
         known = self._agents.conversations(agent.id)
         asked = [one for one in known[:_MOST_ASKED] if one.harness == agent.harness]
@@ -219,8 +224,8 @@ class Revival:
                 id=one.id,
                 harness=one.harness,
                 source=one.source,
-                evidence=await _verify(session, one.id, cwd),
-                held_by=await self._held_by(agent, session, one.id, cwd),
+                evidence=await _verify(session, one.id, place),
+                held_by=await self._held_by(agent, session, one.id, place),
             )
 
         async with anyio.create_task_group() as questions:
@@ -232,21 +237,18 @@ class Revival:
             if one.id in weighed or one.harness != agent.harness
         )
 
-    async def _found(self, agent: Agent, session: HarnessSession, cwd: Path) -> tuple[FoundTranscript, ...]:
-        transcripts: list[Transcript] = []
-        with anyio.move_on_after(_ANSWER_WITHIN):
-            try:
-                transcripts = list(await session.discover(cwd))
-            except (AfxError, OSError):
-                return ()
-        real = await anyio.Path(cwd).resolve()
+    async def _found(
+        self, agent: Agent, session: HarnessSession, place: Place
+    ) -> tuple[FoundTranscript, ...]:
+        transcripts: Sequence[Transcript] = await _answer(session.discover(place), ())
+        real = await anyio.Path(place.cwd).resolve()
         found = []
         for transcript in transcripts[:_MOST_ASKED]:
             # A harness has to look for this itself; that it is so is a rule of safety, and so it is ours.
             is_of_here = await anyio.Path(transcript.cwd).resolve() == real
             if not is_of_here or not session.is_id(transcript.session_id):
                 continue
-            holder = await self._held_by(agent, session, transcript.session_id, cwd, or_owned=True)
+            holder = await self._held_by(agent, session, transcript.session_id, place, or_owned=True)
             found.append(
                 FoundTranscript(id=transcript.session_id, modified_at=transcript.modified_at, held_by=holder)
             )
@@ -257,7 +259,7 @@ class Revival:
         agent: Agent,
         session: HarnessSession | None,
         conversation_id: ConversationId,
-        cwd: Path,
+        place: Place,
         *,
         or_owned: bool = False,
     ) -> str:
@@ -271,13 +273,8 @@ class Revival:
                 return f"{owner.kind}/{owner.name}"
         if session is None:
             return ""
-        with anyio.move_on_after(_ANSWER_WITHIN):
-            try:
-                process = await session.held_by(conversation_id, cwd)
-            except (AfxError, OSError):
-                return ""
-            return "" if process is None else f"process {process.pid}"
-        return ""
+        process = await _answer(session.held_by(conversation_id, place), None)
+        return "" if process is None else f"process {process.pid}"
 
     def _what_happened(self, agent: Agent, made: ResumePlan) -> list[Message]:
         """Return the message by which a resumed agent learns that it was interrupted, in place of older ones.
@@ -298,12 +295,20 @@ class Revival:
         ]
 
 
-async def _verify(session: HarnessSession | None, conversation_id: ConversationId, cwd: Path) -> Evidence:
+async def _verify(session: HarnessSession | None, conversation_id: ConversationId, place: Place) -> Evidence:
     if session is None:
         return Evidence.UNKNOWN
+    return await _answer(session.verify(conversation_id, place), Evidence.UNKNOWN)
+
+
+async def _answer(question: Awaitable[Answer], otherwise: Answer) -> Answer:
+    """Return what a harness answers, or `otherwise` where it does not in time, or fails."""
     with anyio.move_on_after(_ANSWER_WITHIN):
         try:
-            return await session.verify(conversation_id, cwd)
-        except (AfxError, OSError):
-            return Evidence.UNKNOWN
-    return Evidence.UNKNOWN
+            return await question
+        except (AfxError, OSError) as error:
+            log.info("A harness could not say: %s", error)
+        except Exception:
+            # A plugin's mistake costs its answer, and nothing else.
+            log.exception("A harness failed.")
+    return otherwise

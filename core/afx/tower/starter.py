@@ -17,7 +17,7 @@ import anyio.to_thread
 import msgspec
 
 from afx.api.errors import SpawnError
-from afx.api.harness import HarnessProvider
+from afx.api.harness import HarnessProvider, Place
 from afx.api.model import (
     Agent,
     Command,
@@ -77,7 +77,16 @@ class Starter:
     def environment(self, agent: Agent) -> dict[str, str]:
         """Return the environment of an agent's program."""
         own = {"AFX_HOME": str(self._home), "AFX_AGENT": agent.id, "AFX_WORKSPACE": agent.workspace}
-        return launch.child_environment(self._env, self._plugins.harnesses(), {**agent.env, **own})
+        harness = self.harness_of(agent)
+        return launch.agent_environment(agent, harness, self._env, self._plugins.harnesses(), own)
+
+    def place_of(self, agent: Agent) -> Place:
+        """Return where an agent's program keeps its conversations.
+
+        Raises:
+            PluginError: Its harness is not available.
+        """
+        return Place(cwd=Path(agent.cwd), env=self.environment(agent))
 
     async def forget(self, agent: Agent) -> None:
         """Remove the files that were written for a removed agent's program."""

@@ -123,7 +123,7 @@ class Tower:
                 settings_for=settings_for,
                 env=env,
             )
-            revival = Revival(agents=agents, terminals=terminals, starter=starter, env=env)
+            revival = Revival(agents=agents, terminals=terminals, starter=starter)
             supervisor = Supervisor(agents, terminals, revival, starter)
             terminals.told(
                 running=(supervisor.on_running, inbox.on_running, Capture(home, agents, starter).on_running),

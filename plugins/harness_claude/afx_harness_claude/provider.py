@@ -74,6 +74,7 @@ class ClaudeHarness(HarnessProvider):
         "CLAUDE_PROJECT_DIR",
     )
     set_when_nested = ("AI_AGENT", "GIT_EDITOR")
+    home_env = ("CLAUDE_CONFIG_DIR",)
     lasting_env = (
         "ANTHROPIC_BASE_URL",
         "ANTHROPIC_BEDROCK_BASE_URL",
@@ -88,7 +89,6 @@ class ClaudeHarness(HarnessProvider):
         "CLAUDE_CODE_USE_BEDROCK",
         "CLAUDE_CODE_USE_FOUNDRY",
         "CLAUDE_CODE_USE_VERTEX",
-        "CLAUDE_CONFIG_DIR",
         "CLOUD_ML_REGION",
     )
     # The mode may also come from settings files of the person or the project. Those are theirs.

@@ -6,7 +6,6 @@ the first word is said.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,14 +13,11 @@ from uuid import UUID
 
 import anyio.to_thread
 
-from afx.plugin import ConversationId, Evidence, HarnessSession, ProcessIdentity, Transcript
+from afx.plugin import ConversationId, Evidence, HarnessSession, Place, ProcessIdentity, Transcript
 
 from .running import holder
 from .talk import Talk, has_turn, read_talk
 from .transcripts import config_directory, elsewhere, project_directory, transcript
-
-# The program sets it for its children, so what the Tower inherited says nothing about an agent's own.
-_NOT_INHERITED = "CLAUDE_CODE_PROJECT_DIR_NAME"
 
 # So many of the newest transcripts of one directory are looked into.
 _MOST_LOOKED_INTO = 100
@@ -40,7 +36,7 @@ class ClaudeSession(HarnessSession):
         """Return the arguments that resume the conversation of this id."""
         return ("--resume", session_id)
 
-    async def verify(self, session_id: ConversationId, cwd: Path) -> Evidence:
+    async def verify(self, session_id: ConversationId, place: Place) -> Evidence:
         """Look for a transcript of this id in which something was said.
 
         Found only under another directory it is UNKNOWN: newer programs resume it from anywhere, older ones
@@ -48,7 +44,7 @@ class ClaudeSession(HarnessSession):
         """
         if not self.is_id(session_id):
             return Evidence.MISSING
-        return await anyio.to_thread.run_sync(_look, session_id, cwd, _env())
+        return await anyio.to_thread.run_sync(_look, session_id, place, abandon_on_cancel=True)
 
     def is_id(self, text: str) -> bool:
         """Tell whether `text` has a UUID's usual form. Its case is kept by the program, and matters."""
@@ -57,66 +53,62 @@ class ClaudeSession(HarnessSession):
         except ValueError:
             return False
 
-    async def describe(self, session_id: ConversationId, cwd: Path) -> Transcript | None:
+    async def describe(self, session_id: ConversationId, place: Place) -> Transcript | None:
         """Return the transcript of a conversation, which may have been recorded for another directory.
 
         None where none is found that can be read and in which something was said.
         """
         if not self.is_id(session_id):
             return None
-        return await anyio.to_thread.run_sync(_describe, session_id, cwd, _env())
+        return await anyio.to_thread.run_sync(_describe, session_id, place, abandon_on_cancel=True)
 
-    async def discover(self, cwd: Path) -> Sequence[Transcript]:
-        """Return the conversations that were begun in exactly `cwd`, the one that was last talked in first.
+    async def discover(self, place: Place) -> Sequence[Transcript]:
+        """Return the conversations begun in exactly `place.cwd`, the one that was last talked in first.
 
         Directories with names alike, such as ``a.b`` and ``a-b``, share one directory of transcripts, so the
         path that is recorded inside is what counts. Looks into the newest 100 files.
         """
-        return await anyio.to_thread.run_sync(_discover, self, cwd, _env())
+        return await anyio.to_thread.run_sync(_discover, self, place, abandon_on_cancel=True)
 
-    async def held_by(self, session_id: ConversationId, cwd: Path) -> ProcessIdentity | None:
+    async def held_by(self, session_id: ConversationId, place: Place) -> ProcessIdentity | None:
         """Return a live process that has this conversation open, by the record that it keeps of itself."""
         if not self.is_id(session_id):
             return None
-        directory = config_directory(_env(), cwd)
-        return await anyio.to_thread.run_sync(holder, session_id, directory)
+        directory = config_directory(place.env, place.cwd)
+        return await anyio.to_thread.run_sync(holder, session_id, directory, abandon_on_cancel=True)
 
 
-def _env() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != _NOT_INHERITED}
-
-
-def _look(session_id: str, cwd: Path, env: dict[str, str]) -> Evidence:
+def _look(session_id: str, place: Place) -> Evidence:
     try:
-        if has_turn(transcript(session_id, cwd, env)):
+        if has_turn(transcript(session_id, place.cwd, place.env)):
             return Evidence.FOUND
     except FileNotFoundError:
         pass
     except OSError:
         return Evidence.UNKNOWN
     try:
-        others = elsewhere(session_id, cwd, env)
+        others = elsewhere(session_id, place.cwd, place.env)
         return Evidence.UNKNOWN if any(has_turn(path) for path in others) else Evidence.MISSING
     except OSError:
         return Evidence.UNKNOWN
 
 
-def _describe(session_id: str, cwd: Path, env: dict[str, str]) -> Transcript | None:
-    paths = [transcript(session_id, cwd, env)]
+def _describe(session_id: str, place: Place) -> Transcript | None:
+    paths = [transcript(session_id, place.cwd, place.env)]
     with suppress(OSError):
-        paths += elsewhere(session_id, cwd, env)
+        paths += elsewhere(session_id, place.cwd, place.env)
     return next((found for path in paths if (found := _described(path)) is not None), None)
 
 
-def _discover(session: ClaudeSession, cwd: Path, env: dict[str, str]) -> list[Transcript]:
+def _discover(session: ClaudeSession, place: Place) -> list[Transcript]:
     try:
-        paths = list(project_directory(cwd, env).glob("*.jsonl"))
+        paths = list(project_directory(place.cwd, place.env).glob("*.jsonl"))
     except OSError:
         return []
     # Files of sub-agents are not named by a UUID.
     dated = [(_changed(path), path) for path in paths if session.is_id(path.stem)]
     newest = [path for _, path in sorted(dated, reverse=True)[:_MOST_LOOKED_INTO]]
-    real = str(cwd.resolve())
+    real = str(place.cwd.resolve())
     described = (_described(path) for path in newest)
     found = [one for one in described if one is not None and one.cwd == real]
     return sorted(found, key=lambda one: one.modified_at, reverse=True)

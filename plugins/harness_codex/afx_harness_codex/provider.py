@@ -63,7 +63,7 @@ class CodexHarness(HarnessProvider):
         "CODEX_VERSION",
     )
     set_when_nested = ("GH_PAGER", "GIT_PAGER", "NO_COLOR", "PAGER")
-    lasting_env = ("CODEX_HOME", "CODEX_SQLITE_HOME")
+    home_env = ("CODEX_HOME", "CODEX_SQLITE_HOME")
     # The same may also be said by the person's own configuration. That is theirs.
     unattended_args = (
         "--approve-for-me",

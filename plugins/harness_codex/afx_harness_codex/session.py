@@ -6,7 +6,6 @@ has open, or where that cannot be seen, from the only rollout that can be meant.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -14,7 +13,7 @@ from uuid import UUID
 
 import anyio.to_thread
 
-from afx.plugin import ConversationId, Evidence, HarnessSession, Launched, ProcessIdentity, Transcript
+from afx.plugin import ConversationId, Evidence, HarnessSession, Launched, Place, ProcessIdentity, Transcript
 
 from . import processes, rollouts
 
@@ -48,7 +47,7 @@ class CodexSession(HarnessSession):
         except ValueError:
             return False
 
-    async def verify(self, session_id: ConversationId, cwd: Path) -> Evidence:
+    async def verify(self, session_id: ConversationId, place: Place) -> Evidence:
         """Look for a rollout of this id whose beginning can be read.
 
         Begun in another directory it is UNKNOWN, though the program does resume it from anywhere; so is one
@@ -56,19 +55,20 @@ class CodexSession(HarnessSession):
         """
         if not self.is_id(session_id):
             return Evidence.MISSING
-        return await anyio.to_thread.run_sync(_look, session_id, cwd)
+        return await anyio.to_thread.run_sync(_look, session_id, place, abandon_on_cancel=True)
 
-    async def describe(self, session_id: ConversationId, cwd: Path) -> Transcript | None:
+    async def describe(self, session_id: ConversationId, place: Place) -> Transcript | None:
         """Return the rollout of a conversation, wherever that was begun."""
-        del cwd
-        return await anyio.to_thread.run_sync(_describe, session_id) if self.is_id(session_id) else None
+        if not self.is_id(session_id):
+            return None
+        return await anyio.to_thread.run_sync(_describe, session_id, place, abandon_on_cancel=True)
 
-    async def discover(self, cwd: Path) -> Sequence[Transcript]:
-        """Return the conversations that a person had in exactly `cwd`, newest first.
+    async def discover(self, place: Place) -> Sequence[Transcript]:
+        """Return the conversations that a person had in exactly `place.cwd`, newest first.
 
         What scripts ran there, and what the program began by itself for a part of its work, is left out.
         """
-        return await anyio.to_thread.run_sync(_discover, cwd)
+        return await anyio.to_thread.run_sync(_discover, place, abandon_on_cancel=True)
 
     async def capture(self, launched: Launched) -> ConversationId | None:
         """Return the id of the rollout that the process has open, once there is one.
@@ -77,19 +77,19 @@ class CodexSession(HarnessSession):
         that it is in. Where open files cannot be seen, it is the only rollout that began in this directory
         since the launch and is nobody else's.
         """
-        return await anyio.to_thread.run_sync(_capture, launched)
+        return await anyio.to_thread.run_sync(_capture, launched, abandon_on_cancel=True)
 
-    async def held_by(self, session_id: ConversationId, cwd: Path) -> ProcessIdentity | None:
+    async def held_by(self, session_id: ConversationId, place: Place) -> ProcessIdentity | None:
         """Return a process that has the rollout open."""
-        del cwd
+        del place
         if not self.is_id(session_id):
             return None
-        return await anyio.to_thread.run_sync(processes.holder_of, session_id)
+        return await anyio.to_thread.run_sync(processes.holder_of, session_id, abandon_on_cancel=True)
 
 
-def _look(session_id: str, cwd: Path) -> Evidence:
+def _look(session_id: str, place: Place) -> Evidence:
     try:
-        path = rollouts.find(session_id, os.environ)
+        path = rollouts.find(session_id, place.env)
         if path is None:
             return Evidence.MISSING
         if not rollouts.is_readable(path):
@@ -97,26 +97,26 @@ def _look(session_id: str, cwd: Path) -> Evidence:
         origin = rollouts.read_origin(path)
         if origin is None or origin.id != session_id.lower():
             return Evidence.MISSING
-        is_here = _is_of(origin, cwd) and rollouts.is_active(path, os.environ)
+        is_here = _is_of(origin, place.cwd) and rollouts.is_active(path, place.env)
         return Evidence.FOUND if is_here and rollouts.read_talk(path).last else Evidence.UNKNOWN
     except OSError:
         return Evidence.UNKNOWN
 
 
-def _describe(session_id: str) -> Transcript | None:
-    path = rollouts.find(session_id, os.environ)
+def _describe(session_id: str, place: Place) -> Transcript | None:
+    path = rollouts.find(session_id, place.env)
     if path is None or not rollouts.is_readable(path):
         return None
     origin = rollouts.read_origin(path)
     return None if origin is None else _transcript(path, origin)
 
 
-def _discover(cwd: Path) -> list[Transcript]:
+def _discover(place: Place) -> list[Transcript]:
     found = []
-    for path in islice(rollouts.rollouts(rollouts.home(os.environ) / "sessions"), _MOST_LOOKED_INTO):
+    for path in _newest(place):
         try:
             origin = rollouts.read_origin(path) if rollouts.is_readable(path) else None
-            if origin is not None and origin.is_persons and _is_of(origin, cwd):
+            if origin is not None and origin.is_persons and _is_of(origin, place.cwd):
                 found.append(_transcript(path, origin))
         except OSError:
             continue
@@ -128,7 +128,7 @@ def _capture(launched: Launched) -> str | None:
     if seen and launched.process is not None:
         paths = processes.open_in(launched.process)
     else:
-        paths = list(islice(rollouts.rollouts(rollouts.home(os.environ) / "sessions"), _MOST_LOOKED_INTO))
+        paths = _newest(launched.place)
     began: dict[str, float] = {}
     for path in paths:
         try:
@@ -139,11 +139,15 @@ def _capture(launched: Launched) -> str | None:
             continue
         if not seen and (origin.began_at is None or origin.began_at < launched.at - _SLACK):
             continue
-        if seen or _is_of(origin, Path(launched.cwd)):
+        if seen or _is_of(origin, launched.place.cwd):
             began[origin.id] = origin.began_at or 0.0
     if not seen and len(began) > 1:
         return None
     return max(began, key=lambda one: began[one], default=None)
+
+
+def _newest(place: Place) -> list[Path]:
+    return list(islice(rollouts.rollouts(rollouts.home(place.env) / "sessions"), _MOST_LOOKED_INTO))
 
 
 def _is_of(origin: rollouts.Origin, cwd: Path) -> bool:

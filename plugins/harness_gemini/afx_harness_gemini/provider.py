@@ -60,8 +60,8 @@ class GeminiHarness(HarnessProvider):
         "GIT_CONFIG_SYSTEM",
         "GIT_CONFIG_VALUE_*",
     )
+    home_env = ("GEMINI_CLI_HOME",)
     lasting_env = (
-        "GEMINI_CLI_HOME",
         "GEMINI_CLI_SYSTEM_DEFAULTS_PATH",
         "GEMINI_CLI_SYSTEM_SETTINGS_PATH",
         "GEMINI_MODEL",

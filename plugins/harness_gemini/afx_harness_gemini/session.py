@@ -6,7 +6,6 @@ the first word is said.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -15,7 +14,7 @@ from uuid import UUID
 
 import anyio.to_thread
 
-from afx.plugin import ConversationId, Evidence, HarnessSession, ProcessIdentity, Transcript, identify
+from afx.plugin import ConversationId, Evidence, HarnessSession, Place, ProcessIdentity, Transcript, identify
 
 from . import chats
 
@@ -46,7 +45,7 @@ class GeminiSession(HarnessSession):
         except ValueError:
             return False
 
-    async def verify(self, session_id: ConversationId, cwd: Path) -> Evidence:
+    async def verify(self, session_id: ConversationId, place: Place) -> Evidence:
         """Look for a chat of this id, in exactly this directory, in which something was said.
 
         Of any other the program says that it does not know it, or, as of one that was begun and in which
@@ -55,37 +54,41 @@ class GeminiSession(HarnessSession):
         if not self.is_id(session_id):
             return Evidence.MISSING
         try:
-            found = await anyio.to_thread.run_sync(_find, session_id, cwd)
+            found = await anyio.to_thread.run_sync(_find, session_id, place, abandon_on_cancel=True)
         except OSError:
             return Evidence.UNKNOWN
         return Evidence.FOUND if found is not None else Evidence.MISSING
 
-    async def describe(self, session_id: ConversationId, cwd: Path) -> Transcript | None:
+    async def describe(self, session_id: ConversationId, place: Place) -> Transcript | None:
         """Return the newest chat of a conversation in which something was said."""
-        return await anyio.to_thread.run_sync(_find, session_id, cwd) if self.is_id(session_id) else None
+        if not self.is_id(session_id):
+            return None
+        return await anyio.to_thread.run_sync(_find, session_id, place, abandon_on_cancel=True)
 
-    async def discover(self, cwd: Path) -> Sequence[Transcript]:
-        """Return the conversations of exactly `cwd` in which something was said, newest first."""
-        return await anyio.to_thread.run_sync(_discover, cwd)
+    async def discover(self, place: Place) -> Sequence[Transcript]:
+        """Return the conversations of exactly `place.cwd` in which something was said, newest first."""
+        return await anyio.to_thread.run_sync(_discover, place, abandon_on_cancel=True)
 
-    async def held_by(self, session_id: ConversationId, cwd: Path) -> ProcessIdentity | None:
+    async def held_by(self, session_id: ConversationId, place: Place) -> ProcessIdentity | None:
         """Return a process in a terminal that was started with this id. The program leaves no other trace.
 
         It outlives its terminal, and then nobody can speak with it any more: such a one does not count.
         """
-        del cwd
-        return await anyio.to_thread.run_sync(_started_with, session_id) if self.is_id(session_id) else None
+        del place
+        if not self.is_id(session_id):
+            return None
+        return await anyio.to_thread.run_sync(_started_with, session_id, abandon_on_cancel=True)
 
 
-def _find(session_id: str, cwd: Path) -> Transcript | None:
+def _find(session_id: str, place: Place) -> Transcript | None:
     """Return the newest chat of an id; one that cannot be read raises OSError unless another is found."""
     trouble: OSError | None = None
     found: list[Transcript] = []
-    for path in chats.chat_files(cwd, os.environ):
+    for path in chats.chat_files(place.cwd, place.env):
         if not chats.is_named_for(path, session_id):
             continue
         try:
-            found += [one for one in _transcripts(path, cwd) if one.session_id == session_id]
+            found += [one for one in _transcripts(path, place.cwd) if one.session_id == session_id]
         except OSError as error:
             trouble = error
     if found:
@@ -95,11 +98,11 @@ def _find(session_id: str, cwd: Path) -> Transcript | None:
     return None
 
 
-def _discover(cwd: Path) -> list[Transcript]:
+def _discover(place: Place) -> list[Transcript]:
     newest: dict[str, Transcript] = {}
-    for path in chats.chat_files(cwd, os.environ):
+    for path in chats.chat_files(place.cwd, place.env):
         with suppress(OSError):
-            for one in _transcripts(path, cwd):
+            for one in _transcripts(path, place.cwd):
                 other = newest.get(one.session_id)
                 if other is None or other.modified_at < one.modified_at:
                     newest[one.session_id] = one

@@ -147,7 +147,7 @@ def test_permissions_are_parted_from_other_arguments_lesson_22(args: str, kept: 
 
 
 def test_what_lasts_holds_no_secret() -> None:
-    lasting = ClaudeHarness.lasting_env
+    lasting = (*ClaudeHarness.home_env, *ClaudeHarness.lasting_env)
     assert {"CLAUDE_CONFIG_DIR", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL"} <= set(lasting)
     assert not any(word in name for name in lasting for word in ("KEY", "TOKEN", "SECRET", "HEADERS"))
     assert not set(lasting) & set(ClaudeHarness.nesting_marks)

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from afx.plugin import Evidence, identify
+from afx.plugin import Evidence, Place, identify
 from afx_harness_claude.session import ClaudeSession
 from afx_harness_claude.transcripts import transcript
+
+At = Callable[[Path], Place]
 
 ID = "2647dc37-f7cf-4647-9e62-e47afe148df3"
 
 
 @pytest.fixture
-def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    directory = str(tmp_path / "config")
-    monkeypatch.setenv("CLAUDE_CONFIG_DIR", directory)
-    return {"CLAUDE_CONFIG_DIR": directory}
+def env(tmp_path: Path) -> dict[str, str]:
+    return {"CLAUDE_CONFIG_DIR": str(tmp_path / "config")}
+
+
+@pytest.fixture
+def at(env: dict[str, str]) -> At:
+    """Say where an agent works. Its environment is not the test's own."""
+    return lambda cwd: Place(cwd=cwd, env=env)
 
 
 def write(path: Path, content: str) -> Path:
@@ -43,34 +50,34 @@ def test_the_arguments_name_the_id() -> None:
 
 
 async def test_a_conversation_is_missing_before_its_first_turn_and_found_after_lesson_19(
-    env: dict[str, str], tmp_path: Path
+    env: dict[str, str], tmp_path: Path, at: At
 ) -> None:
     session = ClaudeSession()
-    assert await session.verify(ID, tmp_path) is Evidence.MISSING
+    assert await session.verify(ID, at(tmp_path)) is Evidence.MISSING
     path = write(transcript(ID, tmp_path, env), '{"type":"queue-operation"}\n')
-    assert await session.verify(ID, tmp_path) is Evidence.MISSING
+    assert await session.verify(ID, at(tmp_path)) is Evidence.MISSING
     write(path, '{"type":"queue-operation"}\n{"type":"user"}\n')
-    assert await session.verify(ID, tmp_path) is Evidence.FOUND
+    assert await session.verify(ID, at(tmp_path)) is Evidence.FOUND
 
 
-async def test_the_case_of_an_id_matters(env: dict[str, str], tmp_path: Path) -> None:
+async def test_the_case_of_an_id_matters(env: dict[str, str], tmp_path: Path, at: At) -> None:
     write(transcript(ID.upper(), tmp_path, env), '{"type":"user"}\n')
     if transcript(ID, tmp_path, env).exists():
         pytest.skip("this file system does not tell upper from lower case")
-    assert await ClaudeSession().verify(ID.upper(), tmp_path) is Evidence.FOUND
-    assert await ClaudeSession().verify(ID, tmp_path) is Evidence.MISSING
+    assert await ClaudeSession().verify(ID.upper(), at(tmp_path)) is Evidence.FOUND
+    assert await ClaudeSession().verify(ID, at(tmp_path)) is Evidence.MISSING
 
 
 async def test_a_conversation_of_another_directory_may_or_may_not_be_resumable(
-    env: dict[str, str], tmp_path: Path
+    env: dict[str, str], tmp_path: Path, at: At
 ) -> None:
     write(transcript(ID, tmp_path / "other", env), '{"type":"user"}\n')
-    assert await ClaudeSession().verify(ID, tmp_path) is Evidence.UNKNOWN
+    assert await ClaudeSession().verify(ID, at(tmp_path)) is Evidence.UNKNOWN
 
 
 @pytest.mark.parametrize("shape", ["directory", "loop"])
 async def test_what_cannot_be_read_is_not_missing_lesson_03(
-    env: dict[str, str], tmp_path: Path, shape: str
+    env: dict[str, str], tmp_path: Path, shape: str, at: At
 ) -> None:
     path = transcript(ID, tmp_path, env)
     path.parent.mkdir(parents=True)
@@ -78,27 +85,30 @@ async def test_what_cannot_be_read_is_not_missing_lesson_03(
         path.mkdir()
     else:
         path.symlink_to(path)
-    assert await ClaudeSession().verify(ID, tmp_path) is Evidence.UNKNOWN
+    assert await ClaudeSession().verify(ID, at(tmp_path)) is Evidence.UNKNOWN
 
 
 @pytest.mark.parametrize("name", ["", "../x", "x" * 300, "-t", "a\nb", "\0", f"{{{ID}}}", f" {ID}"])
 async def test_what_is_no_uuid_names_no_conversation_lesson_47(
-    env: dict[str, str], tmp_path: Path, name: str
+    env: dict[str, str], tmp_path: Path, name: str, at: At
 ) -> None:
     assert "CLAUDE_CONFIG_DIR" in env
     session = ClaudeSession()
     assert not session.is_id(name)
-    assert await session.verify(name, tmp_path) is Evidence.MISSING
-    assert await session.describe(name, tmp_path) is None
-    assert await session.held_by(name, tmp_path) is None
+    assert await session.verify(name, at(tmp_path)) is Evidence.MISSING
+    assert await session.describe(name, at(tmp_path)) is None
+    assert await session.held_by(name, at(tmp_path)) is None
 
 
-async def test_a_project_name_that_the_tower_inherited_is_not_the_agents_lesson_23(
-    env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_the_agents_environment_says_where_and_not_the_towers(
+    env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
     monkeypatch.setenv("CLAUDE_CODE_PROJECT_DIR_NAME", "outer")
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "of-the-tower"))
     write(transcript(ID, tmp_path, env), '{"type":"user"}\n')
-    assert await ClaudeSession().verify(ID, tmp_path) is Evidence.FOUND
+    session = ClaudeSession()
+    assert await session.verify(ID, at(tmp_path)) is Evidence.FOUND
+    assert await session.verify(ID, Place(cwd=tmp_path, env={"HOME": str(tmp_path)})) is Evidence.MISSING
 
 
 def said(cwd: Path, text: str, at: str, **fields: object) -> str:
@@ -116,7 +126,7 @@ def said(cwd: Path, text: str, at: str, **fields: object) -> str:
     "name", ["a.b", "two  words", "Gr\u00fcn_\U0001f600", "x" * 120 + "/" + "\u00fc" * 100]
 )
 async def test_only_conversations_of_exactly_this_directory_are_discovered_lesson_16_24(
-    env: dict[str, str], tmp_path: Path, name: str
+    env: dict[str, str], tmp_path: Path, name: str, at: At
 ) -> None:
     cwd = tmp_path / name
     cwd.mkdir(parents=True)
@@ -141,33 +151,39 @@ async def test_only_conversations_of_exactly_this_directory_are_discovered_lesso
     transcript(session.mint(), cwd, env).mkdir()
 
     for seen in (cwd, link):
-        found = await session.discover(seen)
+        found = await session.discover(at(seen))
         assert [(one.session_id, one.first) for one in found] == [(newer, "newer"), (older, "older")]
         assert {one.cwd for one in found} == {str(cwd.resolve())}
 
 
-async def test_where_nothing_was_said_nothing_is_discovered(env: dict[str, str], tmp_path: Path) -> None:
+async def test_where_nothing_was_said_nothing_is_discovered(
+    env: dict[str, str], tmp_path: Path, at: At
+) -> None:
     assert "CLAUDE_CONFIG_DIR" in env
-    assert list(await ClaudeSession().discover(tmp_path)) == []
+    assert list(await ClaudeSession().discover(at(tmp_path))) == []
 
 
-async def test_a_conversation_is_described_wherever_it_lies(env: dict[str, str], tmp_path: Path) -> None:
+async def test_a_conversation_is_described_wherever_it_lies(
+    env: dict[str, str], tmp_path: Path, at: At
+) -> None:
     session = ClaudeSession()
     there = tmp_path / "there"
-    assert await session.describe(ID, tmp_path) is None
+    assert await session.describe(ID, at(tmp_path)) is None
     path = write(transcript(ID, there, env), said(there, "hi", "2026-11-01T00:00:00Z"))
-    found = await session.describe(ID, tmp_path)
+    found = await session.describe(ID, at(tmp_path))
     assert found is not None
     assert (found.session_id, found.path, found.cwd, found.first) == (ID, str(path), str(there), "hi")
     assert found.size == path.stat().st_size
     write(transcript(ID, tmp_path, env), '{"type":"mode"}\n')
-    assert await session.describe(ID, tmp_path) == found
+    assert await session.describe(ID, at(tmp_path)) == found
 
 
-async def test_the_holder_is_found_by_its_record_lesson_20(env: dict[str, str], tmp_path: Path) -> None:
+async def test_the_holder_is_found_by_its_record_lesson_20(
+    env: dict[str, str], tmp_path: Path, at: At
+) -> None:
     me = identify(os.getpid())
     assert me is not None
     record = {"pid": me.pid, "sessionId": ID, "procStart": me.start}
     write(Path(env["CLAUDE_CONFIG_DIR"], "sessions", f"{me.pid}.json"), json.dumps(record))
-    assert await ClaudeSession().held_by(ID, tmp_path) == me
-    assert await ClaudeSession().held_by(ClaudeSession().mint(), tmp_path) is None
+    assert await ClaudeSession().held_by(ID, at(tmp_path)) == me
+    assert await ClaudeSession().held_by(ClaudeSession().mint(), at(tmp_path)) is None

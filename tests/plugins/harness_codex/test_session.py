@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from afx.plugin import Evidence, Launched, ProcessIdentity, identify
+from afx.plugin import Evidence, Launched, Place, ProcessIdentity, identify
 from afx_harness_codex import processes
 from afx_harness_codex.session import CodexSession
 
@@ -21,6 +21,7 @@ THIRD = "01a1fdca-001a-79c2-a925-c448854cad42"
 BEGAN = "2026-11-21T10:58:30.315Z"
 BEGAN_AT = 1795258710.315
 
+At = Callable[[Path], Place]
 Write = Callable[..., Path]
 
 
@@ -30,10 +31,14 @@ def tmp_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "codex-home"
-    monkeypatch.setenv("CODEX_HOME", str(path))
-    return path
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "codex-home"
+
+
+@pytest.fixture
+def at(home: Path) -> At:
+    """Say where an agent works. Its environment is not the test's own."""
+    return lambda cwd: Place(cwd=cwd, env={"CODEX_HOME": str(home)})
 
 
 def lines(session_id: str, cwd: object, *said: tuple[str, str], source: object = "cli") -> list[str]:
@@ -83,12 +88,12 @@ def test_the_arguments_name_the_id_and_none_is_minted() -> None:
 
 @pytest.mark.parametrize("name", ["", "../x", "x" * 300, "-t", "a\nb", "\0", f"{{{ID}}}", f" {ID}", "--last"])
 @pytest.mark.usefixtures("home")
-async def test_what_is_no_uuid_names_no_conversation_lesson_47(tmp_path: Path, name: str) -> None:
+async def test_what_is_no_uuid_names_no_conversation_lesson_47(tmp_path: Path, name: str, at: At) -> None:
     session = CodexSession()
     assert not session.is_id(name)
-    assert await session.verify(name, tmp_path) is Evidence.MISSING
-    assert await session.describe(name, tmp_path) is None
-    assert await session.held_by(name, tmp_path) is None
+    assert await session.verify(name, at(tmp_path)) is Evidence.MISSING
+    assert await session.describe(name, at(tmp_path)) is None
+    assert await session.held_by(name, at(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
@@ -103,7 +108,7 @@ async def test_what_is_no_uuid_names_no_conversation_lesson_47(tmp_path: Path, n
     ids=["plain", "spaces-dots", "letters", "long", "json"],
 )
 async def test_a_conversation_is_found_by_its_directory_lesson_24(
-    write: Write, tmp_path: Path, parts: tuple[str, ...]
+    write: Write, tmp_path: Path, parts: tuple[str, ...], at: At
 ) -> None:
     cwd = tmp_path.joinpath(*parts)
     cwd.mkdir(parents=True)
@@ -112,9 +117,9 @@ async def test_a_conversation_is_found_by_its_directory_lesson_24(
     path = write(cwd)
     session = CodexSession()
     for directory in (cwd, link):
-        assert await session.verify(ID, directory) is Evidence.FOUND
-        (found,) = await session.discover(directory)
-        assert found == await session.describe(ID, directory)
+        assert await session.verify(ID, at(directory)) is Evidence.FOUND
+        (found,) = await session.discover(at(directory))
+        assert found == await session.describe(ID, at(directory))
     assert (found.session_id, found.path, found.cwd) == (ID, str(path), str(cwd))
     assert (found.first, found.last) == ("Mend the roof", "It is mended.")
     assert found.began_at == pytest.approx(BEGAN_AT)
@@ -122,24 +127,24 @@ async def test_a_conversation_is_found_by_its_directory_lesson_24(
 
 
 async def test_a_directory_that_is_a_link_in_the_rollout_is_the_real_one(
-    write: Write, tmp_path: Path
+    write: Write, tmp_path: Path, at: At
 ) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
     write(link)
-    assert await CodexSession().verify(ID, tmp_path) is Evidence.FOUND
-    (found,) = await CodexSession().discover(tmp_path)
+    assert await CodexSession().verify(ID, at(tmp_path)) is Evidence.FOUND
+    (found,) = await CodexSession().discover(at(tmp_path))
     assert found.cwd == str(tmp_path)
 
 
 async def test_conversations_come_newest_first_and_only_of_exactly_this_directory_lesson_16(
-    write: Write, tmp_path: Path
+    write: Write, tmp_path: Path, at: At
 ) -> None:
-    for at, session_id in enumerate((ID, OTHER)):
-        os.utime(write(tmp_path, session_id, day=f"2026/11/2{at}"), (at, at))
+    for day, session_id in enumerate((ID, OTHER)):
+        os.utime(write(tmp_path, session_id, day=f"2026/11/2{day}"), (day, day))
     write(tmp_path / "inner", THIRD)
     write(tmp_path.parent, "01a1fdca-001a-79c2-a925-c448854cad43")
-    assert [one.session_id for one in await CodexSession().discover(tmp_path)] == [OTHER, ID]
+    assert [one.session_id for one in await CodexSession().discover(at(tmp_path))] == [OTHER, ID]
 
 
 @pytest.mark.parametrize(
@@ -154,20 +159,30 @@ async def test_conversations_come_newest_first_and_only_of_exactly_this_director
     ],
 )
 async def test_only_what_a_person_began_is_discovered(
-    write: Write, tmp_path: Path, source: object, *, counts: bool
+    write: Write, tmp_path: Path, source: object, *, counts: bool, at: At
 ) -> None:
     write(tmp_path, source=source)
-    assert len(await CodexSession().discover(tmp_path)) == counts
-    assert await CodexSession().verify(ID, tmp_path) is Evidence.FOUND
+    assert len(await CodexSession().discover(at(tmp_path))) == counts
+    assert await CodexSession().verify(ID, at(tmp_path)) is Evidence.FOUND
 
 
-async def test_before_the_first_turn_there_is_nothing_lesson_19(home: Path, tmp_path: Path) -> None:
+async def test_the_agents_environment_says_where_and_not_the_towers(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At
+) -> None:
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path / "of-the-tower"))
+    write(tmp_path)
     session = CodexSession()
-    assert await session.verify(ID, tmp_path) is Evidence.MISSING
+    assert await session.verify(ID, at(tmp_path)) is Evidence.FOUND
+    assert await session.verify(ID, Place(cwd=tmp_path, env={"HOME": str(tmp_path)})) is Evidence.MISSING
+
+
+async def test_before_the_first_turn_there_is_nothing_lesson_19(home: Path, tmp_path: Path, at: At) -> None:
+    session = CodexSession()
+    assert await session.verify(ID, at(tmp_path)) is Evidence.MISSING
     (home / "sessions" / "2026").mkdir(parents=True)
-    assert await session.verify(ID, tmp_path) is Evidence.MISSING
-    assert await session.discover(tmp_path) == []
-    assert await session.describe(ID, tmp_path) is None
+    assert await session.verify(ID, at(tmp_path)) is Evidence.MISSING
+    assert await session.discover(at(tmp_path)) == []
+    assert await session.describe(ID, at(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
@@ -185,33 +200,33 @@ async def test_before_the_first_turn_there_is_nothing_lesson_19(home: Path, tmp_
     ],
 )
 async def test_a_file_that_was_cut_short_tells_what_is_left_of_it(
-    write: Write, tmp_path: Path, content: str, evidence: Evidence
+    write: Write, tmp_path: Path, content: str, evidence: Evidence, at: At
 ) -> None:
     write(tmp_path, content=content.replace("CWD", str(tmp_path)))
-    assert await CodexSession().verify(ID, tmp_path) is evidence
-    assert len(await CodexSession().discover(tmp_path)) == (evidence is Evidence.FOUND)
+    assert await CodexSession().verify(ID, at(tmp_path)) is evidence
+    assert len(await CodexSession().discover(at(tmp_path))) == (evidence is Evidence.FOUND)
 
 
 async def test_of_another_directory_in_the_archive_or_packed_it_may_be_resumable(
-    write: Write, tmp_path: Path
+    write: Write, tmp_path: Path, at: At
 ) -> None:
     session = CodexSession()
     path = write(tmp_path / "other")
-    assert await session.verify(ID, tmp_path) is Evidence.UNKNOWN
+    assert await session.verify(ID, at(tmp_path)) is Evidence.UNKNOWN
     path.unlink()
     path = write(tmp_path, root="archived_sessions", day="")
-    assert await session.verify(ID, tmp_path) is Evidence.UNKNOWN
-    assert await session.discover(tmp_path) == []
+    assert await session.verify(ID, at(tmp_path)) is Evidence.UNKNOWN
+    assert await session.discover(at(tmp_path)) == []
     path.unlink()
     write(tmp_path, suffix=".jsonl.zst", content="packed")
-    assert await session.verify(ID, tmp_path) is Evidence.UNKNOWN
-    assert await session.discover(tmp_path) == []
-    assert await session.describe(ID, tmp_path) is None
+    assert await session.verify(ID, at(tmp_path)) is Evidence.UNKNOWN
+    assert await session.discover(at(tmp_path)) == []
+    assert await session.describe(ID, at(tmp_path)) is None
 
 
 @pytest.mark.parametrize("shape", ["directory", "loop", "pipe", "sessions"])
 async def test_what_cannot_be_read_is_not_missing_lesson_03(
-    home: Path, write: Write, tmp_path: Path, shape: str
+    home: Path, write: Write, tmp_path: Path, shape: str, at: At
 ) -> None:
     path = write(tmp_path)
     path.unlink()
@@ -227,10 +242,10 @@ async def test_what_cannot_be_read_is_not_missing_lesson_03(
         (home / "sessions" / "2026").rmdir()
         (home / "sessions").rmdir()
         (home / "sessions").write_text("not a directory", encoding="utf-8")
-    assert await CodexSession().verify(ID, tmp_path) is Evidence.UNKNOWN
+    assert await CodexSession().verify(ID, at(tmp_path)) is Evidence.UNKNOWN
     if shape != "sessions":
         write(tmp_path, OTHER)
-        assert [one.session_id for one in await CodexSession().discover(tmp_path)] == [OTHER]
+        assert [one.session_id for one in await CodexSession().discover(at(tmp_path))] == [OTHER]
 
 
 @pytest.fixture
@@ -259,7 +274,8 @@ def holding(tmp_path: Path) -> Iterator[Callable[..., ProcessIdentity]]:
 
 def launched(cwd: Path, process: ProcessIdentity | None, *taken: str, at: float = 0.0) -> Launched:
     directory = str(cwd / "own")
-    return Launched(cwd=str(cwd), at=at, process=process, directory=directory, taken=frozenset(taken))
+    place = Place(cwd=cwd, env={"CODEX_HOME": str(cwd / "codex-home")})
+    return Launched(place=place, at=at, process=process, directory=directory, taken=frozenset(taken))
 
 
 needs_proc = pytest.mark.skipif(not processes.can_tell(), reason="this system has no /proc with open files")
@@ -267,7 +283,7 @@ needs_proc = pytest.mark.skipif(not processes.can_tell(), reason="this system ha
 
 @needs_proc
 async def test_the_id_is_that_of_the_rollout_that_the_process_has_open(
-    write: Write, tmp_path: Path, holding: Callable[..., ProcessIdentity]
+    write: Write, tmp_path: Path, holding: Callable[..., ProcessIdentity], at: At
 ) -> None:
     session = CodexSession()
     write(tmp_path, OTHER)
@@ -275,10 +291,10 @@ async def test_the_id_is_that_of_the_rollout_that_the_process_has_open(
     assert await session.capture(launched(tmp_path, idle)) is None
     assert await session.capture(launched(tmp_path, busy)) == ID
     assert await session.capture(launched(tmp_path, busy, ID)) is None
-    holder = await session.held_by(ID, tmp_path)
+    holder = await session.held_by(ID, at(tmp_path))
     assert holder is not None
     assert holder.pid != busy.pid
-    assert await session.held_by(OTHER, tmp_path) is None
+    assert await session.held_by(OTHER, at(tmp_path)) is None
 
 
 @needs_proc
@@ -302,12 +318,12 @@ async def test_a_newcomer_with_the_pid_is_not_asked_lesson_01(
 
 
 async def test_where_open_files_are_hidden_only_the_one_new_rollout_counts(
-    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At
 ) -> None:
     monkeypatch.setattr(processes, "_PROC", tmp_path / "no-proc")
     session = CodexSession()
     process = identify(os.getpid())
-    assert await session.held_by(ID, tmp_path) is None
+    assert await session.held_by(ID, at(tmp_path)) is None
     assert await session.capture(launched(tmp_path, process, at=BEGAN_AT)) is None
     write(tmp_path / "other", THIRD)
     assert await session.capture(launched(tmp_path, process, at=BEGAN_AT)) is None

@@ -17,7 +17,7 @@ from uuid import UUID
 import anyio
 import pytest
 
-from afx.plugin import AgentKind, Evidence, LaunchRequest
+from afx.plugin import AgentKind, Evidence, LaunchRequest, Place
 from afx_harness_gemini.provider import GeminiHarness
 from afx_harness_gemini.session import GeminiSession
 
@@ -30,6 +30,7 @@ BEGAN_AT = 1795259061.927
 SAID = (("user", "Mend\n the roof"), ("gemini", "It is mended."))
 CONTEXT = "<session_context>\nThis is the Gemini CLI.\n</session_context>"
 
+At = Callable[[Path], Place]
 Write = Callable[..., Path]
 
 
@@ -39,10 +40,14 @@ def tmp_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "gemini home"
-    monkeypatch.setenv("GEMINI_CLI_HOME", str(path))
-    return path / ".gemini"
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "gemini home" / ".gemini"
+
+
+@pytest.fixture
+def at(home: Path) -> At:
+    """Say where an agent works. Its environment is not the test's own."""
+    return lambda cwd: Place(cwd=cwd, env={"GEMINI_CLI_HOME": str(home.parent)})
 
 
 def message(kind: str, text: str) -> dict[str, object]:
@@ -112,14 +117,24 @@ def test_ids_are_minted_as_uuids_and_named_in_the_arguments() -> None:
     assert tuple(session.resume_args(ID)) == ("--resume", ID)
 
 
+async def test_the_agents_environment_says_where_and_not_the_towers(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At
+) -> None:
+    monkeypatch.setenv("GEMINI_CLI_HOME", str(tmp_path / "of-the-tower"))
+    write(tmp_path, ID, *SAID)
+    session = GeminiSession()
+    assert await session.verify(ID, at(tmp_path)) is Evidence.FOUND
+    assert await session.verify(ID, Place(cwd=tmp_path, env={"HOME": str(tmp_path)})) is Evidence.MISSING
+
+
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("name", ["", "../x", "x" * 300, "-t", "a\nb", "\0", f"{{{ID}}}", "latest", "5"])
-async def test_what_is_no_uuid_names_no_conversation_lesson_47(tmp_path: Path, name: str) -> None:
+async def test_what_is_no_uuid_names_no_conversation_lesson_47(tmp_path: Path, name: str, at: At) -> None:
     session = GeminiSession()
     assert not session.is_id(name)
-    assert await session.verify(name, tmp_path) is Evidence.MISSING
-    assert await session.describe(name, tmp_path) is None
-    assert await session.held_by(name, tmp_path) is None
+    assert await session.verify(name, at(tmp_path)) is Evidence.MISSING
+    assert await session.describe(name, at(tmp_path)) is None
+    assert await session.held_by(name, at(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
@@ -134,7 +149,7 @@ async def test_what_is_no_uuid_names_no_conversation_lesson_47(tmp_path: Path, n
     ids=["plain", "spaces-dots", "letters", "long", "json"],
 )
 async def test_a_conversation_is_found_by_its_directory_lesson_24(
-    write: Write, version: str, tmp_path: Path, parts: tuple[str, ...]
+    write: Write, version: str, tmp_path: Path, parts: tuple[str, ...], at: At
 ) -> None:
     cwd = tmp_path.joinpath(*parts)
     cwd.mkdir(parents=True)
@@ -144,9 +159,9 @@ async def test_a_conversation_is_found_by_its_directory_lesson_24(
         asked = tmp_path / "link"
         asked.symlink_to(cwd)
     session = GeminiSession()
-    assert await session.verify(ID, asked) is Evidence.FOUND
-    (found,) = await session.discover(asked)
-    assert found == await session.describe(ID, asked)
+    assert await session.verify(ID, at(asked)) is Evidence.FOUND
+    (found,) = await session.discover(at(asked))
+    assert found == await session.describe(ID, at(asked))
     assert (found.session_id, found.path, found.cwd) == (ID, str(path), str(cwd))
     assert (found.first, found.last) == ("Mend the roof", "It is mended.")
     assert found.began_at == pytest.approx(BEGAN_AT)
@@ -163,79 +178,85 @@ async def test_a_conversation_is_found_by_its_directory_lesson_24(
     ],
 )
 async def test_what_was_said_to_the_program_alone_is_no_turn_lesson_19(
-    write: Write, tmp_path: Path, said: tuple[tuple[str, str], ...], evidence: Evidence
+    write: Write, tmp_path: Path, said: tuple[tuple[str, str], ...], evidence: Evidence, at: At
 ) -> None:
     write(tmp_path, ID, *said)
-    assert await GeminiSession().verify(ID, tmp_path) is evidence
+    assert await GeminiSession().verify(ID, at(tmp_path)) is evidence
 
 
 async def test_before_the_first_turn_and_of_a_bare_stub_it_is_missing_lesson_19(
-    home: Path, write: Write, version: str, tmp_path: Path
+    home: Path, write: Write, version: str, tmp_path: Path, at: At
 ) -> None:
     session = GeminiSession()
-    assert await session.verify(ID, tmp_path) is Evidence.MISSING
+    assert await session.verify(ID, at(tmp_path)) is Evidence.MISSING
     await anyio.Path(home).mkdir(parents=True)
-    assert await session.verify(ID, tmp_path) is Evidence.MISSING
+    assert await session.verify(ID, at(tmp_path)) is Evidence.MISSING
     write(tmp_path, ID, ("info", "Update available"), version=version)
-    assert await session.verify(ID, tmp_path) is Evidence.MISSING
-    assert await session.discover(tmp_path) == []
+    assert await session.verify(ID, at(tmp_path)) is Evidence.MISSING
+    assert await session.discover(at(tmp_path)) == []
 
 
-async def test_the_stub_of_a_resume_does_not_hide_the_conversation(write: Write, tmp_path: Path) -> None:
+async def test_the_stub_of_a_resume_does_not_hide_the_conversation(
+    write: Write, tmp_path: Path, at: At
+) -> None:
     whole = write(tmp_path)
     write(tmp_path, minute=9, content="\n".join(lines(tmp_path)))
     session = GeminiSession()
-    assert await session.verify(ID, tmp_path) is Evidence.FOUND
-    (found,) = await session.discover(tmp_path)
+    assert await session.verify(ID, at(tmp_path)) is Evidence.FOUND
+    (found,) = await session.discover(at(tmp_path))
     assert found.path == str(whole)
 
 
-async def test_of_several_files_of_one_conversation_the_newest_counts(write: Write, tmp_path: Path) -> None:
+async def test_of_several_files_of_one_conversation_the_newest_counts(
+    write: Write, tmp_path: Path, at: At
+) -> None:
     older, newer = write(tmp_path), write(tmp_path, minute=9)
     os.utime(older, (1, 1))
-    (found,) = await GeminiSession().discover(tmp_path)
+    (found,) = await GeminiSession().discover(at(tmp_path))
     assert found.path == str(newer)
 
 
 async def test_conversations_come_newest_first_and_only_of_exactly_this_directory_lesson_16(
-    write: Write, version: str, tmp_path: Path
+    write: Write, version: str, tmp_path: Path, at: At
 ) -> None:
-    for at, session_id in enumerate((ID, OTHER)):
-        os.utime(write(tmp_path, session_id, version=version), (at, at))
+    for day, session_id in enumerate((ID, OTHER)):
+        os.utime(write(tmp_path, session_id, version=version), (day, day))
     inner = "4647dc37-f7cf-4647-9e62-e47afe148df3"
     (tmp_path / "inner").mkdir()
     write(tmp_path / "inner", inner, version=version)
     session = GeminiSession()
-    assert [one.session_id for one in await session.discover(tmp_path)] == [OTHER, ID]
+    assert [one.session_id for one in await session.discover(at(tmp_path))] == [OTHER, ID]
     # The program resumes a conversation in its own directory only.
-    assert await session.verify(inner, tmp_path) is Evidence.MISSING
+    assert await session.verify(inner, at(tmp_path)) is Evidence.MISSING
 
 
-async def test_a_chat_of_another_directory_that_strayed_in_is_left_out(write: Write, tmp_path: Path) -> None:
+async def test_a_chat_of_another_directory_that_strayed_in_is_left_out(
+    write: Write, tmp_path: Path, at: At
+) -> None:
     write(tmp_path, content="\n".join(lines("/elsewhere", ID, *SAID)))
-    assert await GeminiSession().discover(tmp_path) == []
-    assert await GeminiSession().verify(ID, tmp_path) is Evidence.MISSING
+    assert await GeminiSession().discover(at(tmp_path)) == []
+    assert await GeminiSession().verify(ID, at(tmp_path)) is Evidence.MISSING
 
 
 async def test_what_the_program_talks_with_itself_is_left_out(
-    write: Write, version: str, tmp_path: Path
+    write: Write, version: str, tmp_path: Path, at: At
 ) -> None:
     write(tmp_path, version=version, kind="subagent")
-    assert await GeminiSession().discover(tmp_path) == []
+    assert await GeminiSession().discover(at(tmp_path)) == []
 
 
-def resume(cwd: Path, directory: Path) -> None:
+def resume(place: Place, directory: Path) -> None:
     """Launch the harness as for a resume, without anything being started."""
     program = directory / "bin" / "gemini"
     program.parent.mkdir(exist_ok=True)
     program.write_text("#!/bin/sh\n", encoding="utf-8")
     program.chmod(0o755)
-    env = {**os.environ, "PATH": str(program.parent)}
+    env = {**place.env, "PATH": str(program.parent)}
     GeminiHarness().launch(
         LaunchRequest(
             kind=AgentKind.BUILDER,
             name="fix",
-            cwd=str(cwd),
+            cwd=str(place.cwd),
             env=env,
             session_args=tuple(GeminiSession().resume_args(ID)),
             directory=str(directory),
@@ -244,40 +265,40 @@ def resume(cwd: Path, directory: Path) -> None:
 
 
 async def test_a_conversation_that_the_program_takes_away_after_a_resume_comes_back(
-    write: Write, version: str, tmp_path: Path
+    write: Write, version: str, tmp_path: Path, at: At
 ) -> None:
     path = write(tmp_path, version=version)
     others = write(tmp_path, OTHER, version=version)
-    resume(tmp_path, tmp_path)
+    resume(at(tmp_path), tmp_path)
     with path.open("a", encoding="utf-8") as file:
         file.write("\n")
     content = path.read_bytes()
     path.unlink()
     others.unlink()
     session = GeminiSession()
-    assert await session.verify(ID, tmp_path) is Evidence.FOUND
-    assert await session.verify(OTHER, tmp_path) is Evidence.MISSING
-    assert [one.session_id for one in await session.discover(tmp_path)] == [ID]
-    resume(tmp_path, tmp_path)
+    assert await session.verify(ID, at(tmp_path)) is Evidence.FOUND
+    assert await session.verify(OTHER, at(tmp_path)) is Evidence.MISSING
+    assert [one.session_id for one in await session.discover(at(tmp_path))] == [ID]
+    resume(at(tmp_path), tmp_path)
     assert path.read_bytes() == content
-    (found,) = await session.discover(tmp_path)
+    (found,) = await session.discover(at(tmp_path))
     assert found.path == str(path)
 
 
-async def test_what_was_kept_is_never_replaced_by_less(write: Write, tmp_path: Path) -> None:
+async def test_what_was_kept_is_never_replaced_by_less(write: Write, tmp_path: Path, at: At) -> None:
     path = write(tmp_path)
-    resume(tmp_path, tmp_path)
+    resume(at(tmp_path), tmp_path)
     path.unlink()
     path.write_text("\n".join(lines(tmp_path)), encoding="utf-8")
-    resume(tmp_path, tmp_path)
+    resume(at(tmp_path), tmp_path)
     path.unlink()
-    assert await GeminiSession().verify(ID, tmp_path) is Evidence.FOUND
+    assert await GeminiSession().verify(ID, at(tmp_path)) is Evidence.FOUND
 
 
-def test_where_nothing_can_be_kept_the_launch_goes_on(home: Path, tmp_path: Path) -> None:
-    resume(tmp_path, tmp_path)
+def test_where_nothing_can_be_kept_the_launch_goes_on(home: Path, tmp_path: Path, at: At) -> None:
+    resume(at(tmp_path), tmp_path)
     (home / "projects.json").mkdir(parents=True)
-    resume(tmp_path, tmp_path)
+    resume(at(tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -292,23 +313,27 @@ def test_where_nothing_can_be_kept_the_launch_goes_on(home: Path, tmp_path: Path
     ],
 )
 async def test_a_file_that_was_cut_short_tells_what_is_left_of_it(
-    write: Write, tmp_path: Path, content: str, evidence: Evidence
+    write: Write, tmp_path: Path, content: str, evidence: Evidence, at: At
 ) -> None:
     hashes = [sha256(name.encode()).hexdigest() for name in ("CWD", str(tmp_path))]
     write(tmp_path, content=content.replace(*hashes))
-    assert await GeminiSession().verify(ID, tmp_path) is evidence
-    assert len(await GeminiSession().discover(tmp_path)) == (evidence is Evidence.FOUND)
+    assert await GeminiSession().verify(ID, at(tmp_path)) is evidence
+    assert len(await GeminiSession().discover(at(tmp_path))) == (evidence is Evidence.FOUND)
 
 
-async def test_a_file_of_another_id_than_its_name_is_that_of_the_id(write: Write, tmp_path: Path) -> None:
+async def test_a_file_of_another_id_than_its_name_is_that_of_the_id(
+    write: Write, tmp_path: Path, at: At
+) -> None:
     write(tmp_path, content="\n".join(lines(tmp_path, OTHER, *SAID)))
     session = GeminiSession()
-    assert await session.verify(ID, tmp_path) is Evidence.MISSING
-    assert [one.session_id for one in await session.discover(tmp_path)] == [OTHER]
+    assert await session.verify(ID, at(tmp_path)) is Evidence.MISSING
+    assert [one.session_id for one in await session.discover(at(tmp_path))] == [OTHER]
 
 
 @pytest.mark.parametrize("shape", ["directory", "loop", "pipe"])
-async def test_what_cannot_be_read_is_not_missing_lesson_03(write: Write, tmp_path: Path, shape: str) -> None:
+async def test_what_cannot_be_read_is_not_missing_lesson_03(
+    write: Write, tmp_path: Path, shape: str, at: At
+) -> None:
     path = write(tmp_path)
     path.unlink()
     if shape == "directory":
@@ -318,25 +343,27 @@ async def test_what_cannot_be_read_is_not_missing_lesson_03(write: Write, tmp_pa
     else:
         os.mkfifo(path)
     session = GeminiSession()
-    assert await session.verify(ID, tmp_path) is Evidence.UNKNOWN
+    assert await session.verify(ID, at(tmp_path)) is Evidence.UNKNOWN
     write(tmp_path, OTHER)
-    assert [one.session_id for one in await session.discover(tmp_path)] == [OTHER]
+    assert [one.session_id for one in await session.discover(at(tmp_path))] == [OTHER]
     write(tmp_path, minute=9)
-    assert await session.verify(ID, tmp_path) is Evidence.FOUND
+    assert await session.verify(ID, at(tmp_path)) is Evidence.FOUND
 
 
-async def test_a_register_that_cannot_be_read_says_nothing_lesson_03(home: Path, tmp_path: Path) -> None:
+async def test_a_register_that_cannot_be_read_says_nothing_lesson_03(
+    home: Path, tmp_path: Path, at: At
+) -> None:
     (home / "projects.json").mkdir(parents=True)
-    assert await GeminiSession().verify(ID, tmp_path) is Evidence.UNKNOWN
+    assert await GeminiSession().verify(ID, at(tmp_path)) is Evidence.UNKNOWN
 
 
 @pytest.mark.parametrize("register", ["{", '{"projects": []}', '{"projects": {"CWD": "../../x"}}', "[]"])
 async def test_a_broken_register_leads_nowhere(
-    home: Path, write: Write, tmp_path: Path, register: str
+    home: Path, write: Write, tmp_path: Path, register: str, at: At
 ) -> None:
     write(tmp_path, version="unregistered")
     (home / "projects.json").write_text(register.replace("CWD", str(tmp_path)), encoding="utf-8")
-    assert await GeminiSession().verify(ID, tmp_path) is Evidence.FOUND
+    assert await GeminiSession().verify(ID, at(tmp_path)) is Evidence.FOUND
 
 
 @pytest.fixture
@@ -388,7 +415,8 @@ async def test_a_process_that_was_started_with_the_id_holds_it_lesson_20(
     *,
     in_terminal: bool,
     holds: bool,
+    at: At,
 ) -> None:
     pid = started(*arguments, in_terminal=in_terminal)
-    holder = await GeminiSession().held_by(ID, tmp_path)
+    holder = await GeminiSession().held_by(ID, at(tmp_path))
     assert (None if holder is None else holder.pid) == (pid if holds else None)
