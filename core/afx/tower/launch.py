@@ -6,8 +6,10 @@ knows that it runs inside another, less what is afx's own business, plus what te
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -165,7 +167,13 @@ def read_role(kind: AgentKind, path: str) -> str:
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return _any_of(tuple(patterns)).match(name) is not None
+
+
+@lru_cache
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what matches the names that one of the patterns stands for."""
+    return re.compile("|".join(map(translate, patterns)) or r"(?!)")
 
 
 def _private_directory(directory: Path) -> None:

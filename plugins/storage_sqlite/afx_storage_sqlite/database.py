@@ -62,8 +62,18 @@ def refuse_newer(connection: apsw.Connection, path: Path, newest: int) -> None:
 
 
 @contextmanager
-def transaction(connection: apsw.Connection, *, writes: bool = True) -> Iterator[None]:
-    """Do all of the block or nothing, with one view of the data."""
+def transaction(
+    connection: apsw.Connection, *, writes: bool = True, outlives_power: bool = True
+) -> Iterator[None]:
+    """Do all of the block or nothing, with one view of the data.
+
+    Args:
+        connection: Whose transaction it is.
+        writes: Whether the block changes anything.
+        outlives_power: Whether the changes must be there after a loss of power, which takes a moment longer.
+    """
+    if not outlives_power:
+        connection.execute("PRAGMA synchronous = NORMAL")
     # A writer says so at once: one that began as a reader may be refused later without any waiting.
     connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN DEFERRED")
     try:
@@ -74,6 +84,9 @@ def transaction(connection: apsw.Connection, *, writes: bool = True) -> Iterator
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    finally:
+        if not outlives_power:
+            connection.execute("PRAGMA synchronous = FULL")
 
 
 @contextmanager

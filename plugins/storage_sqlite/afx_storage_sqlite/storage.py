@@ -33,6 +33,7 @@ from .database import open_database, refuse_newer, storage_errors, transaction
 from .rows import AGENTS, CONVERSATIONS, MESSAGES, TERMINALS, WORKSPACES, Table
 from .schema import MIGRATIONS, Migration
 
+# A claim is a living process's, and no process outlives a loss of power.
 _CLAIM_OF = "SELECT pid, process_start, boot_id FROM claims WHERE host = ? AND agent_id = ?"
 _SET_CLAIM = (
     "INSERT OR REPLACE INTO claims (host, agent_id, pid, process_start, boot_id) VALUES (?, ?, ?, ?, ?)"
@@ -120,7 +121,7 @@ class SqliteStorage(Storage):
 
         def work() -> ProcessIdentity:
             connection = self._opened()
-            with transaction(connection):
+            with transaction(connection, outlives_power=False):
                 refuse_newer(connection, self.path, len(self._migrations))
                 row = connection.execute(_CLAIM_OF, (host, agent_id)).fetchone()
                 holder = None if row is None else ProcessIdentity(pid=row[0], start=row[1], boot_id=row[2])
@@ -137,7 +138,7 @@ class SqliteStorage(Storage):
 
         def work() -> None:
             connection = self._opened()
-            with transaction(connection):
+            with transaction(connection, outlives_power=False):
                 refuse_newer(connection, self.path, len(self._migrations))
                 identity = (claimant.pid, claimant.start, claimant.boot_id)
                 connection.execute(_END_CLAIM, (host, agent_id, *identity))
