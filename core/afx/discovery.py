@@ -15,14 +15,22 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 import msgspec
 import pluggy
 
-from .api.hookspecs import AfxSpecs, Entry, HarnessEntry, StorageEntry, StrategyEntry, TerminalEvent
+from .api.hookspecs import (
+    AfxSpecs,
+    CheckEntry,
+    Entry,
+    HarnessEntry,
+    StorageEntry,
+    StrategyEntry,
+    TerminalEvent,
+)
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "afx"
 
-EntryKind: TypeAlias = Literal["harness", "strategy", "storage"]
+EntryKind: TypeAlias = Literal["harness", "strategy", "storage", "check"]
 
 _log = logging.getLogger("afx.plugins")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -31,6 +39,7 @@ _ENTRY_HOOKS: tuple[tuple[EntryKind, str, type[Entry]], ...] = (
     ("harness", "afx_harnesses", HarnessEntry),
     ("strategy", "afx_reconnect_strategies", StrategyEntry),
     ("storage", "afx_storages", StorageEntry),
+    ("check", "afx_doctor_checks", CheckEntry),
 )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from .api.doctor import DoctorCheck
 from .api.errors import AfxError, PluginError
 from .api.harness import HarnessProvider
 from .api.hookspecs import API_VERSION, Entry, HarnessEntry, TerminalEvent
@@ -34,7 +35,7 @@ OLDEST_API_VERSION = 1
 Kind: TypeAlias = EntryKind | Literal["plugin"]
 
 _log = logging.getLogger("afx.plugins")
-_KINDS: tuple[Kind, ...] = ("harness", "strategy", "storage", "plugin")
+_KINDS: tuple[Kind, ...] = ("harness", "strategy", "storage", "check", "plugin")
 _LIST_HINT = "`afx plugins` lists all plugins and their states."
 
 
@@ -227,6 +228,16 @@ class Plugins:
             PluginError: As for `harness`.
         """
         made: Storage = _make(self._claim("storage", name), Storage, context)
+        return made
+
+    def doctor_checks(self) -> list[DoctorCheck]:
+        """Return every check that can be made, by name. One that cannot turns up as broken in `rows`."""
+        made: list[DoctorCheck] = []
+        for claim in sorted(self._active("check"), key=lambda claim: claim.entry.name):
+            try:
+                made.append(_make(claim, DoctorCheck))
+            except PluginError as error:
+                _log.warning("%s", error)
         return made
 
     def emit(self, event: TerminalEvent) -> None:

@@ -3,6 +3,7 @@
 Everything here is public and documented where it stands; see ``docs/plugin-authors`` for a walk through.
 """
 
+from .api.doctor import DoctorCheck, DoctorContext, Finding, Level
 from .api.errors import (
     AfxError,
     BadInputError,
@@ -28,7 +29,15 @@ from .api.harness import (
     Rung,
     Transcript,
 )
-from .api.hookspecs import API_VERSION, HarnessEntry, StorageEntry, StrategyEntry, TerminalEvent, hookimpl
+from .api.hookspecs import (
+    API_VERSION,
+    CheckEntry,
+    HarnessEntry,
+    StorageEntry,
+    StrategyEntry,
+    TerminalEvent,
+    hookimpl,
+)
 from .api.model import (
     Agent,
     AgentId,
@@ -82,6 +91,7 @@ __all__ = [
     "AgentState",
     "BadInputError",
     "Changes",
+    "CheckEntry",
     "Command",
     "ConflictError",
     "Connection",
@@ -89,17 +99,21 @@ __all__ = [
     "Conversation",
     "ConversationId",
     "ConversationSource",
+    "DoctorCheck",
+    "DoctorContext",
     "Doing",
     "Ended",
     "Evidence",
     "Exit",
     "ExitInfo",
     "ExitKind",
+    "Finding",
     "HarnessEntry",
     "HarnessProvider",
     "HarnessSession",
     "LaunchRequest",
     "Launched",
+    "Level",
     "Life",
     "Message",
     "NotFoundError",

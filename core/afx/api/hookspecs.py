@@ -55,6 +55,10 @@ class StorageEntry(Entry, frozen=True, kw_only=True):
     """A storage: the factory names a subclass of `Storage`."""
 
 
+class CheckEntry(Entry, frozen=True, kw_only=True):
+    """A check of `afx doctor`: the factory names a subclass of `DoctorCheck`."""
+
+
 class TerminalEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An agent's state changed."""
 
@@ -98,6 +102,11 @@ class AfxSpecs:
     @hookspec
     def afx_storages(self) -> Iterable[StorageEntry]:
         """Return the storages that this plugin brings. Called once, when it is loaded."""
+        raise NotImplementedError
+
+    @hookspec
+    def afx_doctor_checks(self) -> Iterable[CheckEntry]:
+        """Return the checks that this plugin brings to `afx doctor`. Called once, when it is loaded."""
         raise NotImplementedError
 
     @hookspec

@@ -134,8 +134,13 @@ def restart(home: Path, port: int | None = None) -> Started:
 def _launch(home: Path, env: Mapping[str, str]) -> Started:
     make_home(home)
     log = home / "tower-start.log"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    descriptor = os.open(log, flags, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(log, flags, 0o600)
+    except OSError as error:
+        raise AfxError(
+            f"{log} cannot be written: {error.strerror}.", hint="`afx doctor` looks at the state directory."
+        ) from None
     with os.fdopen(descriptor, "wb") as output:
         if os.fstat(descriptor).st_size > _MOST_LOG:
             output.truncate(0)

@@ -28,15 +28,21 @@ def load_key(home: Path) -> str:
 
     Raises:
         AfxError: The file can be read by others, is not a plain file of ours, or holds no key.
+        OSError: It cannot be made.
     """
     path = home / "key"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         return _read_key(path)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        key = secrets.token_urlsafe(32)
-        file.write(key)
+    key = secrets.token_urlsafe(32)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(key)
+    except OSError:
+        # Half a key, left by a full disk, would be refused ever after.
+        path.unlink(missing_ok=True)
+        raise
     return key
 
 

@@ -24,10 +24,12 @@ import uvicorn
 from afx import __version__
 from afx.api.errors import AfxError
 from afx.settings import Settings, state_directory
+from afx.tower.lock import StateDirectoryLock
 from afx.tower.tower import Tower
 
 from .app import build_app
 from .auth import Gate, load_key
+from .home import prepare
 from .log import set_up_log
 from .port import bind, taken
 
@@ -110,9 +112,23 @@ def _refuse(announcement: Announcement, error: AfxError) -> int:
 async def _run(announcement: Announcement) -> None:
     settings = Settings.load(None)
     home = state_directory()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = load_key(home)
-    set_up_log(home, key, to_stderr=not announcement.is_awaited)
+    prepare(home)
+    # First of all: a second Tower must not touch the key and the log of the first.
+    lock = StateDirectoryLock.take(home)
+    try:
+        try:
+            key = load_key(home)
+            set_up_log(home, key, to_stderr=not announcement.is_awaited)
+        except OSError as error:
+            raise _unwritable(home, error) from None
+        lock.sign()
+        await _boot(announcement, settings, home, key)
+    finally:
+        lock.release()
+    log.info("The Tower is gone.")
+
+
+async def _boot(announcement: Announcement, settings: Settings, home: Path, key: str) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with Tower.open(home, Settings.load, dict(os.environ)) as tower:
             listener = bind(int(settings["tower.port"]))
@@ -132,7 +148,6 @@ async def _run(announcement: Announcement) -> None:
                         break
                     stopping.set()
                     server.should_exit = True
-    log.info("The Tower is gone.")
 
 
 def _server_config(app: object) -> uvicorn.Config:
@@ -171,13 +186,23 @@ def _published(home: Path, port: int, url: str) -> Iterator[None]:
         "started_at": time.time(),
     }
     new = path.with_suffix(".new")
-    new.write_text(json.dumps(facts) + "\n", encoding="utf-8")
-    new.chmod(0o600)
-    new.replace(path)
+    try:
+        new.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        new.chmod(0o600)
+        new.replace(path)
+    except OSError as error:
+        raise _unwritable(home, error) from None
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def _unwritable(home: Path, error: OSError) -> AfxError:
+    return AfxError(
+        f"Nothing can be written to the state directory {home}: {error.strerror}.",
+        hint="`afx doctor` looks at it. Terminals live on meanwhile.",
+    )
 
 
 def _first(errors: BaseExceptionGroup[AfxError]) -> AfxError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -18,14 +19,18 @@ from afx.api.process import ProcessIdentity, identify
 
 
 class StateDirectoryLock:
-    """The exclusive hold on a state directory, from `take` until `release` or the end of the process."""
+    """The exclusive hold on a state directory, from `take` until `release` or the end of the process.
+
+    Others learn from the file whose it is once it was signed. What they may rely on by then, such as the key,
+    is made between the two.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     @classmethod
     def take(cls, directory: Path) -> Self:
-        """Take the lock.
+        """Take the lock. Whoever has it names nobody in the file until `sign`.
 
         Raises:
             ConflictError: Another Tower holds it.
@@ -46,14 +51,26 @@ class StateDirectoryLock:
                 hint="`afx tower status` shows it; `afx tower stop` ends it.",
                 code="already-running",
             ) from None
-        identity = identify(os.getpid())
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, msgspec.json.encode(identity), 0)
         return cls(descriptor)
+
+    def sign(self) -> None:
+        """Write into the file who holds it.
+
+        Raises:
+            AfxError: It cannot be written.
+        """
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, msgspec.json.encode(identify(os.getpid())), 0)
+        except OSError as error:
+            raise AfxError(
+                f"Nothing can be written to the state directory: {error.strerror}.", hint="Make room there."
+            ) from None
 
     def release(self) -> None:
         """Let go of the lock. The file stays, since another may already wait for it."""
-        os.ftruncate(self._descriptor, 0)
+        with suppress(OSError):  # A full disk. The name in it is that of a process that is gone, then.
+            os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
 
 

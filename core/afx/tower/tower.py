@@ -1,7 +1,7 @@
 """The Tower: the one server process of a state directory. Here everything is wired, in the order of its boot.
 
-Nothing is served before `open` yields: the state directory is locked, plugins are loaded, storage is open and
-migrated, and every terminal that survived is connected again.
+Nothing is served before `open` yields: plugins are loaded, storage is open and migrated, and every terminal
+that survived is connected again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from .attention import Attention
 from .capture import Capture
 from .inbox import Inbox
 from .lifecycle import Lifecycle
-from .lock import StateDirectoryLock
 from .recovery import Recovery
 from .revival import Revival
 from .starter import Starter
@@ -89,21 +88,16 @@ class Tower:
         """Boot a Tower on a state directory, and let go of all terminals at the end; none of them dies.
 
         Args:
-            home: The state directory; it is created where it is missing.
+            home: The state directory, whose lock the caller holds.
             settings_for: Gives the settings of a workspace, or (None) those of no workspace.
             env: The environment that children inherit.
 
         Raises:
-            ConflictError: Another Tower holds the state directory.
             StorageError: The storage cannot be opened.
             PluginError: The storage that the settings name cannot be had.
         """
         settings = settings_for(None)
-        await anyio.Path(home).mkdir(mode=0o700, parents=True, exist_ok=True)
-        await anyio.Path(home).chmod(0o700)
         async with AsyncExitStack() as stack:
-            lock = StateDirectoryLock.take(home)
-            stack.callback(lock.release)
             plugins = Plugins.load(disabled=settings["plugins.disabled"])
             name = str(settings["storage.name"])
             storage = plugins.storage(name, StorageContext(home, settings.section(f"storage.{name}")))

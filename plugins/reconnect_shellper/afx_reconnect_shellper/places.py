@@ -19,7 +19,7 @@ from afx.plugin import Exit, UnreachableError
 
 from .shellper.peer import is_same_user
 
-_LONGEST_PATH = 103
+LONGEST_PATH = 103
 """The longest path of a Unix socket, in bytes, that every system takes."""
 _TERMINAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SHORT_HOME = "/tmp"  # noqa: S108 - a private directory in it is made, and checked
@@ -90,6 +90,15 @@ class Place:
             return msgspec.json.decode(self._note(terminal_id).read_bytes(), type=Exit)
         return None
 
+    def check_alias(self) -> None:
+        """Make the short way to this directory, where paths in it are too long for sockets.
+
+        Raises:
+            UnreachableError: What leads there is not private.
+            OSError: It cannot be made.
+        """
+        _alias(self.directory)
+
     def remove(self, terminal_id: str) -> None:
         """Remove the files of a holder that is proven dead, but no symlink, and nothing that answers."""
         path = self.directory / socket_name(terminal_id)
@@ -120,7 +129,7 @@ class Place:
 
     def _short_path(self, name: str) -> str:
         path = self.directory / name
-        if len(os.fsencode(path)) <= _LONGEST_PATH:
+        if len(os.fsencode(path)) <= LONGEST_PATH:
             return str(path)
         return str(_alias(self.directory) / name)
 

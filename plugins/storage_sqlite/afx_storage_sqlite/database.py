@@ -36,7 +36,7 @@ def open_database(path: Path, migrations: Sequence[Migration]) -> apsw.Connectio
     """
     with storage_errors(path):
         _create(path)
-        _judge(path, migrations)
+        _judge(path, len(migrations))
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             _set_up(connection)
@@ -45,6 +45,27 @@ def open_database(path: Path, migrations: Sequence[Migration]) -> apsw.Connectio
             connection.close()
             raise
         return connection
+
+
+def inspect_database(path: Path, newest: int) -> list[str]:
+    """Return what SQLite complains of in the file at `path`, at most a few lines. Changes nothing.
+
+    Raises:
+        StorageTooNewError: Its format is newer than `newest`.
+        StorageError: It is not ours, or cannot be looked at.
+    """
+    with storage_errors(path):
+        _judge(path, newest)
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            connection.set_busy_timeout(int(BUSY_TIMEOUT * 1000))
+            try:
+                found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
+            except apsw.CorruptError as error:
+                return [str(error)]
+        finally:
+            connection.close()
+    return [] if found == ["ok"] else [line for text in found for line in text.splitlines()]
 
 
 def refuse_newer(connection: apsw.Connection, path: Path, newest: int) -> None:
@@ -128,7 +149,7 @@ def _create(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
-def _judge(path: Path, migrations: Sequence[Migration]) -> None:
+def _judge(path: Path, newest: int) -> None:
     """Refuse what is not ours or is too new, through a connection that cannot write."""
     # SQLite takes a file that is too short for a database for an empty one, and would write over it.
     if 0 < path.stat().st_size < _SHORTEST:
@@ -144,7 +165,7 @@ def _judge(path: Path, migrations: Sequence[Migration]) -> None:
                     f"{path} is a database of another program.",
                     hint="It was left as it is. Move it away, and afx makes a new one.",
                 )
-            refuse_newer(connection, path, len(migrations))
+            refuse_newer(connection, path, newest)
     finally:
         connection.close()
 

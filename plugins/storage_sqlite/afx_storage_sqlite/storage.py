@@ -42,6 +42,8 @@ _END_CLAIM = (
     "DELETE FROM claims WHERE host = ? AND agent_id = ? AND pid = ? AND process_start = ? AND boot_id = ?"
 )
 
+FILE_NAME = "afx.db"
+
 _R = TypeVar("_R", bound=Record)
 _T = TypeVar("_T")
 
@@ -57,7 +59,7 @@ class SqliteStorage(Storage):
 
     def __init__(self, context: StorageContext, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         super().__init__(context)
-        self.path = context.directory / "afx.db"
+        self.path = context.directory / FILE_NAME
         self._migrations = migrations
         self._connection: apsw.Connection | None = None
         self._turn = anyio.CapacityLimiter(1)

@@ -1,0 +1,69 @@
+"""The command that checks the machine and the installation, and says what mends what it finds."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from .commands import Command
+from .output import json_option, plain, print_json
+
+if TYPE_CHECKING:
+    from afx.doctor.run import Diagnosis
+
+_FAILED = 1
+_COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+
+
+@click.command(cls=Command, example="afx doctor\nafx doctor --json | jq .level\n")
+@json_option
+def doctor(*, as_json: bool) -> int:
+    """Check the machine and the installation.
+
+    Plugins bring checks of their own. The exit status is 1 where something is broken or at risk now.
+    """
+    import msgspec
+
+    from afx.doctor.examination import examine
+    from afx.doctor.run import worst
+    from afx.settings import state_directory
+
+    from .repository import workspace_here_or_none
+
+    diagnoses = examine(state_directory(), workspace_here_or_none(), os.environ)
+    level = worst(diagnoses)
+    if as_json:
+        findings = [
+            {"check": diagnosis.check, **msgspec.to_builtins(finding)}
+            for diagnosis in diagnoses
+            for finding in diagnosis.findings
+        ]
+        print_json({"level": level, "findings": findings})
+    else:
+        _print(diagnoses)
+    return _FAILED if level == "error" else 0
+
+
+def _print(diagnoses: Sequence[Diagnosis]) -> None:
+    width = max(len(diagnosis.check) for diagnosis in diagnoses)
+    indent = " " * (9 + width + 2)
+    for diagnosis in diagnoses:
+        for finding in diagnosis.findings:
+            level = click.style(finding.level.ljust(9), fg=_COLOURS[finding.level])
+            click.echo(f"{level}{diagnosis.check.ljust(width)}  {plain(finding.what)}")
+            if finding.why:
+                click.echo(f"{indent}{plain(finding.why)}")
+            if finding.command:
+                click.echo(f"{indent}Run `{plain(finding.command)}`.")
+    counts = Counter(finding.level for diagnosis in diagnoses for finding in diagnosis.findings)
+    from afx.api.doctor import Level
+
+    click.echo(", ".join(_count(counts[level], level) for level in (Level.ERROR, Level.WARNING)))
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,87 @@
+"""Which checks there are: the core's own, and those that plugins bring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from afx.api.doctor import DoctorContext, Finding
+from afx.api.errors import AfxError, BadInputError
+from afx.client.http import TowerClient, TowerDownError
+from afx.loader import Plugins
+from afx.settings import Settings
+
+from .installation import check_harnesses, check_home, judge_plugins, judge_tower
+from .machine import check_clock, check_git, check_limits, check_python, check_space
+from .run import Check, Diagnosis, run_checks
+from .staying import check_staying
+
+_ANSWER_WITHIN = 5.0
+_MACHINE: Mapping[str, Callable[[DoctorContext], Iterable[Finding]]] = {
+    "python": check_python,
+    "git": check_git,
+    "limits": check_limits,
+    "space": check_space,
+    "clock": check_clock,
+    "logout": check_staying,
+    "home": check_home,
+}
+
+
+def examine(home: Path, workspace: Path | None, env: Mapping[str, str]) -> list[Diagnosis]:
+    """Run every check there is and return what each found.
+
+    Args:
+        home: The state directory.
+        workspace: The workspace whose settings count; None where there is none.
+        env: The environment.
+    """
+    tower, state = _ask_tower(home)
+    context = DoctorContext(home=home, env=env, terminals=None if state is None else _terminals(state))
+    settings, disabled = _settings(workspace, env)
+    plugins = Plugins.load(disabled)
+    # Made here, in one thread; what cannot be made shows up among the plugins.
+    harnesses, brought = plugins.harnesses(), plugins.doctor_checks()
+    checks = [Check(name, partial(check, context)) for name, check in _MACHINE.items()]
+    checks += [
+        Check("settings", partial(iter, settings)),
+        Check("tower", partial(iter, tower)),
+        Check("plugins", partial(judge_plugins, plugins.rows())),
+        Check("harnesses", partial(check_harnesses, harnesses, env)),
+        *(Check(check.name, partial(check.examine, context)) for check in brought),
+    ]
+    return run_checks(checks)
+
+
+def _ask_tower(home: Path) -> tuple[list[Finding], Mapping[str, Any] | None]:
+    try:
+        state = TowerClient.connect(home, timeout=_ANSWER_WITHIN).state()
+    except TowerDownError:
+        return [Finding.ok("The Tower does not run.")], None
+    except AfxError as error:
+        why = f"Nobody can speak to it. {error.hint}".strip()
+        return [Finding.error(error.message, why, "afx tower restart")], None
+    return list(judge_tower(state)), state
+
+
+def _terminals(state: Mapping[str, Any]) -> frozenset[str]:
+    def ids() -> Iterator[str]:
+        for workspace in state["workspaces"]:
+            for agent in workspace["agents"]:
+                if agent["terminal"] is not None:
+                    yield agent["terminal"]["id"]
+        for orphan in state["orphans"]:
+            yield orphan["terminal_id"]
+
+    return frozenset(ids())
+
+
+def _settings(workspace: Path | None, env: Mapping[str, str]) -> tuple[list[Finding], list[str]]:
+    try:
+        settings = Settings.load(workspace, env=env)
+    except BadInputError as error:
+        why = f"No command that needs the settings works. {error.hint}".strip()
+        return [Finding.error(error.message, why, "afx config")], []
+    return [Finding.ok("The settings can be read.")], settings["plugins.disabled"]

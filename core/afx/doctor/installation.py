@@ -1,0 +1,179 @@
+"""What an installation must be like: the state directory, the key, settings, plugins, programs, the Tower."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from afx import __version__
+from afx.api.doctor import DoctorContext, Finding
+from afx.api.harness import HarnessProvider
+from afx.loader import PluginInfo
+
+from .machine import said_by
+
+_SHORT_KEY = 32
+
+
+def check_home(context: DoctorContext) -> Iterator[Finding]:
+    """Look at the state directory and at what must be private in it."""
+    home = context.home
+    try:
+        facts = home.stat()
+    except FileNotFoundError:
+        yield Finding.ok(f"The state directory {home} will be made when the Tower starts.")
+        return
+    except OSError as error:
+        yield Finding.error(
+            f"The state directory {home} cannot be used: {error.strerror}.", "No Tower starts."
+        )
+        return
+    if not stat.S_ISDIR(facts.st_mode):
+        yield Finding.error(f"{home} is no directory.", "No Tower starts.", f"mv {home} {home}.old")
+        return
+    yield from judge_home(home, facts.st_mode, is_ours=facts.st_uid == os.geteuid())
+    if not os.access(home, os.W_OK | os.X_OK) or os.statvfs(home).f_flag & os.ST_RDONLY:
+        yield Finding.error(
+            f"{home} cannot be written.",
+            "The Tower stores everything there, and starts nothing that it cannot store.",
+        )
+    yield judge_key(home / "key")
+    for path in sorted(home.iterdir()):
+        if path.is_symlink():
+            yield Finding.warning(
+                f"{path} is a symlink.", "afx makes none there; it does not follow it.", f"ls -l {path}"
+            )
+
+
+def judge_home(home: Path, mode: int, *, is_ours: bool) -> Iterator[Finding]:
+    """Say whether a state directory is private."""
+    if not is_ours:
+        yield Finding.error(
+            f"The state directory {home} belongs to another user.",
+            "Its owner can read the key, and with it do everything that you can.",
+        )
+    elif mode & 0o077:
+        yield Finding.error(
+            f"Others may enter the state directory {home} (mode {stat.S_IMODE(mode):o}).",
+            "The key and the terminals lie in it.",
+            f"chmod 700 {home}",
+        )
+    else:
+        yield Finding.ok(f"The state directory is {home}.")
+
+
+def judge_key(path: Path) -> Finding:
+    """Say whether the key file can be used, and by its owner only."""
+    why = "Whoever has the key can type into every agent."
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return Finding.ok("There is no key yet; the Tower makes one when it starts.")
+    if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
+        return Finding.error(f"The key {path} is not a plain file of yours.", why, f"rm {path}")
+    if facts.st_mode & 0o077:
+        return Finding.error(
+            f"Others may read or write the key {path} (mode {stat.S_IMODE(facts.st_mode):o}).",
+            f"{why} If somebody may have read it, remove it and restart the Tower.",
+            f"chmod 600 {path}",
+        )
+    if facts.st_size < _SHORT_KEY:
+        return Finding.error(
+            f"The key file {path} holds no key.", "The Tower does not start with it.", f"rm {path}"
+        )
+    return Finding.ok("The key is private.")
+
+
+def judge_plugins(rows: Iterable[PluginInfo]) -> Iterator[Finding]:
+    """Say which plugins are not as they should be."""
+    active = 0
+    for row in rows:
+        if row.state == "active":
+            active += 1
+        elif row.state == "blocked":
+            yield Finding.ok(f"The {row.kind} {row.name!r} is switched off. {row.error}")
+        else:
+            origin = f" of {row.distribution} {row.version}".rstrip() if row.distribution else ""
+            yield Finding.warning(
+                f"The {row.kind} {row.name!r}{origin} is {row.state}: {row.error}",
+                "What it brings cannot be used.",
+                "afx plugins",
+            )
+    yield Finding.ok(f"{active} things that plugins bring are active.")
+
+
+def check_harnesses(harnesses: Sequence[HarnessProvider], env: Mapping[str, str]) -> Iterator[Finding]:
+    """Look for the program of each harness, and ask it for its version."""
+    programs = {harness.name: harness.find(env) for harness in harnesses}
+    for harness in harnesses:
+        program = programs[harness.name]
+        said = None if program is None else said_by(program, "--version")
+        yield judge_program(harness.name, program, said, harness.checked_versions)
+    if harnesses and not any(programs.values()):
+        yield Finding.warning(
+            "No agent program is installed.",
+            "Only shells can be started until one is.",
+        )
+
+
+def judge_program(name: str, program: str | None, said: str | None, checked: Sequence[str]) -> Finding:
+    """Say whether a harness has been tried with the program that is installed.
+
+    Args:
+        name: The harness.
+        program: The program's path, None where it is not installed.
+        said: What the program answers to ``--version``; None where it does not.
+        checked: The versions that the harness was tried with.
+    """
+    if program is None:
+        return Finding.ok(f"{name}: not installed.")
+    version = re.search(r"\d+(?:\.\d+)+[-+.\w]*", said or "")
+    if version is None:
+        return Finding.warning(
+            f"{name}: {program} does not say its version.", "Whether it is one that was tried is not known."
+        )
+    if checked and version[0] not in checked:
+        return Finding.warning(
+            f"{name}: {program} is {version[0]}; the harness was tried with {', '.join(checked)}.",
+            "Programs change how they keep conversations; one might not be resumed.",
+        )
+    return Finding.ok(f"{name}: {program} is {version[0]}{', which was tried' if checked else ''}.")
+
+
+def judge_tower(state: Mapping[str, Any]) -> Iterator[Finding]:
+    """Say how a running Tower is, by its own state."""
+    facts = state["tower"]
+    running = facts["version"]
+    if running != __version__:
+        yield Finding.warning(
+            f"The Tower that runs is {running}, and afx {__version__} is installed.",
+            "What is new comes with its next start; terminals live on meanwhile.",
+            "afx tower restart",
+        )
+    else:
+        yield Finding.ok(f"The Tower {running} runs at {facts['url']} (pid {facts['pid']}).")
+    agents = [agent for workspace in state["workspaces"] for agent in workspace["agents"]]
+    for agent in agents:
+        name = f"{agent['kind']}/{agent['name']}"
+        if agent["state"] == "unreachable":
+            yield Finding.warning(
+                f"{name} is unreachable: {agent['reason']}",
+                "Nothing is done to it but ask again; it comes back when its holder answers.",
+                "afx status",
+            )
+        elif agent["state"] in {"lost", "crashed", "needs-attention"}:
+            yield Finding.warning(
+                f"{name} is {agent['state']}: {agent['reason']}",
+                "It does not run. Its conversations are kept.",
+                f"afx start {name}",
+            )
+    for orphan in state["orphans"]:
+        yield Finding.warning(
+            f"The terminal {orphan['terminal_id']} belongs to no agent: {orphan['note']}",
+            "Somebody's work may run there; afx never ends it by itself.",
+            "afx status",
+        )

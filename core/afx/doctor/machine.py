@@ -1,0 +1,189 @@
+"""What the machine must be like for agents to live on it: programs, limits, space, clock, service manager.
+
+Each ``judge_...`` is a pure function from facts to findings; beside it stands what gathers the facts.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from afx.api.doctor import DoctorContext, Finding
+
+OLDEST_GIT = (2, 36)
+_MB = 10**6
+_LITTLE_SPACE = 100 * _MB
+_SOME_SPACE = 1000 * _MB
+_FEW_FILES = 4096
+_FEW_PROCESSES = 200
+_INOTIFY = Path("/proc/sys/fs/inotify")
+_FEW_WATCHES: Mapping[str, int] = {"max_user_instances": 128, "max_user_watches": 16384}
+_PATIENCE = 5.0
+# Nobody had this code before then, so no clock that is right says so.
+_RELEASED = 1_760_000_000.0
+
+
+def check_python(_: DoctorContext) -> Iterator[Finding]:
+    """Say which Python runs afx."""
+    yield Finding.ok(f"Python {platform.python_version()} at {sys.executable}.")
+
+
+def check_git(context: DoctorContext) -> Iterator[Finding]:
+    """Look for git, in which builders' worktrees are made."""
+    program = shutil.which("git", path=context.env.get("PATH"))
+    yield judge_git(None if program is None else said_by(program, "--version"))
+
+
+def judge_git(said: str | None) -> Finding:
+    """Say whether a git that answers `said` to ``--version`` will do; None where there is none."""
+    why = "Workspaces are git repositories, and builders work in git worktrees."
+    if said is None:
+        return Finding.error("There is no program `git` on the PATH.", why)
+    version = re.search(r"(\d+)\.(\d+)[.\d]*", said)
+    if version is None:
+        return Finding.warning(f"git says {said!r} of itself, which is no version.", why)
+    if (int(version[1]), int(version[2])) < OLDEST_GIT:
+        oldest = ".".join(map(str, OLDEST_GIT))
+        return Finding.warning(f"git {version[0]} is older than {oldest}, the oldest that was tried.", why)
+    return Finding.ok(f"git {version[0]}.")
+
+
+def check_limits(_: DoctorContext) -> Iterator[Finding]:
+    """Look at how many files, processes and watches this user may have."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    yield judge_files(None if files == resource.RLIM_INFINITY else files)
+    yield judge_processes(_processes_left())
+    if _INOTIFY.is_dir():
+        yield from judge_inotify({name: _number(_INOTIFY / name) for name in _FEW_WATCHES})
+
+
+def judge_files(most: int | None) -> Finding:
+    """Say whether `most` open files are enough; None: no limit."""
+    if most is not None and most < _FEW_FILES:
+        return Finding.warning(
+            f"A process may have {most} open files at most.",
+            "The Tower needs some for each terminal and each window on one.",
+            f"ulimit -Hn {_FEW_FILES}",
+        )
+    return Finding.ok("Open files: no limit." if most is None else f"Open files: up to {most}.")
+
+
+def judge_processes(left: int | None) -> Finding:
+    """Say whether `left` more processes are enough; None: no limit."""
+    if left is not None and left < _FEW_PROCESSES:
+        return Finding.warning(
+            f"Only {max(0, left)} more processes can be started here.",
+            "Every agent is at least two, and what it runs comes on top; the rest fails to start.",
+        )
+    return Finding.ok("Processes: no limit." if left is None else f"Processes: {left} more.")
+
+
+def judge_inotify(limits: Mapping[str, int | None]) -> Iterator[Finding]:
+    """Say whether programs that watch files, as many agents and their tools do, can have enough watches."""
+    low = False
+    for name, number in limits.items():
+        if number is not None and number < _FEW_WATCHES[name]:
+            low = True
+            yield Finding.warning(
+                f"fs.inotify.{name} is {number}.",
+                "Agent programs and the tools they run watch files; several agents use this up.",
+                f"sudo sysctl fs.inotify.{name}={_FEW_WATCHES[name] * 4}",
+            )
+    if not low:
+        yield Finding.ok("inotify limits are high enough.")
+
+
+def check_space(context: DoctorContext) -> Iterator[Finding]:
+    """Look at the disk under the state directory."""
+    place = next(path for path in (context.home, *context.home.parents) if path.exists())
+    facts = os.statvfs(place)
+    yield judge_space(place, facts.f_bavail * facts.f_frsize, facts.f_favail if facts.f_files else None)
+
+
+def judge_space(place: Path, free: int, inodes: int | None) -> Finding:
+    """Say whether so many free bytes and files are enough."""
+    why = "What happens to agents is stored here at once; on a full disk the Tower starts nothing."
+    if free < _LITTLE_SPACE or (inodes is not None and inodes < 100):
+        return Finding.error(
+            f"{place} has {free // _MB} MB left{'' if inodes is None else f', and room for {inodes} files'}.",
+            why,
+            f"df -h {place}",
+        )
+    if free < _SOME_SPACE:
+        return Finding.warning(f"{place} has {free // _MB} MB left.", why, f"df -h {place}")
+    return Finding.ok(f"{place} has {free // _MB} MB left.")
+
+
+def check_clock(context: DoctorContext) -> Iterator[Finding]:
+    """Compare the clock with what was written before now."""
+    written = []
+    for name in ("tower.json", "tower.lock", "tower.log", "key"):
+        with suppress(OSError):
+            written.append((context.home / name).stat().st_mtime)
+    yield judge_clock(time.time(), max(written, default=None))
+
+
+def judge_clock(now: float, written: float | None) -> Finding:
+    """Say whether the clock can be right, where something was last written at `written`."""
+    why = "Ages, the order of conversations and the page's sign-in are told by it."
+    if now < _RELEASED:
+        return Finding.warning("The clock is years behind.", why, "timedatectl set-ntp true")
+    if written is not None and written > now + 60:
+        return Finding.warning(
+            f"The clock is {written - now:.0f} s behind what was written to the state directory.",
+            why,
+            "timedatectl set-ntp true",
+        )
+    return Finding.ok("The clock is not behind.")
+
+
+def said_by(*command: str) -> str | None:
+    """Return the first line that a program prints within a moment; None where it fails or prints none."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+            cwd="/",
+            start_new_session=True,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    return lines[0] if lines and done.returncode == 0 else None
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _processes_left() -> int | None:
+    """Return how many more processes the control group of this process allows; None where none limits it."""
+    left: list[int] = []
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers in {"", "pids"}:
+                root = Path("/sys/fs/cgroup", controllers)
+                group = root / path.lstrip("/")
+                for place in (group, *group.parents):
+                    most, now = _number(place / "pids.max"), _number(place / "pids.current")
+                    if most is not None and now is not None:
+                        left.append(most - now)
+                    if place == root:
+                        break
+    return min(left, default=None)

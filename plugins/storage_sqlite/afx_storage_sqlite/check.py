@@ -1,0 +1,56 @@
+"""The check of `afx doctor` for the SQLite file: whether it is whole, ours, and of a format that is known."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from afx.plugin import DoctorCheck, DoctorContext, Finding, StorageError
+
+from .database import inspect_database
+from .schema import MIGRATIONS
+from .storage import FILE_NAME
+
+_WHY = "Agents, their conversations and which terminals are theirs are kept in it."
+
+
+class SqliteCheck(DoctorCheck):
+    """Looks at the file through a connection that cannot write; a Tower may run meanwhile."""
+
+    name = "sqlite"
+
+    def examine(self, context: DoctorContext) -> Iterator[Finding]:
+        """Say whether the file is whole."""
+        path = context.home / FILE_NAME
+        try:
+            facts = path.lstat()
+        except FileNotFoundError:
+            if context.terminals is None:
+                yield Finding.ok("There is no database yet.")
+            else:
+                yield Finding.error(
+                    f"The database {path} was deleted under the running Tower.",
+                    "The Tower goes on with a file that has no name any more; at its end all of it is gone.",
+                    "afx tower restart",
+                )
+            return
+        if facts.st_mode & 0o077 and stat.S_ISREG(facts.st_mode):
+            yield Finding.error(
+                f"Others may read or write {path}.", "It holds tasks and messages.", f"chmod 600 {path}"
+            )
+        yield _wholeness(path)
+
+
+def _wholeness(path: Path) -> Finding:
+    try:
+        complaints = inspect_database(path, len(MIGRATIONS))
+    except StorageError as error:
+        return Finding.error(error.message, f"{_WHY} {error.hint}".strip())
+    if complaints:
+        return Finding.error(
+            f"{path} is damaged: {complaints[0]}{'' if len(complaints) == 1 else ', and more'}.",
+            f"{_WHY} The next start of the Tower sets the file aside, and takes back every living terminal.",
+            "afx tower restart",
+        )
+    return Finding.ok(f"{path} is whole ({path.stat().st_size // 1024} KiB).")

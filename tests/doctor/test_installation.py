@@ -1,0 +1,131 @@
+"""What the doctor makes of the state directory, the key, plugins, programs and the Tower's own state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from afx import __version__
+from afx.api.doctor import DoctorContext, Finding, Level
+from afx.doctor.installation import check_home, judge_key, judge_plugins, judge_program, judge_tower
+from afx.loader import PluginInfo, PluginState
+
+OK, WARNING, ERROR = Level.OK, Level.WARNING, Level.ERROR
+
+
+def findings_of(home: Path) -> list[Finding]:
+    return [*check_home(DoctorContext(home=home, env={}))]
+
+
+def levels(findings: list[Finding]) -> list[Level]:
+    return [finding.level for finding in findings]
+
+
+def test_a_state_directory_of_ones_own_is_fine(tmp_path: Path) -> None:
+    home = tmp_path / "state"
+    assert levels(findings_of(home)) == [OK]
+    home.mkdir(mode=0o700)
+    assert levels(findings_of(home)) == [OK, OK]
+
+
+def test_what_others_can_enter_and_what_is_no_directory_are_errors(tmp_path: Path) -> None:
+    home = tmp_path / "state"
+    home.mkdir(mode=0o755)
+    home.chmod(0o755)
+    assert findings_of(home)[0].command == f"chmod 700 {home}"
+    file = tmp_path / "file"
+    file.touch()
+    assert levels(findings_of(file)) == [ERROR]
+    assert levels(findings_of(file / "below")) == [ERROR]
+
+
+def test_planted_symlinks_are_named(tmp_path: Path) -> None:
+    home = tmp_path / "state"
+    home.mkdir(mode=0o700)
+    (home / "tower.log").symlink_to("/etc/passwd")
+    assert "tower.log is a symlink" in findings_of(home)[-1].what
+
+
+def test_the_key_is_private_whole_and_a_file(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    assert judge_key(key).level is OK
+    key.write_text("k" * 43)
+    key.chmod(0o600)
+    assert judge_key(key).level is OK
+    key.chmod(0o640)
+    assert judge_key(key).command == f"chmod 600 {key}"
+    key.chmod(0o600)
+    key.write_text("")
+    assert judge_key(key).level is ERROR
+    key.unlink()
+    key.symlink_to("/etc/passwd")
+    assert judge_key(key).level is ERROR
+
+
+@pytest.mark.parametrize(
+    ("program", "said", "checked", "level"),
+    [
+        (None, None, ("1.0.0",), OK),
+        ("/bin/foo", "1.0.0 (Foo)", ("1.0.0",), OK),
+        ("/bin/foo", "foo-cli 1.0.0", ("1.0.0", "0.9.0"), OK),
+        ("/bin/foo", "foo-cli 1.0.1", ("1.0.0",), WARNING),
+        ("/bin/foo", "v1.0.0-beta.2", ("1.0.0",), WARNING),
+        ("/bin/foo", "foo-cli 7.1", (), OK),
+        ("/bin/foo", None, ("1.0.0",), WARNING),
+        ("/bin/foo", "I am Foo", (), WARNING),
+    ],
+)
+def test_programs(program: str | None, said: str | None, checked: tuple[str, ...], level: Level) -> None:
+    assert judge_program("foo", program, said, checked).level is level
+
+
+def test_plugins_that_are_not_active_are_named() -> None:
+    def row(state: PluginState, error: str) -> PluginInfo:
+        return PluginInfo(
+            kind="harness",
+            name="foo",
+            summary="",
+            distribution="afx-foo",
+            version="1",
+            state=state,
+            error=error,
+        )
+
+    found = [
+        *judge_plugins(
+            [
+                row(PluginState.ACTIVE, ""),
+                row(PluginState.BROKEN, "ImportError: x"),
+                row(PluginState.BLOCKED, "It is switched off in the settings."),
+            ]
+        )
+    ]
+    assert levels(found) == [WARNING, OK, OK]
+    assert found[0].what == "The harness 'foo' of afx-foo 1 is broken: ImportError: x"
+
+
+def state(version: str = __version__, *agents: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "tower": {"version": version, "url": "http://127.0.0.1:1", "pid": 7},
+        "workspaces": [{"agents": list(agents)}],
+        "orphans": [],
+        **more,
+    }
+
+
+def agent(name: str, of: str) -> dict[str, Any]:
+    return {"kind": "builder", "name": name, "state": of, "reason": "So it is."}
+
+
+def test_the_towers_own_state() -> None:
+    assert levels([*judge_tower(state())]) == [OK]
+    assert next(judge_tower(state("0.0.1"))).command == "afx tower restart"
+    found = [
+        *judge_tower(state(__version__, agent("a", "running"), agent("b", "lost"), agent("c", "unreachable")))
+    ]
+    assert levels(found) == [OK, WARNING, WARNING]
+    assert found[1].command == "afx start builder/b"
+    orphan = {"terminal_id": "t1", "note": "a shell"}
+    assert "t1" in [*judge_tower(state(orphans=[orphan]))][-1].what
