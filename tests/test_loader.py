@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from afx.api.errors import PluginError
-from afx.api.hookspecs import TerminalEvent
+from afx.api.hookspecs import EventKind, TerminalEvent
 from afx.api.model import AgentState
 from afx.api.storage import StorageContext
 from afx.api.strategy import StrategyContext
@@ -92,6 +92,7 @@ def only(plugins: Plugins) -> PluginInfo:
 
 def an_event() -> TerminalEvent:
     return TerminalEvent(
+        kind=EventKind.LOST,
         agent_id="a",
         agent_name="fix",
         workspace="/w",

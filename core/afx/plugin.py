@@ -28,7 +28,15 @@ from .api.harness import (
     Rung,
     Transcript,
 )
-from .api.hookspecs import API_VERSION, HarnessEntry, StorageEntry, StrategyEntry, TerminalEvent, hookimpl
+from .api.hookspecs import (
+    API_VERSION,
+    EventKind,
+    HarnessEntry,
+    StorageEntry,
+    StrategyEntry,
+    TerminalEvent,
+    hookimpl,
+)
 from .api.model import (
     Agent,
     AgentId,
@@ -91,6 +99,7 @@ __all__ = [
     "ConversationSource",
     "Doing",
     "Ended",
+    "EventKind",
     "Evidence",
     "Exit",
     "ExitInfo",

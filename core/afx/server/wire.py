@@ -302,10 +302,18 @@ class SendAnswer(msgspec.Struct, frozen=True, kw_only=True):
     delivered: bool
 
 
+class ObserversView(msgspec.Struct, frozen=True, kw_only=True):
+    """How the telling of observers goes: events that wait, and those that were dropped."""
+
+    waiting: int
+    dropped: int
+
+
 class PluginsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Every plugin, with its state."""
 
     plugins: list[PluginInfo]
+    observers: ObserversView
 
 
 class StateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
