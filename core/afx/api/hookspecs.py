@@ -43,9 +43,12 @@ class HarnessEntry(Entry, frozen=True, kw_only=True):
 
     Attributes:
         commands: The program's executables, so that an installed harness is recognised without an import.
+        declares: Whether this makes a harness out of each section ``[harness.NAME]`` of the settings that no
+            plugin brings, rather than being one. Its class is made once for each such NAME.
     """
 
-    commands: tuple[str, ...]
+    commands: tuple[str, ...] = ()
+    declares: bool = False
 
 
 class StrategyEntry(Entry, frozen=True, kw_only=True):

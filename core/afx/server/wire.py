@@ -19,7 +19,7 @@ from afx.api.model import (
     TerminalState,
     WorkspacePath,
 )
-from afx.loader import PluginInfo
+from afx.quarantine import PluginInfo
 from afx.tower.lifecycle import AgentRequest
 from afx.tower.recovery import RecoveryNews, RecoveryRow
 from afx.tower.resume import ResumePlan
@@ -206,6 +206,8 @@ class BrokenPluginView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: str
     error: str
+    hint: str
+    since: float | None
 
 
 class StateView(msgspec.Struct, frozen=True, kw_only=True):

@@ -104,7 +104,10 @@ class Tower:
         async with AsyncExitStack() as stack:
             lock = StateDirectoryLock.take(home)
             stack.callback(lock.release)
-            plugins = Plugins.load(disabled=settings["plugins.disabled"])
+            plugins = Plugins.load(settings["plugins.disabled"], settings=settings)
+            remembered = home / "plugins.json"
+            plugins.remember(remembered)
+            stack.callback(plugins.remember, remembered)
             name = str(settings["storage.name"])
             storage = plugins.storage(name, StorageContext(home, settings.section(f"storage.{name}")))
             await storage.open()
