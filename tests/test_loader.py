@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,11 +11,13 @@ import pytest
 
 from afx.api.doctor import DoctorContext, Finding
 from afx.api.errors import PluginError
-from afx.api.hookspecs import TerminalEvent
+from afx.api.hookspecs import EventKind, TerminalEvent
 from afx.api.model import AgentState
 from afx.api.storage import StorageContext
 from afx.api.strategy import StrategyContext
-from afx.loader import PluginInfo, Plugins, PluginState
+from afx.loader import Plugins
+from afx.quarantine import PluginInfo, PluginState, recall
+from distribution import write_distribution
 
 Install = Callable[..., None]
 
@@ -62,14 +63,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     before = set(sys.modules)
 
     def put(distribution: str, points: str, version: str = "1.0", **modules: str) -> None:
-        metadata = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
-        metadata.mkdir()
-        (metadata / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
-        )
-        (metadata / "entry_points.txt").write_text(f"[afx]\n{points}\n")
-        for name, text in modules.items():
-            (site / f"{name}.py").write_text(textwrap.dedent(text))
+        write_distribution(site, distribution, points, version, **modules)
 
     yield put
     for name in set(sys.modules) - before:
@@ -93,6 +87,7 @@ def only(plugins: Plugins) -> PluginInfo:
 
 def an_event() -> TerminalEvent:
     return TerminalEvent(
+        kind=EventKind.LOST,
         agent_id="a",
         agent_name="fix",
         workspace="/w",
@@ -369,7 +364,7 @@ def test_an_entry_for_another_api_is_incompatible(install: Install, version: int
                 "class Foo(HarnessProvider):\n"
                 "    name = 'foo'\n"
                 "    launch = None\n"
-                "    def __init__(self): raise PluginError('No Foo today.', hint='Come tomorrow.')"
+                "    def __init__(self, context): raise PluginError('No Foo today.', hint='Come tomorrow.')"
             ),
             "No Foo today.",
         ),
@@ -429,6 +424,65 @@ def test_one_raising_observer_does_not_stop_the_others(
     assert "b of afx-b" in record.getMessage()
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("afx.discovery.PATIENCE", 0.2)
+    monkeypatch.setattr("afx.loader.OBSERVER_PATIENCE", 0.2)
+
+
+HANGS = "import threading; threading.Event().wait(20)"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_plugin_that_hangs_is_given_up(install: Install) -> None:
+    install("afx-a", "a = hang_import", hang_import=HANGS)
+    install(
+        "afx-b", "b = hang_hook", hang_hook=plugin(f"(__import__('threading').Event().wait(20), {entry()})")
+    )
+    install("afx-c", "c = hang_class", hang_class=plugin(f"[{entry('c', 'hang_made:C')}]"), hang_made=HANGS)
+    plugins = load()
+    broken = {row.name: row.error for row in rows(plugins) if row.state is PluginState.BROKEN}
+    assert broken == dict.fromkeys("ab", "Loading it took longer than 0.2 s and was given up.")
+    with pytest.raises(PluginError, match="Its import took longer"):
+        plugins.harness("c")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_observer_that_hangs_is_told_once(install: Install) -> None:
+    observer = """
+    from afx.plugin import hookimpl
+
+    seen = []
+
+    @hookimpl
+    def afx_terminal_event(event):
+        seen.append(event)
+        {then}
+    """
+    install(
+        "afx-a", "a = stuck_a", stuck_a=observer.format(then="import threading; threading.Event().wait(20)")
+    )
+    install("afx-b", "b = stuck_b", stuck_b=observer.format(then=""))
+    plugins = load()
+    for _ in range(3):
+        plugins.emit(an_event())
+    assert [len(sys.modules[f"stuck_{which}"].seen) for which in "ab"] == [1, 3]
+    assert [(row.name, row.state) for row in rows(plugins)] == [("a", "broken"), ("b", "active")]
+
+
+def test_since_when_is_remembered(install: Install, tmp_path: Path) -> None:
+    install("afx-a", "a = since_a", since_a="import nowhere")
+    first = load()
+    first.remember(tmp_path / "plugins.json")
+    later = load()
+    later.remember(tmp_path / "plugins.json")
+    assert only(later).since == only(first).since
+    assert only(later).hint == "Tell its author. `afx plugins disable a` switches it off."
+    (tmp_path / "plugins.json").write_text("nonsense")
+    load().remember(tmp_path / "plugins.json")
+    assert recall(tmp_path / "plugins.json")
+
+
 def test_an_unreadable_distribution_costs_nobody_else(install: Install) -> None:
     install("afx-foo", "foo = near_plugin", near_plugin=plugin(f"[{entry()}]"))
     install("afx-torn", "this line is no entry point")
@@ -442,7 +496,8 @@ def test_rows_are_sorted_and_stable(install: Install) -> None:
     install("afx-a", "a = order_a", order_a="import nowhere")
     install("afx-c", "c = order_c", order_c=plugin(f"[{entry('x')}]"))
     assert [row.name for row in rows(load())] == ["x", "y", "z", "a"]
-    assert load().rows() == load().rows()
+    plugins = load()
+    assert plugins.rows() == plugins.rows()
 
 
 CHECK = """

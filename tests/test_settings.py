@@ -139,7 +139,7 @@ def test_a_mistake_names_file_line_and_what_was_expected(
     person.write_text(text)
     with pytest.raises(BadInputError) as caught:
         load(person)
-    assert f"{person}, line {line}: " in caught.value.message
+    assert f"{person}, line {line}, column " in caught.value.message
     assert says in caught.value.message
     assert hint in caught.value.hint
 

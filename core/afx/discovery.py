@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import inspect
 import logging
+import queue
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 import pluggy
@@ -24,6 +26,7 @@ from .api.hookspecs import (
     StrategyEntry,
     TerminalEvent,
 )
+from .quarantine import normal
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
 GROUP = "afx"
 
 EntryKind: TypeAlias = Literal["harness", "strategy", "storage", "check"]
+Result = TypeVar("Result")
+
+PATIENCE = 5.0
+"""How many seconds a plugin's own code may take where the Tower waits for it."""
 
 _log = logging.getLogger("afx.plugins")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -89,6 +96,11 @@ class Registered:
         self._manager = _manager_of(plugin, origin)
         self.entries = tuple(_entries(self._manager))
 
+    @property
+    def observes(self) -> bool:
+        """Whether it has an observer."""
+        return bool(self._manager.hook.afx_terminal_event.get_hookimpls())
+
     def tell(self, event: TerminalEvent) -> None:
         """Call the plugin's observer, where it has one.
 
@@ -97,6 +109,40 @@ class Registered:
         """
         for result in self._manager.hook.afx_terminal_event(event=event):
             _refuse_awaitable("afx_terminal_event", result)
+
+
+def bounded(what: str, work: Callable[[], Result], seconds: float | None = None) -> Result:
+    """Do a plugin's work and return its result, for so long and no longer.
+
+    It is done in a thread, since nothing else can be left alone when it hangs; such a thread is abandoned.
+
+    Args:
+        what: The work in words, such as "Its import".
+        work: The work.
+        seconds: How long it may take; None for `PATIENCE`.
+
+    Raises:
+        DefectError: It took longer.
+        Exception: Whatever the work raises; SystemExit, too.
+    """
+    patience = PATIENCE if seconds is None else seconds
+    answers: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+
+    def do() -> None:
+        try:
+            answers.put((True, work()))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for
+            answers.put((False, error))
+
+    threading.Thread(target=do, name="plugin", daemon=True).start()
+    try:
+        is_done, answer = answers.get(timeout=patience)
+    except queue.Empty:
+        raise DefectError(f"{what} took longer than {patience:g} s and was given up.") from None
+    if not is_done:
+        raise answer
+    result: Result = answer
+    return result
 
 
 def installed() -> tuple[list[EntryPoint], list[tuple[Origin, str]]]:
@@ -144,9 +190,9 @@ def sentence(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__}."
 
 
-def normal(name: str) -> str:
-    """Return the form in which two spellings of a distribution's name are the same (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+def is_name(text: str) -> bool:
+    """Tell whether something may be called so: lower-case letters, digits and dashes."""
+    return _NAME.fullmatch(text) is not None
 
 
 def _manager_of(plugin: object, origin: Origin) -> pluggy.PluginManager:
@@ -187,7 +233,7 @@ def _checked(found: object, hook: str, entry_type: type[Entry]) -> Entry:
         entry = msgspec.convert(msgspec.to_builtins(found), entry_type)
     except (msgspec.ValidationError, TypeError) as error:
         raise DefectError(f"Its hook {hook} gave a malformed {entry_type.__name__}: {error}.") from error
-    if not _NAME.fullmatch(entry.name):
+    if not is_name(entry.name):
         raise DefectError(
             f"Its hook {hook} gave the name {entry.name!r}; a name has lower-case letters, digits and dashes."
         )

@@ -11,20 +11,32 @@ import importlib
 import inspect
 import logging
 import os
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
-
-import msgspec
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .api.doctor import DoctorCheck
-from .api.errors import AfxError, PluginError
-from .api.harness import HarnessProvider
+from .api.errors import AfxError, BadInputError, PluginError
+from .api.harness import HarnessContext, HarnessProvider
 from .api.hookspecs import API_VERSION, Entry, HarnessEntry, TerminalEvent
 from .api.storage import Storage, StorageContext
 from .api.strategy import ReconnectStrategy, StrategyContext
-from .discovery import DefectError, EntryKind, Origin, Registered, installed, normal, origin_of, sentence
+from .discovery import (
+    DefectError,
+    EntryKind,
+    Origin,
+    Registered,
+    bounded,
+    installed,
+    is_name,
+    origin_of,
+    sentence,
+)
+from .quarantine import KINDS, Kind, PluginInfo, PluginState, Switches, earlier, remember, switch_hint
+from .sections import NoSettings, SettingsView
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -32,45 +44,11 @@ if TYPE_CHECKING:
 OLDEST_API_VERSION = 1
 """Entries that were written for an older API than this are incompatible."""
 
-Kind: TypeAlias = EntryKind | Literal["plugin"]
+OBSERVER_PATIENCE = 30.0
+"""How many seconds an observer may take for one event."""
 
 _log = logging.getLogger("afx.plugins")
-_KINDS: tuple[Kind, ...] = ("harness", "strategy", "storage", "check", "plugin")
 _LIST_HINT = "`afx plugins` lists all plugins and their states."
-
-
-class PluginState(StrEnum):
-    """What became of a plugin, or of one thing that it brings."""
-
-    ACTIVE = "active"
-    """It can be used."""
-    BLOCKED = "blocked"
-    """A person switched it off."""
-    INCOMPATIBLE = "incompatible"
-    """It was written for another version of the plugin API."""
-    BROKEN = "broken"
-    """It failed. `PluginInfo.error` says how."""
-
-
-class PluginInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the list of plugins: one thing that a plugin brings, or a plugin as a whole.
-
-    Attributes:
-        kind: What it is. ``"plugin"`` stands for a whole plugin: one that only observes, or one of which
-            nothing was loaded.
-        name: The name it is chosen by, or a whole plugin's entry point.
-        distribution: The distribution it is installed with; empty where that is not known.
-        version: The version of that distribution.
-        error: A sentence about `state`; empty where it is active.
-    """
-
-    kind: Kind
-    name: str
-    summary: str
-    distribution: str
-    version: str
-    state: PluginState
-    error: str
 
 
 class _Claim:
@@ -83,34 +61,20 @@ class _Claim:
         self.state = PluginState.ACTIVE
         self.error = ""
         self.hint = ""
+        self.since: float | None = None
         self.factory: type[Any] | None = None
 
-    def end(self, state: PluginState, error: str, hint: str = _LIST_HINT) -> None:
+    def end(self, state: PluginState, error: str, hint: str = "") -> None:
         """Take it out of use."""
-        self.state, self.error, self.hint = state, error, hint
+        self.state, self.error, self.since = state, error, time.time()
+        self.hint = hint or switch_hint(state, self.entry.name)
 
     def refusal(self) -> PluginError:
         """Return the error for whoever asks for it although it cannot be used."""
         return PluginError(
             f"The {self.kind} {self.entry.name!r} of {self.origin} is {self.state}: {self.error}",
-            hint=self.hint,
+            hint=self.hint or _LIST_HINT,
         )
-
-
-class _Switches(NamedTuple):
-    """The names that a person switched off, and where."""
-
-    environment: frozenset[str]
-    settings: frozenset[str]
-
-    def reason(self, *names: str) -> str | None:
-        """Say where one of `names` is switched off; None where none is."""
-        wanted = {normal(name) for name in names if name}
-        if wanted & self.environment:
-            return "It is switched off by AFX_DISABLED_PLUGINS."
-        if wanted & self.settings:
-            return "It is switched off in the settings."
-        return None
 
 
 class Plugins:
@@ -120,26 +84,36 @@ class Plugins:
     """
 
     def __init__(
-        self, claims: Sequence[_Claim], whole: Sequence[PluginInfo], registered: Sequence[Registered]
+        self,
+        claims: Sequence[_Claim],
+        whole: Sequence[PluginInfo],
+        registered: Sequence[Registered],
+        settings: SettingsView,
     ) -> None:
         self._claims = claims
         self._whole = whole
         self._registered = registered
-        self._harnesses: dict[str, HarnessProvider] = {}
+        self._settings = settings
+        self._harnesses: dict[tuple[str, str], HarnessProvider] = {}
+        self._hung: dict[Origin, PluginInfo] = {}
+        self._past: Mapping[str, float] = {}
 
     @classmethod
-    def load(cls, disabled: Iterable[str] = (), entry_points: Iterable[EntryPoint] | None = None) -> Plugins:
+    def load(
+        cls,
+        disabled: Iterable[str] = (),
+        entry_points: Iterable[EntryPoint] | None = None,
+        settings: SettingsView | None = None,
+    ) -> Plugins:
         """Load every installed plugin. Nothing that a plugin does wrong is raised; it stands in `rows`.
 
         Args:
             disabled: Names to switch off beside those in ``AFX_DISABLED_PLUGINS``: of an entry point, of
                 something that a plugin brings, or of a distribution.
             entry_points: What to load instead of what is installed.
+            settings: The person's own settings; those of a workspace are given where a harness is asked for.
         """
-        switches = _Switches(
-            environment=_names(os.environ.get("AFX_DISABLED_PLUGINS", "").split(",")),
-            settings=_names(disabled),
-        )
+        switches = Switches.of(os.environ, disabled)
         whole: list[PluginInfo] = []
         if entry_points is None:
             entry_points, unreadable = installed()
@@ -153,7 +127,7 @@ class Plugins:
                 whole.append(_whole(origin, PluginState.BLOCKED, switched_off))
                 continue
             try:
-                plugin = Registered(origin, entry_point)
+                plugin = bounded("Loading it", partial(Registered, origin, entry_point))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything
                 whole.append(_whole(origin, PluginState.BROKEN, sentence(error)))
                 continue
@@ -162,12 +136,13 @@ class Plugins:
             if not plugin.entries:
                 whole.append(_whole(origin, PluginState.ACTIVE, "", plugin.summary))
         _settle(claims, switches)
-        return cls(claims, whole, registered)
+        return cls(claims, whole, registered, settings or NoSettings())
 
     def rows(self) -> list[PluginInfo]:
         """Return one line for everything that plugins bring and for each that was not loaded.
 
-        Sorted by kind, name and distribution. Nothing is imported for it.
+        Sorted by kind, name and distribution. Of what plugins bring, nothing is imported for it; harnesses
+        that the person's own settings declare are made, to see whether they can be.
         """
         rows = [
             PluginInfo(
@@ -178,39 +153,105 @@ class Plugins:
                 version=claim.origin.version,
                 state=claim.state,
                 error=claim.error,
+                hint=claim.hint,
+                since=claim.since,
             )
             for claim in self._claims
         ]
+        hung = {(row.name, row.distribution) for row in self._hung.values()}
+        whole = [row for row in self._whole if (row.name, row.distribution) not in hung]
+        rows += [*whole, *self._hung.values(), *map(self._declared_row, self._declared(self._settings))]
         return sorted(
-            [*rows, *self._whole],
-            key=lambda row: (_KINDS.index(row.kind), row.name, row.distribution, row.error),
+            earlier(rows, self._past),
+            key=lambda row: (KINDS.index(row.kind), row.name, row.distribution, row.error),
         )
 
-    def harness_entries(self) -> list[HarnessEntry]:
-        """Return the entry of every harness that can be asked for, by name. Nothing is imported for it."""
-        entries = [claim.entry for claim in self._active("harness") if isinstance(claim.entry, HarnessEntry)]
-        return sorted(entries, key=lambda entry: entry.name)
+    def remember(self, path: Path) -> None:
+        """Remember in a file since when what cannot be used cannot be used, and since when it was so before.
 
-    def harness(self, name: str) -> HarnessProvider:
+        What cannot be read or written there is no error: then it is since now.
+        """
+        self._past = remember(path, self.rows())
+
+    def harness_names(self, settings: SettingsView | None = None) -> list[str]:
+        """Return the name of every harness that can be asked for. Nothing is imported for it."""
+        installed = {entry.name for entry in self.harness_entries()}
+        return sorted({*installed, *self._declared(settings or self._settings)})
+
+    def harness_entries(self) -> list[HarnessEntry]:
+        """Return the entry of every harness that a plugin brings, by name. Nothing is imported for it."""
+        entries = [claim.entry for claim in self._active("harness") if isinstance(claim.entry, HarnessEntry)]
+        return sorted((entry for entry in entries if not entry.declares), key=lambda entry: entry.name)
+
+    def harness(self, name: str, settings: SettingsView | None = None) -> HarnessProvider:
         """Return the harness of this name. It is imported and made when it is first asked for.
+
+        Args:
+            name: Its name.
+            settings: The settings of the workspace it is for; None for the person's own.
 
         Raises:
             PluginError: It is unknown, switched off, incompatible, broken, or claimed by two plugins.
+            BadInputError: Its settings cannot be used.
         """
-        if name not in self._harnesses:
-            made: HarnessProvider = _make(self._claim("harness", name), HarnessProvider)
-            self._harnesses[name] = made
-        return self._harnesses[name]
+        settings = settings or self._settings
+        section = settings.section(f"harness.{name}")
+        key = (name, repr(section))
+        if key not in self._harnesses:
+            claim = self._declarer(name) if name in self._declared(settings) else self._claim("harness", name)
+            context = HarnessContext(name=name, settings=section, place=settings.place)
+            made: HarnessProvider = _make(claim, HarnessProvider, context)
+            if made.name != name:
+                claim.end(PluginState.BROKEN, f"The class behind {name!r} calls itself {made.name!r}.")
+                raise claim.refusal()
+            self._harnesses[key] = made
+        return self._harnesses[key]
 
-    def harnesses(self) -> list[HarnessProvider]:
+    def harnesses(self, settings: SettingsView | None = None) -> list[HarnessProvider]:
         """Return every harness that can be made, by name. One that cannot turns up as broken in `rows`."""
         made = []
-        for entry in self.harness_entries():
+        for name in self.harness_names(settings):
             try:
-                made.append(self.harness(entry.name))
-            except PluginError as error:
+                made.append(self.harness(name, settings))
+            except AfxError as error:
                 _log.warning("%s", error)
         return made
+
+    def _declared(self, settings: SettingsView) -> list[str]:
+        """Return the names of sections ``[harness.NAME]`` that are harnesses by themselves."""
+        claimed = {claim.entry.name for claim in self._claims if claim.kind == "harness"}
+        return [
+            name
+            for name, section in settings.section("harness").items()
+            if isinstance(section, Mapping) and name not in claimed and is_name(name)
+        ]
+
+    def _declarer(self, name: str) -> _Claim:
+        for claim in self._claims:
+            if isinstance(claim.entry, HarnessEntry) and claim.entry.declares:
+                if claim.state is not PluginState.ACTIVE:
+                    raise claim.refusal()
+                return claim
+        raise PluginError(f"No plugin is installed that makes a harness of the section [harness.{name}].")
+
+    def _declared_row(self, name: str) -> PluginInfo:
+        place = self._settings.place("harness", name)
+        try:
+            self.harness(name)
+        except AfxError as error:
+            state, message, hint = PluginState.BROKEN, error.message, error.hint
+        else:
+            state, message, hint = PluginState.ACTIVE, "", ""
+        return PluginInfo(
+            kind="harness",
+            name=name,
+            summary=f"Declared in {place}.",
+            distribution="",
+            version="",
+            state=state,
+            error=message,
+            hint=hint,
+        )
 
     def strategy(self, name: str, context: StrategyContext) -> ReconnectStrategy:
         """Make the reconnect strategy of this name.
@@ -241,12 +282,21 @@ class Plugins:
         return made
 
     def emit(self, event: TerminalEvent) -> None:
-        """Tell every observer of an event. What one of them raises is logged and stops no other."""
+        """Tell every observer of an event.
+
+        What one of them raises is logged. One that takes longer than `OBSERVER_PATIENCE` is broken from then
+        on, and told nothing more. Neither stops another.
+        """
         for plugin in self._registered:
+            if not plugin.observes or plugin.origin in self._hung:
+                continue
             try:
-                plugin.tell(event)
-            except Exception:  # noqa: BLE001 - whatever it is, it is the observer's own
-                _log.exception("The plugin %s of %s failed at an event.", plugin.origin[0], plugin.origin)
+                bounded("Its observer", partial(plugin.tell, event), OBSERVER_PATIENCE)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is the observer's own
+                name, origin = plugin.origin.entry_point, plugin.origin
+                if isinstance(error, DefectError):
+                    self._hung[origin] = _whole(origin, PluginState.BROKEN, sentence(error), plugin.summary)
+                _log.error("The plugin %s of %s failed at an event.", name, origin, exc_info=error)
 
     def _active(self, kind: EntryKind) -> list[_Claim]:
         return [claim for claim in self._claims if claim.kind == kind and claim.state is PluginState.ACTIVE]
@@ -254,7 +304,8 @@ class Plugins:
     def _claim(self, kind: EntryKind, name: str) -> _Claim:
         claims = [claim for claim in self._claims if (claim.kind, claim.entry.name) == (kind, name)]
         if not claims:
-            known = ", ".join(sorted(claim.entry.name for claim in self._active(kind)))
+            names = (claim.entry.name for claim in self._active(kind) if not _declares(claim.entry))
+            known = ", ".join(sorted(names))
             raise PluginError(
                 f"There is no {kind} {name!r}.",
                 hint=f"Known are: {known}." if known else "None is installed.",
@@ -267,7 +318,11 @@ class Plugins:
         return claim
 
 
-def _settle(claims: Iterable[_Claim], switches: _Switches) -> None:
+def _declares(entry: Entry) -> bool:
+    return isinstance(entry, HarnessEntry) and entry.declares
+
+
+def _settle(claims: Iterable[_Claim], switches: Switches) -> None:
     """Decide which claims hold: those of a known API version, not switched off, and alone in their name."""
     by_name: dict[tuple[Kind, str], list[_Claim]] = defaultdict(list)
     for claim in claims:
@@ -304,10 +359,13 @@ def _make(claim: _Claim, base: type[Any], *arguments: object) -> Any:  # noqa: A
     """
     try:
         if claim.factory is None:
-            claim.factory = _import_class(claim.entry, base)
+            claim.factory = bounded("Its import", partial(_import_class, claim.entry, base))
         return claim.factory(*arguments)
+    except BadInputError:
+        # A mistake in its settings is the person's, and may stand in one workspace only.
+        raise
     except AfxError as error:
-        claim.end(PluginState.BROKEN, error.message, error.hint or _LIST_HINT)
+        claim.end(PluginState.BROKEN, error.message, error.hint)
         raise claim.refusal() from error
     except (Exception, SystemExit) as error:
         claim.end(PluginState.BROKEN, sentence(error))
@@ -323,7 +381,7 @@ def _import_class(entry: Entry, base: type[Any]) -> type[Any]:
         raise DefectError(f"{entry.factory} is no subclass of {base.__name__}.")
     # Records in storage carry the class's name and are looked up by the entry's.
     name = getattr(found, "name", None)
-    if name != entry.name:
+    if name != entry.name and not _declares(entry):
         raise DefectError(f"The class behind {entry.name!r} calls itself {name!r}.")
     return found
 
@@ -337,8 +395,6 @@ def _whole(origin: Origin, state: PluginState, error: str, summary: str = "") ->
         version=origin.version,
         state=state,
         error=error,
+        hint="" if state is PluginState.ACTIVE else switch_hint(state, origin.entry_point),
+        since=None if state is PluginState.ACTIVE else time.time(),
     )
-
-
-def _names(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(normal(name) for name in names if name.strip())

@@ -47,7 +47,7 @@ def test_it_works_where_the_settings_cannot_be_read(
     monkeypatch.setenv("AFX_CONFIG", str(config))
     done = afx("doctor")
     assert done.status == 1
-    assert "line 1: tower.port is 'no port'" in done.out
+    assert "line 1, column 1: tower.port is 'no port'" in done.out
     assert "git" in done.out
 
 

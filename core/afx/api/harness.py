@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
+from .errors import BadInputError
 from .model import AgentKind, Command, ConversationId, Exit
 from .process import ProcessIdentity
 
@@ -151,6 +152,36 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
     directory: str
 
 
+def _nowhere(*_: str | int) -> str:
+    return "the settings"
+
+
+class HarnessContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What a harness is given when it is made.
+
+    Attributes:
+        name: The name it was asked for by.
+        settings: What stands under ``[harness.NAME]``, that of the workspace laid over the person's own.
+        place: Says where something in the settings is written, as ``"FILE, line 3, column 5"``.
+    """
+
+    name: str = ""
+    settings: Mapping[str, Any] = {}
+    place: Callable[..., str] = _nowhere
+
+    def mistake(self, path: Sequence[str | int], expected: str, hint: str = "") -> BadInputError:
+        """Return the error to raise for a setting that cannot be used.
+
+        Args:
+            path: Keys, and numbers of elements, from the section on, such as ``("transcripts", "files")``.
+            expected: How the sentence goes on after the setting's name: ``"is 3, and must be a text"``.
+            hint: What to do about it.
+        """
+        where = self.place("harness", self.name, *path)
+        name = ".".join(str(part) for part in ("harness", self.name, *path))
+        return BadInputError(f"{where}: {name} {expected}.", hint=hint)
+
+
 class HarnessSession(ABC):
     """How conversations of one program are begun and resumed by an id.
 
@@ -217,7 +248,13 @@ class HarnessSession(ABC):
 
 
 class HarnessProvider(ABC):
-    """The adapter for one agent program. It is made without arguments, once for a Tower."""
+    """The adapter for one agent program. It is made as ``YourHarness(context)``, and kept.
+
+    Where the settings under ``[harness.NAME]`` differ between workspaces, one is made for each.
+
+    Raises:
+        BadInputError: A setting cannot be used, see `HarnessContext.mistake`.
+    """
 
     name: ClassVar[str]
     commands: ClassVar[tuple[str, ...]]
@@ -243,6 +280,9 @@ class HarnessProvider(ABC):
     """Versions of the program that this harness was tried with."""
     session: HarnessSession | None = None
     """None where the program has no conversations that can be resumed by an id: it always starts fresh."""
+
+    def __init__(self, context: HarnessContext | None = None) -> None:
+        self.context = HarnessContext() if context is None else context
 
     def find(self, env: Mapping[str, str]) -> str | None:
         """Return the path of the installed program, or None where it is not on the PATH of `env`."""

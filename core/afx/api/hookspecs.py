@@ -8,6 +8,7 @@ is refused when the plugin is loaded.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 import msgspec
 import pluggy
@@ -42,9 +43,12 @@ class HarnessEntry(Entry, frozen=True, kw_only=True):
 
     Attributes:
         commands: The program's executables, so that an installed harness is recognised without an import.
+        declares: Whether this makes a harness out of each section ``[harness.NAME]`` of the settings that no
+            plugin brings, rather than being one. Its class is made once for each such NAME.
     """
 
-    commands: tuple[str, ...]
+    commands: tuple[str, ...] = ()
+    declares: bool = False
 
 
 class StrategyEntry(Entry, frozen=True, kw_only=True):
@@ -59,9 +63,43 @@ class CheckEntry(Entry, frozen=True, kw_only=True):
     """A check of `afx doctor`: the factory names a subclass of `DoctorCheck`."""
 
 
-class TerminalEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent's state changed."""
+class EventKind(StrEnum):
+    """What happened to an agent's terminal. Kinds may be added: pass over those that you do not know."""
 
+    SPAWNED = "spawned"
+    """Its program was started, in a new conversation where it has any."""
+    RESUMED = "resumed"
+    """Its program was started again, in a conversation it had before."""
+    RECONNECTED = "reconnected"
+    """Its terminal survived a restart of the Tower, or answers again."""
+    EXITED = "exited"
+    """Its program ended by itself with exit code 0."""
+    CRASHED = "crashed"
+    """Its program ended by a signal or with another exit code. It may be resumed next."""
+    STOPPED = "stopped"
+    """A person stopped it."""
+    UNREACHABLE = "unreachable"
+    """Its terminal's holder does not answer."""
+    LOST = "lost"
+    """Its terminal is provably gone, and nobody asked for that."""
+    NEEDS_ATTENTION = "needs-attention"
+    """All that could be done by itself was done. A person has to look."""
+    REMOVED = "removed"
+    """A person cleaned it up."""
+
+
+class TerminalEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something happened to an agent's terminal.
+
+    Attributes:
+        agent_name: Its kind and name, such as ``builder/fix``.
+        terminal_id: The terminal it has after the event, if any.
+        state: The agent's state after the event.
+        reason: One sentence where there is more to say than the kind; else empty.
+        at: When it was noticed, in seconds since the epoch.
+    """
+
+    kind: EventKind
     agent_id: AgentId
     agent_name: str
     workspace: WorkspacePath
@@ -111,7 +149,16 @@ class AfxSpecs:
 
     @hookspec
     def afx_terminal_event(self, event: TerminalEvent) -> None:
-        """Observe that an agent's state changed. Called in a worker thread, after the change is stored.
+        """Observe what happens to agents. Called after the change is stored, for one event after the other.
 
-        What it raises is logged with the plugin's name and changes nothing.
+        It runs in a thread beside the Tower, so it may block; while it does, events wait. More than 1024 are
+        dropped and counted. What it raises is logged with the plugin's name and changes nothing. Whatever
+        observers a Tower has, it ends without waiting for them longer than a second.
+
+        Example::
+
+            @hookimpl
+            def afx_terminal_event(event):
+                if event.kind is EventKind.CRASHED:
+                    print(f"{event.agent_name} crashed: {event.reason}")
         """

@@ -40,13 +40,13 @@ def examine(home: Path, workspace: Path | None, env: Mapping[str, str]) -> list[
     """
     tower, state = _ask_tower(home)
     context = DoctorContext(home=home, env=env, terminals=None if state is None else _terminals(state))
-    settings, disabled = _settings(workspace, env)
-    plugins = Plugins.load(disabled)
+    told, settings = _settings(workspace, env)
+    plugins = Plugins.load(() if settings is None else settings["plugins.disabled"], settings=settings)
     # Made here, in one thread; what cannot be made shows up among the plugins.
     harnesses, brought = plugins.harnesses(), plugins.doctor_checks()
     checks = [Check(name, partial(check, context)) for name, check in _MACHINE.items()]
     checks += [
-        Check("settings", partial(iter, settings)),
+        Check("settings", partial(iter, told)),
         Check("tower", partial(iter, tower)),
         Check("plugins", partial(judge_plugins, plugins.rows())),
         Check("harnesses", partial(check_harnesses, harnesses, env)),
@@ -78,10 +78,10 @@ def _terminals(state: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(ids())
 
 
-def _settings(workspace: Path | None, env: Mapping[str, str]) -> tuple[list[Finding], list[str]]:
+def _settings(workspace: Path | None, env: Mapping[str, str]) -> tuple[list[Finding], Settings | None]:
     try:
         settings = Settings.load(workspace, env=env)
     except BadInputError as error:
         why = f"No command that needs the settings works. {error.hint}".strip()
-        return [Finding.error(error.message, why, "afx config")], []
-    return [Finding.ok("The settings can be read.")], settings["plugins.disabled"]
+        return [Finding.error(error.message, why, "afx config")], None
+    return [Finding.ok("The settings can be read.")], settings

@@ -12,7 +12,7 @@ from typing import Any
 from afx import __version__
 from afx.api.doctor import DoctorContext, Finding
 from afx.api.harness import HarnessProvider
-from afx.loader import PluginInfo
+from afx.quarantine import PluginInfo
 
 from .machine import said_by
 

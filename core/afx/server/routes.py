@@ -23,6 +23,7 @@ from .wire import (
     Health,
     LoginCode,
     LoginRequest,
+    ObserversView,
     PluginsAnswer,
     ResumeAnswer,
     SendAnswer,
@@ -62,7 +63,13 @@ class Routes:
 
     async def plugins(self, _: Request) -> Response:
         """List every plugin."""
-        return json_response(PluginsAnswer(plugins=self._tower.plugins.rows()))
+        observers = self._tower.observers
+        return json_response(
+            PluginsAnswer(
+                plugins=self._tower.plugins.rows(),
+                observers=ObserversView(waiting=observers.waiting, dropped=observers.dropped),
+            )
+        )
 
     async def login_code(self, _: Request) -> Response:
         """Give out a one-time code for the page."""

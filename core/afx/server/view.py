@@ -53,7 +53,7 @@ def state_view(tower: Tower, url: str) -> StateView:
             for orphan in tower.terminals.orphans
         ],
         plugins=[
-            BrokenPluginView(name=row.name, state=row.state, error=row.error)
+            BrokenPluginView(name=row.name, state=row.state, error=row.error, hint=row.hint, since=row.since)
             for row in tower.plugins.rows()
             if row.state != "active"
         ],

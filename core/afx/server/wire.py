@@ -19,7 +19,7 @@ from afx.api.model import (
     TerminalState,
     WorkspacePath,
 )
-from afx.loader import PluginInfo
+from afx.quarantine import PluginInfo
 from afx.tower.lifecycle import AgentRequest
 from afx.tower.recovery import RecoveryNews, RecoveryRow
 from afx.tower.resume import ResumePlan
@@ -206,6 +206,8 @@ class BrokenPluginView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: str
     error: str
+    hint: str
+    since: float | None
 
 
 class StateView(msgspec.Struct, frozen=True, kw_only=True):
@@ -302,10 +304,18 @@ class SendAnswer(msgspec.Struct, frozen=True, kw_only=True):
     delivered: bool
 
 
+class ObserversView(msgspec.Struct, frozen=True, kw_only=True):
+    """How the telling of observers goes: events that wait, and those that were dropped."""
+
+    waiting: int
+    dropped: int
+
+
 class PluginsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Every plugin, with its state."""
 
     plugins: list[PluginInfo]
+    observers: ObserversView
 
 
 class StateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

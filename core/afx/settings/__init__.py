@@ -8,7 +8,7 @@ environment, options of the command. `SETTINGS` is the whole list of what there 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
 
@@ -29,12 +29,20 @@ class _Value(NamedTuple):
     origin: str
 
 
+class _File(NamedTuple):
+    path: Path
+    text: str
+
+
 class Settings(Mapping[str, object]):
     """The settings that hold in one place, typed and checked. Made by `Settings.load`."""
 
-    def __init__(self, values: Mapping[str, _Value], sections: Mapping[str, Any]) -> None:
+    def __init__(
+        self, values: Mapping[str, _Value], sections: Mapping[str, Any], files: Sequence[_File] = ()
+    ) -> None:
         self._values = values
         self._sections = sections
+        self._files = files
 
     @classmethod
     def load(
@@ -59,8 +67,9 @@ class Settings(Mapping[str, object]):
         files = [(person, str(person))]
         if workspace is not None:
             files.append((workspace / "afx.toml", "afx.toml"))
-        for path, origin in files:
-            _read_file(path, origin, values, sections)
+        read = [
+            file for path, origin in files if (file := _read_file(path, origin, values, sections)) is not None
+        ]
         for name, setting in SETTINGS.items():
             if text := env.get(setting.env):
                 values[name] = _Value(_read(setting, text, _here(setting), f"{setting.env} is"), setting.env)
@@ -68,7 +77,7 @@ class Settings(Mapping[str, object]):
             if given is not None:
                 setting = known_setting(name)
                 values[name] = _Value(_read(setting, given, _here(setting), f"{name} is"), "option")
-        return cls(values, sections)
+        return cls(values, sections, read)
 
     @overload
     def __getitem__(self, name: Literal["tower.port", "terminal.scrollback", "recover.jobs"]) -> int: ...
@@ -119,6 +128,21 @@ class Settings(Mapping[str, object]):
             found = found.get(part, {}) if isinstance(found, Mapping) else {}
         return found if isinstance(found, Mapping) else {}
 
+    def place(self, *path: str | int) -> str:
+        """Say in which file, line and column something is written, or else what is around it.
+
+        Args:
+            path: Keys, and numbers of elements, from the top of the file on, such as ``"harness", "foo"``.
+        """
+        from .positions import nearest, positions
+
+        found = [(file, nearest(positions(file.text), path)) for file in reversed(self._files)]
+        places = [(file, spot) for file, spot in found if spot is not None]
+        exact = [(file, spot) for file, spot in places if path in positions(file.text)]
+        for file, spot in exact or places:
+            return f"{file.path}, {spot}"
+        return "the settings"
+
 
 def known_setting(name: str) -> Setting:
     """Return the setting of this name.
@@ -135,11 +159,11 @@ def known_setting(name: str) -> Setting:
     raise BadInputError(f"{name!r} is no setting.", hint=hint)
 
 
-def _read_file(path: Path, origin: str, values: dict[str, _Value], sections: dict[str, Any]) -> None:
+def _read_file(path: Path, origin: str, values: dict[str, _Value], sections: dict[str, Any]) -> _File | None:
     try:
         text = path.read_bytes().decode()
     except FileNotFoundError:
-        return
+        return None
     except OSError as error:
         raise BadInputError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
@@ -162,9 +186,11 @@ def _read_file(path: Path, origin: str, values: dict[str, _Value], sections: dic
             setting = known_setting(name)
             values[name] = _Value(_read(setting, value, path.parent, f"{name} is"), origin)
         except BadInputError as error:
-            place = f"{path}, line {_line_of(text, name)}"
-            raise BadInputError(f"{place}: {error.message}", hint=error.hint) from None
+            raise BadInputError(
+                f"{path}, {_spot(text, tree, name)}: {error.message}", hint=error.hint
+            ) from None
     _merge(sections, {name: tree[name] for name in _PLUGIN_SECTIONS if isinstance(tree.get(name), dict)})
+    return _File(path, text)
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -186,27 +212,17 @@ def _merge(into: dict[str, Any], nearer: Mapping[str, Any]) -> None:
             into[key] = value
 
 
-def _line_of(text: str, name: str) -> int:
-    """Return the line on which a name is set, counted from 1.
+def _spot(text: str, tree: Mapping[str, Any], name: str) -> object:
+    """Return where a dotted name is written; its parts may have dots of their own."""
+    from .positions import nearest, positions
 
-    `tomllib` keeps no lines, so the first lines are parsed again, one more each time, until the name is
-    there. A piece that ends within a value is no TOML; then the statement began after the last that was.
-    """
-    import tomllib
-
-    lines = text.splitlines(keepends=True)
-    begin = 1
-    for count in range(1, len(lines) + 1):
-        try:
-            found: Any = tomllib.loads("".join(lines[:count]))
-        except tomllib.TOMLDecodeError:
-            continue
-        for part in name.split("."):
-            found = found.get(part) if isinstance(found, dict) else None
-        if found is not None:
-            return begin
-        begin = count + 1
-    return begin
+    path: tuple[str, ...] = ()
+    inside: Any = tree
+    rest = name
+    while rest and isinstance(inside, Mapping):
+        key = max((key for key in inside if rest == key or rest.startswith(f"{key}.")), key=len, default=rest)
+        path, inside, rest = (*path, key), inside.get(key), rest[len(key) + 1 :]
+    return nearest(positions(text), path) or "line 1"
 
 
 def _read(setting: Setting, given: object, directory: Path, subject: str) -> object:

@@ -14,22 +14,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 
 from afx.api.errors import AfxError
-from afx.api.hookspecs import TerminalEvent
-from afx.api.model import AgentId, AgentState
 from afx.api.process import host_id
 from afx.api.storage import StorageContext
 from afx.api.strategy import ReconnectStrategy, StrategyContext
 from afx.loader import Plugins
 from afx.settings import Settings
 
-from .agents import Agents, Change
+from .agents import Agents
 from .attention import Attention
 from .capture import Capture
 from .inbox import Inbox
 from .lifecycle import Lifecycle
+from .observers import Observers
 from .recovery import Recovery
 from .revival import Revival
 from .starter import Starter
@@ -58,6 +56,7 @@ class Tower:
         inbox: Inbox,
         revival: Revival,
         recovery: Recovery,
+        observers: Observers,
         settings: Settings,
     ) -> None:
         self.home = home
@@ -70,6 +69,7 @@ class Tower:
         self.inbox = inbox
         self.revival = revival
         self.recovery = recovery
+        self.observers = observers
         self.settings = settings
 
     @property
@@ -98,7 +98,10 @@ class Tower:
         """
         settings = settings_for(None)
         async with AsyncExitStack() as stack:
-            plugins = Plugins.load(disabled=settings["plugins.disabled"])
+            plugins = Plugins.load(settings["plugins.disabled"], settings=settings)
+            remembered = home / "plugins.json"
+            plugins.remember(remembered)
+            stack.callback(plugins.remember, remembered)
             name = str(settings["storage.name"])
             storage = plugins.storage(name, StorageContext(home, settings.section(f"storage.{name}")))
             await storage.open()
@@ -135,9 +138,12 @@ class Tower:
                 env=env,
             )
             recovery = Recovery(agents, terminals, revival, tasks)
-            tower = cls(home, plugins, agents, terminals, lifecycle, inbox, revival, recovery, settings)
+            observers = Observers(agents, plugins.emit)
+            tower = cls(
+                home, plugins, agents, terminals, lifecycle, inbox, revival, recovery, observers, settings
+            )
             await terminals.boot(settings["tower.boot_deadline"])
-            tasks.start_soon(tower._tell_observers)
+            stack.enter_context(observers.telling())
             tasks.start_soon(Attention(agents, terminals, starter).run)
             try:
                 yield tower
@@ -145,42 +151,6 @@ class Tower:
                 with anyio.CancelScope(shield=True):
                     await terminals.aclose()
                 tasks.cancel_scope.cancel()
-
-    async def _tell_observers(self) -> None:
-        """Tell the plugins that observe about every change of an agent's state, in the order they came."""
-        known: dict[AgentId, AgentState] = {
-            agent.id: self.agents.state_of(agent)[0] for agent in self.agents.all()
-        }
-        news, incoming = anyio.create_memory_object_stream[TerminalEvent](1024)
-
-        def notice(change: Change) -> None:
-            for agent in self.agents.present(change.agents):
-                state, reason = self.agents.state_of(agent)
-                if known.get(agent.id) is state:
-                    continue
-                known[agent.id] = state
-                record = self.agents.terminal_of(agent.id)
-                event = TerminalEvent(
-                    agent_id=agent.id,
-                    agent_name=f"{agent.kind}/{agent.name}",
-                    workspace=agent.workspace,
-                    terminal_id=None if record is None else record.id,
-                    state=state,
-                    reason=reason,
-                    at=time.time(),
-                )
-                try:
-                    news.send_nowait(event)
-                except anyio.WouldBlock:
-                    log.warning("Observers are too slow; the news of %s is not told.", event.agent_name)
-
-        stop = self.agents.listen(notice)
-        try:
-            with news, incoming:
-                async for event in incoming:
-                    await anyio.to_thread.run_sync(self.plugins.emit, event, abandon_on_cancel=True)
-        finally:
-            stop()
 
 
 async def _start_strategies(

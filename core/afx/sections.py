@@ -1,0 +1,32 @@
+"""The settings, as far as they are handed to plugins: sections, and where things in them are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class SettingsView(Protocol):
+    """The settings of a place, as far as they are handed to harnesses."""
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """Return what is set in a section, such as ``harness.foo``."""
+        ...
+
+    def place(self, *path: str | int) -> str:
+        """Say in which file, line and column something is written."""
+        ...
+
+
+class NoSettings:
+    """Settings in which nothing is set."""
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """Return nothing."""
+        del name
+        return {}
+
+    def place(self, *path: str | int) -> str:
+        """Say where nothing is."""
+        del path
+        return "the settings"

@@ -1,0 +1,102 @@
+"""Whatever is wrong with a stranger's plugin, the Tower boots, all else works, and the plugin is named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from afx.testing.tower_process import TowerProcess
+from distribution import harness, write_distribution
+from e2e.conftest import serve
+
+HOOK = """
+from afx.plugin import hookimpl
+
+@hookimpl
+{hook}
+"""
+
+BROKEN = {
+    "cannot-import": ("import nowhere_to_be_found", "No module named 'nowhere_to_be_found'"),
+    "wrong-argument": (HOOK.format(hook="def afx_harnesses(config): return []"), "config"),
+    "is-async": (HOOK.format(hook="async def afx_harnesses(): return []"), "asynchronous"),
+    "too-new": (harness("newer", 99), "version 99 of the plugin API"),
+    "too-old": (harness("older", 0), "version 0 of the plugin API"),
+    "rival": (harness("claude"), "claimed by afx"),
+    "raises": (HOOK.format(hook="def afx_storages(): raise RuntimeError('dizzy')"), "RuntimeError: dizzy"),
+    "hangs": ("import threading; threading.Event().wait(60)", "took longer than 5 s"),
+}
+SHOWN_AS = {"too-new": "newer", "too-old": "older", "rival": "claude"}
+
+
+@pytest.fixture
+def site(short_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """All broken plugins, and a good one, installed where every Python of this test looks."""
+    path = short_directory / "site"
+    for name, (text, _) in BROKEN.items():
+        module = f"broken_{name.replace('-', '_')}"
+        write_distribution(path, f"afx-{name}", f"{name} = {module}", **{module: text})
+    write_distribution(path, "afx-good", "good = good_plugin", good_plugin=harness("good"))
+    monkeypatch.setenv("PYTHONPATH", str(path))
+    return path
+
+
+@pytest.fixture
+def tower(site: Path, short_directory: Path) -> Iterator[TowerProcess]:
+    del site
+    yield from serve(short_directory)
+
+
+def test_the_tower_boots_and_names_each(tower: TowerProcess, workspace: str) -> None:
+    rows = {
+        (row["name"], row["distribution"]): row for row in tower.request("GET", "/api/plugins")["plugins"]
+    }
+    for name, (_, says) in BROKEN.items():
+        row = rows[SHOWN_AS.get(name, name), f"afx-{name}"]
+        assert row["state"] == ("incompatible" if name.startswith("too-") else "broken")
+        assert says in row["error"]
+        assert row["hint"]
+        assert row["since"]
+    assert rows["good", "afx-good"]["state"] == "active"
+    assert {row["name"] for row in tower.state()["plugins"]} >= {"cannot-import", "claude", "hangs"}
+
+    # Everything else works.
+    shell = tower.shell(workspace, "echo here; exec cat", "s")
+    assert shell["state"] == "running"
+
+    # What is said is how it is switched off.
+    env = {**tower.env, "AFX_CONFIG": str(tower.home / "config.toml")}
+
+    def afx(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "afx.cli", *arguments],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    listed = " ".join(afx("plugins").split())
+    for name, (_, says) in BROKEN.items():
+        assert f" {SHOWN_AS.get(name, name)} " in listed
+        assert says in listed
+    for name in ("hangs", "afx-rival"):
+        afx("plugins", "disable", name)
+    listed = " ".join(afx("plugins").split())
+    assert "claimed by" not in listed
+    assert "plugin hangs is blocked" in listed
+
+    # After a restart it counts, and since when the others are broken is remembered.
+    tower.env["AFX_CONFIG"] = env["AFX_CONFIG"]
+    tower.kill()
+    tower.start()
+    assert "claude" not in {row["name"] for row in tower.state()["plugins"]}
+    again = {row["name"]: row["since"] for row in tower.state()["plugins"]}
+    assert again["raises"] == rows["raises", "afx-raises"]["since"]
+    assert tower.agents()["shell/s"]["terminal"]["id"] == shell["terminal"]["id"]
