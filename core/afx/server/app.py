@@ -19,7 +19,7 @@ from .answers import error_response
 from .auth import Gate
 from .events import Events
 from .guard import Guard
-from .page import page
+from .page import Page
 from .revival_routes import RevivalRoutes
 from .routes import Routes
 from .websocket import TerminalSocket
@@ -37,13 +37,16 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
         stopping: To be set when the server is about to stop, so that streams end by themselves.
     """
     do = Routes(tower, gate, url)
+    page = Page()
+    events = Events(tower, stopping)
     bring = RevivalRoutes(tower)
     return Starlette(
         routes=[
-            Route("/", page),
+            Route("/", page.index),
+            Route("/assets/{name}", page.asset),
             Route("/health", do.health),
             Route("/api/state", do.state),
-            Route("/api/events", Events(tower, stopping).stream),
+            Route("/api/events", events.stream),
             Route("/api/schema", do.schema),
             Route("/api/plugins", do.plugins),
             Route("/api/login-codes", do.login_code, methods=["POST"]),
@@ -53,6 +56,7 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
             Route("/api/workspaces/forget", do.forget_workspace, methods=["POST"]),
             Route("/api/agents", do.spawn_agent, methods=["POST"]),
             Route("/api/agents/{agent}", do.remove_agent, methods=["DELETE"]),
+            Route("/api/agents/{agent}/losses", do.losses),
             Route("/api/agents/{agent}/resume", bring.resume, methods=["POST"]),
             Route("/api/agents/{agent}/plan", bring.plan),
             Route("/api/agents/{agent}/conversations", bring.conversations, methods=["GET"]),
@@ -64,6 +68,7 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
             Route("/api/terminals/{terminal}/resize", do.resize, methods=["POST"]),
             Route("/api/terminals/{terminal}/signal", do.signal, methods=["POST"]),
             Route("/api/terminals/{terminal}/output", do.output),
+            WebSocketRoute("/ws/events", events.socket),
             WebSocketRoute("/ws/terminal/{terminal}", TerminalSocket(tower, stopping).serve),
         ],
         middleware=[Middleware(Guard, gate=gate)],

@@ -1,4 +1,7 @@
-"""The stream of events: what changed in the state, as it changes.
+"""The stream of events: what changed in the state, as it changes, as server-sent events and by WebSocket.
+
+A page takes the WebSocket: a browser holds six server-sent streams to one host at most, over all its tabs,
+and with the sixth no other request gets through.
 
 Nothing is queued for a reader. Each has the version it was told last, and is told what came since; one that
 was away too long is told to read everything again.
@@ -6,16 +9,19 @@ was away too long is told to read everything again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import anyio
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from afx.tower.agents import Change
 from afx.tower.tower import Tower
 
+from .websocket import GOING_AWAY
 from .wire import StateEvent
 
 _HEARTBEAT = 15.0
@@ -23,7 +29,7 @@ _GATHER = 0.05
 
 
 class Events:
-    """The handler of ``/api/events`` of one Tower."""
+    """The handlers of ``/api/events`` and ``/ws/events`` of one Tower."""
 
     def __init__(self, tower: Tower, stopping: anyio.Event) -> None:
         self._tower = tower
@@ -35,9 +41,49 @@ class Events:
             self._stream(request.headers.get("last-event-id")), media_type="text/event-stream"
         )
 
-    async def _stream(self, last_event_id: str | None) -> AsyncIterator[bytes]:
+    async def socket(self, websocket: WebSocket) -> None:
+        """Tell one page of every change until one side leaves."""
+        await websocket.accept()
+        gone = False
+
+        async def tell() -> None:
+            async with aclosing(self._changes(websocket.query_params.get("since"))) as changes:
+                async for event in changes:
+                    if event is not None:
+                        await websocket.send_text(msgspec.json.encode(event).decode())
+            both.cancel_scope.cancel()
+
+        async def hear() -> None:
+            nonlocal gone
+            try:
+                while True:
+                    if await websocket.receive_text() == '{"type":"ping"}':
+                        await websocket.send_text('{"type":"pong"}')
+            except (WebSocketDisconnect, KeyError):
+                gone = True
+                both.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as both:
+            both.start_soon(tell)
+            both.start_soon(hear)
+        if not gone:
+            await websocket.close(GOING_AWAY)
+
+    async def _stream(self, since: str | None) -> AsyncIterator[bytes]:
+        if since is None:
+            yield b": hello\n\n"
+        async with aclosing(self._changes(since)) as changes:
+            async for event in changes:
+                if event is None:
+                    yield b": still here\n\n"
+                else:
+                    data = msgspec.json.encode(event)
+                    yield b"event: state\nid: %s\ndata: %s\n\n" % (event.version.encode(), data)
+
+    async def _changes(self, since: str | None) -> AsyncGenerator[StateEvent | None, None]:
+        """Yield what changed since a version, or from now on; None where nothing did for a while."""
         agents = self._tower.agents
-        boot, _, number = (last_event_id or "").partition(":")
+        boot, _, number = (since or "").partition(":")
         told = int(number) if boot == self._tower.boot and number.isdigit() else None
         changed = anyio.Event()
 
@@ -46,9 +92,8 @@ class Events:
 
         stop = agents.listen(notice)
         try:
-            if last_event_id is None:
+            if since is None:
                 told = agents.version
-                yield b": hello\n\n"
             while not self._stopping.is_set():
                 if told != agents.version:
                     yield self._event(told)
@@ -56,7 +101,7 @@ class Events:
                 with anyio.move_on_after(_HEARTBEAT) as waiting:
                     await self._either(changed)
                 if waiting.cancelled_caught:
-                    yield b": still here\n\n"
+                    yield None
                 changed = anyio.Event()
                 # Changes often come in crowds; a moment's patience tells of them in one event.
                 await anyio.sleep(_GATHER)
@@ -73,15 +118,13 @@ class Events:
             await changed.wait()
             both.cancel_scope.cancel()
 
-    def _event(self, told: int | None) -> bytes:
+    def _event(self, told: int | None) -> StateEvent:
         version = self._tower.version
         changes = None if told is None else self._tower.agents.changes_since(told)
         if changes is None:
-            event = StateEvent(version=version, all=True)
-        else:
-            event = StateEvent(
-                version=version,
-                agents=sorted({agent for change in changes for agent in change.agents}),
-                workspaces=sorted({path for change in changes for path in change.workspaces}),
-            )
-        return b"event: state\nid: %s\ndata: %s\n\n" % (version.encode(), msgspec.json.encode(event))
+            return StateEvent(version=version, all=True)
+        return StateEvent(
+            version=version,
+            agents=sorted({agent for change in changes for agent in change.agents}),
+            workspaces=sorted({path for change in changes for path in change.workspaces}),
+        )

@@ -11,9 +11,11 @@ from .answers import error_response
 from .auth import Gate
 
 _OPEN_PATHS = frozenset({"/", "/health", "/api/login"})
+_OPEN_DIRECTORY = "/assets/"
+# Styles may stand inline since xterm.js writes its own that way; scripts may not.
 _CONTENT_SECURITY_POLICY = (
-    b"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    b"font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+    b"img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _SECURITY_HEADERS = (
     (b"content-security-policy", _CONTENT_SECURITY_POLICY),
@@ -55,7 +57,7 @@ class Guard:
             refusal = (403, WRONG_HOST)
         elif not self._gate.knows_origin(headers.get("origin")):
             refusal = (403, WRONG_ORIGIN)
-        elif scope["path"] not in _OPEN_PATHS and not self._gate.admits(
+        elif not _is_open(scope["path"]) and not self._gate.admits(
             headers.get("authorization"), headers.get("cookie")
         ):
             refusal = (401, NO_KEY)
@@ -68,10 +70,17 @@ class Guard:
             await _refuse_websocket(scope, receive, send, *refusal)
 
 
+def _is_open(path: str) -> bool:
+    """Tell whether a path is for everybody: what a page needs before anybody signed in."""
+    return path in _OPEN_PATHS or path.startswith(_OPEN_DIRECTORY)
+
+
 def _with_security_headers(send: Send) -> Send:
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), *_SECURITY_HEADERS]
+            own = message.get("headers", ())
+            said = {name.lower() for name, _ in own}
+            message["headers"] = [*own, *(header for header in _SECURITY_HEADERS if header[0] not in said)]
         await send(message)
 
     return wrapped

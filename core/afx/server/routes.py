@@ -23,6 +23,7 @@ from .wire import (
     Health,
     LoginCode,
     LoginRequest,
+    LossesAnswer,
     ObserversView,
     PluginsAnswer,
     ResumeAnswer,
@@ -126,6 +127,18 @@ class Routes:
         """Stop an agent on purpose."""
         agent = await self._tower.lifecycle.stop(request.path_params["agent"])
         return json_response(AgentAnswer(agent=agent_view(self._tower, agent), notes=[]))
+
+    async def losses(self, request: Request) -> Response:
+        """Say what work would be lost if an agent were removed."""
+        losses = await self._tower.lifecycle.losses(request.path_params["agent"])
+        return json_response(
+            LossesAnswer(
+                modified=losses.modified,
+                untracked=losses.untracked,
+                commits=losses.commits,
+                sentence=losses.sentence() if losses.anything else "",
+            )
+        )
 
     async def remove_agent(self, request: Request) -> Response:
         """Remove an agent, its terminal and its worktree."""

@@ -18,12 +18,14 @@ from afx.tower.hub import Onlooker, TerminalHub
 from afx.tower.tower import Tower
 
 from .answers import error_response, query_number
+from .flow import Window
 
 WIRE_VERSION = 1
 NO_SUCH_TERMINAL = 4404
 GOING_AWAY = 1001
 TRY_LATER = 1013
 _LONGEST_TAIL = 64 * 1024 * 1024
+_SMALLEST_WINDOW = 4096
 
 
 class TerminalSocket:
@@ -42,6 +44,7 @@ class TerminalSocket:
         terminal_id = websocket.path_params["terminal"]
         try:
             since, tail, size = _asked_for(websocket)
+            window = Window(query_number(websocket, "window", least=_SMALLEST_WINDOW, most=_LONGEST_TAIL))
             hub = self._tower.terminals.hub(terminal_id)
             onlooker = await hub.join(since, tail=tail, size=size)
         except AfxError as error:
@@ -49,7 +52,7 @@ class TerminalSocket:
             return
         try:
             await websocket.accept()
-            code = await self._carry(websocket, hub, onlooker)
+            code = await self._carry(websocket, hub, onlooker, window)
         except WebSocketDisconnect:
             return
         finally:
@@ -60,7 +63,9 @@ class TerminalSocket:
         if code is not None:
             await websocket.close(code)
 
-    async def _carry(self, websocket: WebSocket, hub: TerminalHub, onlooker: Onlooker) -> int | None:
+    async def _carry(
+        self, websocket: WebSocket, hub: TerminalHub, onlooker: Onlooker, window: Window
+    ) -> int | None:
         """Carry bytes both ways; return the close code, or None where the client left."""
         code: int | None = None
 
@@ -73,7 +78,7 @@ class TerminalSocket:
         async def show() -> None:
             nonlocal code
             try:
-                await _show(websocket, hub, onlooker)
+                await _show(websocket, hub, onlooker, window)
             except ConnectionLostError:
                 code = self._why_lost(hub)
             except WebSocketDisconnect:
@@ -82,7 +87,7 @@ class TerminalSocket:
 
         async def hear() -> None:
             try:
-                await _hear(websocket, onlooker)
+                await _hear(websocket, onlooker, window)
             except WebSocketDisconnect:
                 both.cancel_scope.cancel()
 
@@ -123,15 +128,18 @@ async def _refuse(websocket: WebSocket, error: AfxError) -> None:
     await websocket.close(code, error.message[:100])
 
 
-async def _show(websocket: WebSocket, hub: TerminalHub, onlooker: Onlooker) -> None:
+async def _show(websocket: WebSocket, hub: TerminalHub, onlooker: Onlooker, window: Window) -> None:
     greeted = False
     while True:
         item = await onlooker.receive()
         if isinstance(item, bytes):
+            await window.send(len(item))
             await websocket.send_bytes(item)
             # Neither side may ever have to wait during a flood; the others get their turn all the same.
             await anyio.lowlevel.checkpoint()
             continue
+        if isinstance(item, Reset | Resumed):
+            window.begin(item.start.offset)
         if isinstance(item, Reset | Resumed) and not greeted:
             greeted = True
             message = _hello(item, hub.facts.size)
@@ -171,7 +179,7 @@ def _control(item: WatchItem) -> dict[str, Any]:
             return {"type": "unknown"}
 
 
-async def _hear(websocket: WebSocket, onlooker: Onlooker) -> None:
+async def _hear(websocket: WebSocket, onlooker: Onlooker, window: Window) -> None:
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
@@ -182,13 +190,13 @@ async def _hear(websocket: WebSocket, onlooker: Onlooker) -> None:
                 if data:
                     await onlooker.type(data)
             else:
-                await _obey(websocket, onlooker, message.get("text") or "")
+                await _obey(websocket, onlooker, window, message.get("text") or "")
         except UnreachableError as error:
             failure = {"type": "error", "code": error.code, "message": error.message}
             await websocket.send_text(msgspec.json.encode(failure).decode())
 
 
-async def _obey(websocket: WebSocket, onlooker: Onlooker, text: str) -> None:
+async def _obey(websocket: WebSocket, onlooker: Onlooker, window: Window, text: str) -> None:
     """Do what a control message asks; what is not understood is passed over, so that both sides can grow."""
     try:
         message = msgspec.json.decode(text, type=dict[str, Any])
@@ -197,6 +205,9 @@ async def _obey(websocket: WebSocket, onlooker: Onlooker, text: str) -> None:
     match message.get("type"):
         case "ping":
             await websocket.send_text('{"type":"pong"}')
+        case "ack":
+            if isinstance(offset := message.get("offset"), int):
+                window.taken(offset)
         case "resize":
             try:
                 await onlooker.resize(msgspec.convert({k: message.get(k) for k in ("cols", "rows")}, Size))

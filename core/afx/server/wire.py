@@ -275,6 +275,19 @@ class RecoverAnswer(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[RecoveryRow]
 
 
+class LossesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The work that would be gone with an agent: changed files, files not in git, commits nowhere else.
+
+    Attributes:
+        sentence: The same for a person; empty where nothing would be lost.
+    """
+
+    modified: tuple[str, ...]
+    untracked: tuple[str, ...]
+    commits: tuple[str, ...]
+    sentence: str
+
+
 class WorkspaceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A workspace after what was asked for."""
 
@@ -338,6 +351,7 @@ def schema() -> dict[str, Any]:
         Health,
         LoginCode,
         LoginRequest,
+        LossesAnswer,
         PlanAnswer,
         PluginsAnswer,
         RecoverAnswer,

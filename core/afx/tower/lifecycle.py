@@ -237,6 +237,10 @@ class Lifecycle:
         async with self._revival.alone_with(agent_id):
             return await self._stop(self._agents.agent(agent_id), "A person stopped it.")
 
+    async def losses(self, agent_id: AgentId) -> worktree.Losses:
+        """Return the work that would be lost if an agent were removed now."""
+        return await self._at_stake(self._agents.agent(agent_id)) or worktree.Losses()
+
     async def remove(self, agent_id: AgentId, *, force: bool = False) -> tuple[Agent, list[str]]:
         """Remove an agent with its terminal and, for a builder, its worktree; return it with notes.
 
@@ -249,13 +253,7 @@ class Lifecycle:
             agent = self._agents.agent(agent_id)
             notes: list[str] = []
             repository = Path(agent.workspace)
-            # Where the repository itself is gone there is nothing left to lose.
-            has_worktree = agent.kind is AgentKind.BUILDER and await anyio.Path(repository).is_dir()
-            losses: worktree.Losses | None = None
-            if has_worktree:
-                losses = await worktree.at_stake(
-                    repository, Path(agent.cwd), delete_branch=agent.owns_branch, branch=agent.branch
-                )
+            losses = await self._at_stake(agent)
             if losses is not None and losses.anything and not force:
                 raise ConflictError(
                     f"Removing {agent.kind}/{agent.name} would lose work: {losses.sentence()}",
@@ -263,7 +261,7 @@ class Lifecycle:
                     code="would-lose-work",
                 )
             agent = await self._stop(agent, "A person removed it.")
-            if has_worktree:
+            if losses is not None:
                 was_deleted = await worktree.remove(
                     repository,
                     Path(agent.cwd),
@@ -279,6 +277,16 @@ class Lifecycle:
             await self._agents.commit(agent)
             await self._starter.forget(agent)
             return agent, notes
+
+    async def _at_stake(self, agent: Agent) -> worktree.Losses | None:
+        """Return what would be lost with an agent's worktree; None where it has none to remove."""
+        repository = Path(agent.workspace)
+        # Where the repository itself is gone there is nothing left to lose.
+        if agent.kind is not AgentKind.BUILDER or not await anyio.Path(repository).is_dir():
+            return None
+        return await worktree.at_stake(
+            repository, Path(agent.cwd), delete_branch=agent.owns_branch, branch=agent.branch
+        )
 
     def _design(self, workspace: Workspace, request: AgentRequest) -> tuple[Agent, HarnessProvider | None]:
         """Turn a request into the agent it asks for; nothing is made yet."""

@@ -1,0 +1,181 @@
+// What the page is showing: the open terminals, the one that is worked in, and what lies over them.
+
+import { announceNews } from "./attention";
+import type { Link } from "./link";
+import { everyone, findAgent, label } from "./lookup";
+import { addressOf, agentAt } from "./route";
+import { Session } from "./session";
+import { darkness } from "./theme";
+
+export type Dialog =
+  | { kind: "palette" }
+  | { kind: "keys" }
+  | { kind: "spawn"; workspace?: string }
+  | { kind: "recover"; workspace?: string }
+  | { kind: "resume" | "stop" | "cleanup"; agent: string };
+
+export interface Note { id: number; text: string; hint: string; tone: "good" | "bad" }
+
+const NOTE_MS = 8000;
+
+export class App {
+  /** Open terminals by agent, in the order of their tabs. */
+  readonly sessions = new Map<string, Session>();
+  current: string | null = null;
+  layout: "single" | "grid" = "single";
+  dialog: Dialog | null = null;
+  searching = false;
+  /** Whether the list of agents is shown where there is no room for both. */
+  menu = false;
+  screenReader = false;
+  notes: Note[] = [];
+  private noteCount = 0;
+  private drawing = false;
+
+  constructor(readonly link: Link, private readonly draw: () => void) {
+    link.listen(() => this.stateChanged());
+    window.addEventListener("hashchange", () => this.goToAddress());
+    darkness.addEventListener("change", () => this.sessions.forEach((session) => session.screen.recolour()));
+  }
+
+  /** Draw again, soon. */
+  changed = (): void => {
+    if (this.drawing) return;
+    this.drawing = true;
+    queueMicrotask(() => {
+      this.drawing = false;
+      this.draw();
+    });
+  };
+
+  get currentSession(): Session | null {
+    return this.current === null ? null : (this.sessions.get(this.current) ?? null);
+  }
+
+  session(agentId: string): Session {
+    let session = this.sessions.get(agentId);
+    if (session === undefined) {
+      session = new Session(agentId, this.link, this.changed);
+      session.screen.terminal.options.screenReaderMode = this.screenReader;
+      this.sessions.set(agentId, session);
+    }
+    return session;
+  }
+
+  /** Show an agent's terminal and work in it. */
+  go(agentId: string): void {
+    this.current = agentId;
+    this.layout = "single";
+    this.menu = false;
+    this.session(agentId);
+    const found = findAgent(this.link.state, agentId);
+    if (found !== null && this.link.state !== null) {
+      const address = addressOf(this.link.state, found.workspace, found.agent);
+      if (location.hash !== address) history.pushState(null, "", address);
+    }
+    this.changed();
+    // After the drawing, which gives it a size.
+    setTimeout(() => this.currentSession?.focus());
+  }
+
+  /** Go to the agent so many places further in the list. */
+  step(by: number): void {
+    const all = everyone(this.link.state);
+    const here = all.findIndex(({ agent }) => agent.id === this.current);
+    const next = all[(Math.max(0, here) + by + all.length) % all.length];
+    if (next) this.go(next.agent.id);
+  }
+
+  /** Close an agent's tab; the agent goes on. */
+  closeTab(agentId: string): void {
+    const order = [...this.sessions.keys()];
+    const place = order.indexOf(agentId);
+    this.sessions.get(agentId)?.close();
+    this.sessions.delete(agentId);
+    if (this.current === agentId) {
+      this.current = null;
+      const next = order[place + 1] ?? order[place - 1];
+      if (next) this.go(next);
+    }
+    this.changed();
+  }
+
+  show(layout: "single" | "grid"): void {
+    this.layout = layout;
+    if (layout === "grid") {
+      for (const { agent } of everyone(this.link.state)) if (agent.terminal !== null) this.session(agent.id);
+    }
+    this.menu = false;
+    this.changed();
+    if (layout === "single") setTimeout(() => this.currentSession?.focus());
+  }
+
+  open(dialog: Dialog): void {
+    this.dialog = dialog;
+    this.changed();
+  }
+
+  closeDialog = (): void => {
+    this.dialog = null;
+    this.changed();
+    setTimeout(() => this.currentSession?.focus());
+  };
+
+  /** Have terminals read aloud, or not any more. It costs time with every line, so it has to be asked for. */
+  toggleScreenReader(): void {
+    this.screenReader = !this.screenReader;
+    for (const session of this.sessions.values()) session.screen.terminal.options.screenReaderMode = this.screenReader;
+    this.say(`Screen reader mode is ${this.screenReader ? "on" : "off"}.`);
+  }
+
+  /** Say something at the edge of the page, for a while. */
+  say(text: string, hint = "", tone: Note["tone"] = "good"): void {
+    const id = ++this.noteCount;
+    this.notes = [...this.notes, { id, text, hint, tone }];
+    setTimeout(() => this.unsay(id), NOTE_MS);
+    this.changed();
+  }
+
+  unsay(id: number): void {
+    this.notes = this.notes.filter((note) => note.id !== id);
+    this.changed();
+  }
+
+  /** Do what a person asked for, and say what went wrong. */
+  async attempt(doing: () => Promise<string | undefined>): Promise<boolean> {
+    try {
+      const said = await doing();
+      if (said) this.say(said);
+      return true;
+    } catch (error) {
+      const hint = error instanceof Error && "hint" in error ? String(error.hint) : "";
+      this.say(error instanceof Error ? error.message : String(error), hint, "bad");
+      return false;
+    } finally {
+      void this.link.refresh();
+    }
+  }
+
+  private goToAddress(): void {
+    const state = this.link.state;
+    const found = state && agentAt(state, location.hash);
+    if (found && found.agent.id !== this.current) this.go(found.agent.id);
+  }
+
+  private stateChanged(): void {
+    const { state } = this.link;
+    if (state !== null) {
+      for (const [id, session] of this.sessions) {
+        const found = findAgent(state, id);
+        if (found !== null) session.screen.rename(label(found.agent));
+        else if (id !== this.current) this.closeTab(id);
+      }
+      if (this.current === null) {
+        const first = agentAt(state, location.hash) ?? everyone(state).find(({ agent }) => agent.terminal !== null);
+        if (first) this.go(first.agent.id);
+      }
+    }
+    announceNews(this);
+    this.changed();
+  }
+}

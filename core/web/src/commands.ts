@@ -1,0 +1,63 @@
+// What the palette offers, and which of it fits what was typed: pure.
+
+import type { App } from "./app";
+import { everyone, label } from "./lookup";
+import type { AgentView } from "./wire";
+import { markOf } from "./words";
+
+export interface Command { title: string; detail: string; run: () => void }
+
+/** Everything that can be done now: first the agents to go to, then what can be done. */
+export function commands(app: App): Command[] {
+  const all = everyone(app.link.state);
+  const current = all.find(({ agent }) => agent.id === app.current)?.agent;
+  const going = all.map(({ workspace, agent }) => ({
+    title: label(agent),
+    detail: `${workspace.name} · ${markOf(agent).word}`,
+    run: () => app.go(agent.id),
+  }));
+  const mine = current ? doings(app, current) : [];
+  const others = all.flatMap(({ agent }) => (agent === current ? [] : doings(app, agent)));
+  return [
+    ...going,
+    ...mine,
+    { title: "Spawn an agent", detail: "architect, builder or shell", run: () => app.open({ kind: "spawn" }) },
+    { title: "Recover agents", detail: "after a reboot or a crash", run: () => app.open({ kind: "recover" }) },
+    {
+      title: app.layout === "grid" ? "One terminal" : "All terminals at a glance", detail: "Ctrl Shift G",
+      run: () => app.show(app.layout === "grid" ? "single" : "grid"),
+    },
+    { title: "Search in the terminal", detail: "Ctrl Shift F", run: () => { app.searching = true; app.changed(); } },
+    { title: "Screen reader mode", detail: "reads the terminal aloud; on or off", run: () => app.toggleScreenReader() },
+    { title: "Keys", detail: "the page's own", run: () => app.open({ kind: "keys" }) },
+    ...others,
+  ];
+}
+
+function doings(app: App, agent: AgentView): Command[] {
+  const name = label(agent);
+  const list: Command[] = [];
+  if (agent.state === "running" || agent.state === "unreachable") {
+    list.push({ title: `Stop ${name}`, detail: "ends its program; it stays known", run: () => app.open({ kind: "stop", agent: agent.id }) });
+  } else {
+    list.push({ title: `Resume ${name}`, detail: "by the resume chain", run: () => app.open({ kind: "resume", agent: agent.id }) });
+  }
+  list.push({ title: `Clean up ${name}`, detail: "removes terminal and worktree", run: () => app.open({ kind: "cleanup", agent: agent.id }) });
+  return list;
+}
+
+/** Return the commands in which every word that was typed begins a word or at least stands. */
+export function matching(all: readonly Command[], typed: string): Command[] {
+  const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
+  const scored = all.flatMap((command) => {
+    const text = `${command.title} ${command.detail}`.toLowerCase();
+    let score = 0;
+    for (const word of words) {
+      const at = text.indexOf(word);
+      if (at < 0) return [];
+      score += at === 0 || /[\s/·]/.test(text[at - 1] ?? "") ? 0 : 1;
+    }
+    return [{ command, score }];
+  });
+  return scored.sort((one, other) => one.score - other.score).map(({ command }) => command);
+}

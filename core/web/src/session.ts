@@ -1,0 +1,287 @@
+// An agent's terminal in the page. It outlives its sockets, the Tower, and the terminal itself: whatever ends,
+// it knows how far it got and goes on from there, on the same terminal or on the successor.
+
+import { pause } from "./backoff";
+import { classifyClose } from "./closing";
+import { isReport, withCtrl } from "./keys";
+import type { Link } from "./link";
+import { findAgent, label, nextTerminal } from "./lookup";
+import { Screen, type Role } from "./screen";
+import { Socket } from "./socket";
+import type { AgentView, Control } from "./wire";
+
+export type SessionStatus = "connecting" | "live" | "away" | "later" | "gone";
+
+/** How many bytes may be on their way here; what is not shown yet waits in the terminal's holder. */
+const WINDOW = 512 * 1024;
+const ACKNOWLEDGE_EVERY = WINDOW / 8;
+/** How much of its past a terminal shows at first. */
+const TAIL = 1024 * 1024;
+/** What a terminal that is not worked in may write in one frame, so that the others stay quick. */
+const FRAME = 64 * 1024;
+
+type Step = Uint8Array | (() => void);
+
+export class Session {
+  readonly screen: Screen;
+  status: SessionStatus = "connecting";
+  /** The terminal that is shown. */
+  terminal: string | null = null;
+  /** When a key was last refused, since there was nobody to take it. */
+  refusedAt = 0;
+  /** Whether the next character is taken with Ctrl, as the key bar has it. */
+  ctrl = false;
+  private role: Role | null = null;
+  private socket: Socket | null = null;
+  private epoch: string | null = null;
+  private received = 0;
+  private shown = 0;
+  private acknowledged = 0;
+  private attempt = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private linkedTimes = 0;
+  private queue: Step[] = [];
+  private writing = false;
+  private toldSize = "";
+  private readonly observer: ResizeObserver;
+  private readonly stopListening: () => void;
+
+  constructor(readonly agentId: string, private readonly link: Link, private readonly changed: () => void) {
+    const agent = this.agent();
+    this.screen = new Screen(agent ? label(agent) : agentId);
+    this.screen.terminal.onData((data) => this.type(data));
+    this.screen.terminal.onBinary((data) => this.send(Uint8Array.from(data, (letter) => letter.charCodeAt(0))));
+    this.observer = new ResizeObserver(() => this.place());
+    this.observer.observe(this.screen.host);
+    this.stopListening = link.listen(() => this.follow());
+    this.follow();
+  }
+
+  /** Show it so, or (null) not at all. What is not shown stays connected. */
+  show(role: Role | null): void {
+    if (role === this.role) return;
+    this.role = role;
+    this.place();
+  }
+
+  focus(): void {
+    this.screen.terminal.focus();
+  }
+
+  /** Send what a person typed; refuse it, for all to see, where nobody is there to take it. */
+  type(data: string): void {
+    if (this.ctrl && !isReport(data)) {
+      this.ctrl = false;
+      data = withCtrl(data);
+      this.changed();
+    }
+    if (!this.send(new TextEncoder().encode(data)) && !isReport(data)) {
+      this.refusedAt = Date.now();
+      this.changed();
+    }
+  }
+
+  /** Take the next character with Ctrl, or not after all. */
+  pressCtrl(): void {
+    this.ctrl = !this.ctrl;
+    this.changed();
+    this.focus();
+  }
+
+  close(): void {
+    this.stopListening();
+    this.observer.disconnect();
+    this.leave();
+    this.screen.dispose();
+  }
+
+  private agent(): AgentView | null {
+    return findAgent(this.link.state, this.agentId)?.agent ?? null;
+  }
+
+  private send(data: Uint8Array<ArrayBuffer>): boolean {
+    return this.status === "live" && (this.socket?.send(data) ?? false);
+  }
+
+  /** Go where the state says the agent's terminal is; called whenever the state or the link changed. */
+  private follow(): void {
+    if (this.link.status !== "live") return;
+    const relinked = this.link.times !== this.linkedTimes;
+    this.linkedTimes = this.link.times;
+    const agent = this.agent();
+    const step = nextTerminal(agent, this.terminal);
+    if (step.to === "nothing") {
+      if (this.status !== "live") this.become("gone");
+    } else if (step.to === "move") {
+      this.leave();
+      this.terminal = step.terminal;
+      this.epoch = null;
+      this.attempt = 0;
+      this.connect();
+    } else if (relinked && (this.status === "away" || this.status === "gone")) {
+      this.attempt = 0;
+      this.connect();
+    } else if (this.status === "later" && agent?.terminal?.state !== "unreachable") {
+      this.connect();
+    }
+  }
+
+  private connect(): void {
+    if (this.socket !== null || this.terminal === null) return;
+    clearTimeout(this.timer);
+    this.screen.open();
+    const query = new URLSearchParams({ window: String(WINDOW) });
+    if (this.epoch === null) query.set("tail", String(TAIL));
+    else query.set("seq", `${this.epoch}:${this.received}`);
+    const size = this.role === "window" ? this.screen.ownSize() : null;
+    if (size !== null) {
+      query.set("cols", String(size.cols));
+      query.set("rows", String(size.rows));
+    }
+    this.toldSize = JSON.stringify(size);
+    this.socket = new Socket(`/ws/terminal/${encodeURIComponent(this.terminal)}?${query}`, {
+      text: (text) => this.obey(JSON.parse(text) as Control),
+      bytes: (data) => {
+        this.received += data.length;
+        this.enqueue(data);
+      },
+      closed: (code, opened) => this.closed(code, opened),
+    });
+  }
+
+  private closed(code: number, opened: boolean): void {
+    this.socket = null;
+    const wait = pause(this.attempt++, Math.random(), document.visibilityState === "visible");
+    switch (classifyClose(code, opened)) {
+      case "gone":
+        this.become("gone");
+        this.retry(wait);
+        // The state says what came instead, and `follow` goes there.
+        void this.link.refresh();
+        break;
+      case "later":
+        this.become("later");
+        this.retry(4 * wait);
+        break;
+      case "away":
+      case "sign-in":
+        this.become("away");
+        this.retry(wait);
+        break;
+    }
+  }
+
+  /** Try the same terminal again after a while; with no Tower there, the link's next word does. */
+  private retry(wait: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      const listed = this.agent()?.terminal?.id === this.terminal;
+      if (this.link.status === "live" && listed) this.connect();
+    }, wait);
+  }
+
+  private leave(): void {
+    clearTimeout(this.timer);
+    this.socket?.leave();
+    this.socket = null;
+  }
+
+  private become(status: SessionStatus): void {
+    if (this.status === status) return;
+    this.status = status;
+    this.changed();
+  }
+
+  private obey(news: Control): void {
+    switch (news.type) {
+      case "hello":
+        this.attempt = 0;
+        this.enqueue(() => this.screen.resize(news.size));
+        if (!news.resumed) this.beginAnew(news);
+        this.become("live");
+        this.enqueue(() => this.place());
+        break;
+      case "resync":
+        this.beginAnew(news);
+        break;
+      case "resize":
+        this.enqueue(() => {
+          this.screen.resize(news);
+          this.place();
+        });
+        break;
+      case "error":
+        this.refusedAt = Date.now();
+        this.changed();
+        break;
+    }
+  }
+
+  private beginAnew({ epoch, offset, prologue }: { epoch: string; offset: number; prologue: string }): void {
+    this.epoch = epoch;
+    this.received = offset;
+    // What was not shown yet belongs to a screen that is cleared now.
+    this.queue = this.queue.filter((step) => typeof step === "function");
+    this.enqueue(() => {
+      this.shown = this.acknowledged = offset;
+      this.screen.reset(Uint8Array.from(atob(prologue), (letter) => letter.charCodeAt(0)));
+    });
+  }
+
+  private enqueue(step: Step): void {
+    this.queue.push(step);
+    this.pump();
+  }
+
+  /** Write what came, one piece after the other, and say how far that got. */
+  private pump(): void {
+    while (!this.writing) {
+      const step = this.queue.shift();
+      if (step === undefined) return;
+      if (typeof step === "function") {
+        step();
+        continue;
+      }
+      this.writing = true;
+      const piece = step.length > FRAME ? step.subarray(0, FRAME) : step;
+      if (piece.length < step.length) this.queue.unshift(step.subarray(FRAME));
+      this.screen.terminal.write(piece, () => {
+        this.shown += piece.length;
+        this.acknowledge();
+        this.soon(() => {
+          this.writing = false;
+          this.pump();
+        });
+      });
+    }
+  }
+
+  /** At once where somebody works; else with the next frame, if the browser draws any. */
+  private soon(then: () => void): void {
+    const calm = this.queue.length === 0 || (this.role === "window" && this.screen.host.contains(document.activeElement));
+    if (calm || document.visibilityState !== "visible") then();
+    else requestAnimationFrame(then);
+  }
+
+  private acknowledge(): void {
+    if (this.shown - this.acknowledged < ACKNOWLEDGE_EVERY) return;
+    this.acknowledged = this.shown;
+    this.socket?.send(JSON.stringify({ type: "ack", offset: this.shown }));
+  }
+
+  /** Fit the screen into its place, and tell the Tower how big a window this is. */
+  private place(): void {
+    if (this.role === null) {
+      this.screen.draw(false);
+      return;
+    }
+    this.screen.open();
+    this.screen.draw(this.role === "window");
+    this.screen.adjust(this.role);
+    if (this.role !== "window" || this.status !== "live") return;
+    const size = this.screen.ownSize();
+    const told = JSON.stringify(size);
+    if (size === null || told === this.toldSize) return;
+    if (this.socket?.send(JSON.stringify({ type: "resize", ...size }))) this.toldSize = told;
+  }
+}

@@ -1,0 +1,18 @@
+// What was said last in the conversation of an agent whose terminal, and so its screen, is gone.
+
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../api";
+import type { AgentView } from "../wire";
+
+export function LastWords({ agent }: { agent: AgentView }) {
+  const [said, setSaid] = useState("");
+  useEffect(() => {
+    let wanted = true;
+    api.conversations(agent.id).then(
+      (all) => wanted && setSaid(all.find((one) => one.current)?.transcript?.last ?? ""),
+      () => undefined,
+    );
+    return () => { wanted = false; };
+  }, [agent.id, agent.state]);
+  return said ? <blockquote>{said}</blockquote> : null;
+}

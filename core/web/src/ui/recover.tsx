@@ -1,0 +1,85 @@
+// Bringing back many agents: first what would be done and why, then, when a person said so, how it goes.
+
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../api";
+import type { App } from "../app";
+import type { RecoveryNews, RecoveryRow } from "../wire";
+import { Box, Buttons } from "./dialogs";
+import { Plan } from "./plan";
+
+const SAID: Record<string, string> = {
+  starting: "◐ starting", revived: "● revived", attached: "● runs already", failed: "✕ failed", skipped: "○ skipped",
+};
+
+export function Recover({ app, workspace }: { app: App; workspace: string | undefined }) {
+  const [rows, setRows] = useState<RecoveryRow[] | null>(null);
+  const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
+  const [news, setNews] = useState<ReadonlyMap<string, RecoveryNews>>(new Map());
+  const [phase, setPhase] = useState<"plan" | "going" | "done">("plan");
+  const [error, setError] = useState("");
+  const fail = (failure: unknown) => setError(failure instanceof Error ? failure.message : String(failure));
+  useEffect(() => {
+    api.recoverable(workspace).then(setRows, fail);
+  }, [workspace]);
+  const eligible = (rows ?? []).filter((row) => row.eligibility === "eligible");
+  const chosen = eligible.filter((row) => !left.has(row.agent)).map((row) => row.agent);
+
+  async function go(): Promise<void> {
+    setPhase("going");
+    try {
+      for await (const item of api.recover(chosen, workspace)) {
+        const { agent } = item;
+        if (agent) setNews((before) => new Map(before).set(agent, item));
+      }
+    } catch (failure) {
+      fail(failure);
+    }
+    setPhase("done");
+    void app.link.refresh();
+  }
+
+  function choose(agent: string, wanted: boolean): void {
+    const next = new Set(left);
+    if (wanted) next.delete(agent);
+    else next.add(agent);
+    setLeft(next);
+  }
+
+  return (
+    <Box app={app} title="Recover agents" kind="wide">
+      {rows === null && !error && <p role="status">Looking at every agent…</p>}
+      {rows?.length === 0 && <p>Everybody runs. There is nobody to bring back.</p>}
+      <ul class="recovery">
+        {rows?.map((row) => {
+          const told = news.get(row.agent);
+          return (
+            <li key={row.agent} class={row.eligibility === "eligible" ? "" : "passed"}>
+              <label>
+                <input
+                  type="checkbox" disabled={phase !== "plan" || row.eligibility !== "eligible"}
+                  checked={row.eligibility === "eligible" && !left.has(row.agent)}
+                  onChange={(event) => choose(row.agent, event.currentTarget.checked)}
+                />
+                <strong>{row.name}</strong>
+                <span class="outcome" role="status">{told ? SAID[told.event] : row.eligibility}</span>
+              </label>
+              {told?.message ? <p class="muted">{told.message}</p> : row.eligibility === "eligible" && <Plan plan={row.plan} />}
+            </li>
+          );
+        })}
+      </ul>
+      {error && <p class="error" role="alert">{error}</p>}
+      {phase === "plan" && rows?.length ? (
+        <Buttons app={app}>
+          <button type="button" class="primary" disabled={chosen.length === 0} onClick={() => void go()}>
+            Bring back {chosen.length}
+          </button>
+        </Buttons>
+      ) : (
+        <div class="buttons">
+          <button type="button" class="primary" onClick={app.closeDialog}>{phase === "going" ? "Go on in the background" : "Close"}</button>
+        </div>
+      )}
+    </Box>
+  );
+}

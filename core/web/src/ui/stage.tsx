@@ -1,0 +1,73 @@
+// The middle of the page: tabs over one terminal to work in, or all terminals to watch.
+
+import type { App } from "../app";
+import { findAgent, label } from "../lookup";
+import type { Session } from "../session";
+import { markOf } from "../words";
+import { Ending } from "./ending";
+import { KeyBar } from "./keybar";
+import { Mount } from "./mount";
+import { SearchBar } from "./searchbar";
+
+export function Stage({ app }: { app: App }) {
+  const grid = app.layout === "grid";
+  const sessions = [...app.sessions];
+  return (
+    <div class={`stage ${grid ? "grid" : "single"}`}>
+      {!grid && <Tabs app={app} />}
+      {!grid && app.searching && app.currentSession && <SearchBar app={app} session={app.currentSession} />}
+      <div class="panes">
+        {sessions.map(([id, session]) => <Pane key={id} app={app} id={id} session={session} grid={grid} />)}
+      </div>
+      {!grid && app.currentSession && <KeyBar session={app.currentSession} />}
+    </div>
+  );
+}
+
+function Tabs({ app }: { app: App }) {
+  return (
+    <div class="tabs" role="tablist" aria-label="Open terminals">
+      {[...app.sessions.keys()].map((id) => {
+        const found = findAgent(app.link.state, id);
+        const mark = found && markOf(found.agent);
+        const name = found ? found.agent.name : "removed";
+        return (
+          <div class={`tab ${app.current === id ? "current" : ""}`} key={id} role="presentation">
+            <button
+              type="button" role="tab" id={`tab-${id}`} aria-selected={app.current === id} aria-controls={`pane-${id}`}
+              title={found ? `${label(found.agent)} · ${found.workspace.name}` : ""} onClick={() => app.go(id)}
+            >
+              <span class={`mark ${mark?.tone ?? "calm"}`} aria-hidden="true">{mark?.symbol ?? "○"}</span>
+              {name}
+              <span class="visually-hidden">, {mark?.word ?? "removed"}</span>
+            </button>
+            <button type="button" class="close" aria-label={`Close the tab of ${name}`} onClick={() => app.closeTab(id)}>×</button>
+          </div>
+        );
+      })}
+    </div>
+  );
+}
+
+function Pane({ app, id, session, grid }: { app: App; id: string; session: Session; grid: boolean }) {
+  const found = findAgent(app.link.state, id);
+  const shown = grid || app.current === id;
+  const mark = found && markOf(found.agent);
+  return (
+    <section
+      id={`pane-${id}`} class={`pane ${shown ? "" : "hidden"} ${session.status}`} data-agent={id}
+      {...(grid ? { "aria-label": found ? label(found.agent) : "removed" } : { role: "tabpanel", "aria-labelledby": `tab-${id}` })}
+    >
+      {grid && found && mark && (
+        <button type="button" class="caption" onClick={() => app.go(id)}>
+          <span class={`mark ${mark.tone}`} aria-hidden="true">{mark.symbol}</span>
+          <strong>{found.agent.name}</strong>
+          <span class={`state ${mark.tone}`}>{mark.word}</span>
+          <span class="details">{found.workspace.name}</span>
+        </button>
+      )}
+      <Mount session={session} role={shown ? (grid ? "tile" : "window") : null} />
+      {!grid && shown && <Ending app={app} agent={found?.agent ?? null} session={session} />}
+    </section>
+  );
+}
