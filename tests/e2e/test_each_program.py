@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from afx.testing.follower import Follower
+from afx.testing.follower import Follower, type_into
 from afx.testing.tower_process import TowerProcess
 from e2e.conftest import serve
 from e2e.steps import conversation_ids, forget_ids, kill_everything, recover, spawn, talk
@@ -115,6 +115,31 @@ def test_without_stored_ids_the_transcript_is_found(
         now = tower.agents()[f"builder/{name}"]
         assert now["conversation"] == {"id": agent["conversation"]["id"], "source": "discovered"}
         assert turns(tower, f"builder/{name}") == 1
+
+
+@with_sessions
+def test_another_conversation_begun_in_the_program_is_followed(
+    tower: TowerProcess, workspace: str, harness: str
+) -> None:
+    agent = spawn(tower, workspace, "a", harness=harness)
+    talk(tower, agent, "hello")
+    old = tower.eventually(lambda: tower.agents()["builder/a"]["conversation"])["id"]
+    type_into(tower, agent["terminal"]["id"], b"/clear\r")
+    follower = Follower(tower, agent["terminal"]["id"])
+    follower.wait_for(rb"cleared")
+    follower.close()
+    talk(tower, agent, "goodbye")
+    new = tower.eventually(lambda: (one := tower.agents()["builder/a"]["conversation"])["id"] != old and one)
+    assert new["source"] == "captured"
+    assert conversation_ids(tower, agent) == [new["id"], old]
+    kill_everything(tower)
+    tower.start()
+    recover(tower)
+    assert tower.agents()["builder/a"]["conversation"] == new
+    follower = Follower(tower, tower.agents()["builder/a"]["terminal"]["id"])
+    follower.wait_for(rb"turns=1")
+    follower.close()
+    assert "goodbye" in transcript(tower, new["id"]).read_text()
 
 
 def test_a_program_without_conversations_starts_fresh_and_gets_no_flag_lesson_21(

@@ -272,6 +272,22 @@ def test_older_conversation_can_be_chosen_and_the_choice_undone_lesson_18(
         assert caught.value.status == 400
 
 
+def test_an_id_that_a_person_names_is_weighed_as_any_other_lesson_20(
+    tower: TowerProcess, two: dict[str, Any]
+) -> None:
+    url = f"/api/agents/{two['a']['id']}"
+    tower.request("POST", f"{url}/stop")
+    theirs = two["b"]["conversation"]["id"]
+    unknown = "99999999-9999-4999-8999-999999999999"
+    for wanted, why in ((theirs, "It is open in builder/b."), (unknown, "There is no transcript of it")):
+        with pytest.raises(RequestFailedError) as caught:
+            tower.request("POST", f"{url}/resume", {"session_id": wanted})
+        assert caught.value.status == 409
+        assert why in caught.value.error["message"]
+    assert tower.agents()["builder/a"]["state"] == "stopped"
+    assert conversation_ids(tower, two["a"]) == [two["a"]["conversation"]["id"]]
+
+
 def test_a_missing_worktree_is_not_recovered(tower: TowerProcess, two: dict[str, Any]) -> None:
     kill_everything(tower)
     shutil.rmtree(two["a"]["cwd"])

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -125,8 +126,9 @@ class Tower:
             )
             revival = Revival(agents=agents, terminals=terminals, starter=starter)
             supervisor = Supervisor(agents, terminals, revival, starter)
+            capture = Capture(home, agents, starter)
             terminals.told(
-                running=(supervisor.on_running, inbox.on_running, Capture(home, agents, starter).on_running),
+                running=(supervisor.on_running, inbox.on_running, capture.on_running),
                 ended=(supervisor.on_ended,),
                 enter=(supervisor.on_enter,),
             )
@@ -143,8 +145,10 @@ class Tower:
             recovery = Recovery(agents, terminals, revival, tasks)
             tower = cls(home, plugins, agents, terminals, lifecycle, inbox, revival, recovery, settings)
             await terminals.boot(settings["tower.boot_deadline"])
+            for part in (supervisor, revival, inbox, capture):
+                agents.listen(partial(_forget_removed, agents, part.forget))
             tasks.start_soon(tower._tell_observers)
-            tasks.start_soon(Attention(agents, terminals, starter).run)
+            tasks.start_soon(Attention(agents, terminals, starter, capture).run)
             try:
                 yield tower
             finally:
@@ -187,6 +191,11 @@ class Tower:
                     await anyio.to_thread.run_sync(self.plugins.emit, event, abandon_on_cancel=True)
         finally:
             stop()
+
+
+def _forget_removed(agents: Agents, forget: Callable[[AgentId], None], change: Change) -> None:
+    for agent_id in agents.removed(change.agents):
+        forget(agent_id)
 
 
 async def _start_strategies(
