@@ -31,11 +31,12 @@ def make_repository(path: Path) -> str:
 
 
 def make_programs(directory: Path) -> Path:
-    """Make a directory for PATH in which ``claude`` is the scripted fake agent."""
+    """Make a directory for PATH in which each program is the scripted fake agent, like that program."""
     directory.mkdir()
-    program = directory / "claude"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m afx.testing.fake_agent "$@"\n')
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    for like in ("claude", "codex", "plain"):
+        program = directory / like
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m afx.testing.fake_agent --like {like} "$@"\n')
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return directory
 
 

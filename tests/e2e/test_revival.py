@@ -2,75 +2,26 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import shutil
 import signal
 import sqlite3
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
+from afx.api.process import ProcessIdentity, identify, send_signal
 from afx.testing.follower import Follower, open_terminal, type_into
-from afx.testing.tower_process import RequestFailedError, TowerProcess, processes_of
-
-
-def spawn(tower: TowerProcess, workspace: str, name: str, **more: object) -> Any:
-    body = {"workspace": workspace, "kind": "builder", "name": name, "harness": "claude", **more}
-    return tower.request("POST", "/api/agents", body)["agent"]
-
-
-def talk(tower: TowerProcess, agent: Any, text: str) -> None:
-    follower = Follower(tower, agent["terminal"]["id"])
-    follower.wait_for(rb"fake")
-    tower.request("POST", f"/api/agents/{agent['id']}/send", {"text": text})
-    follower.wait_for(rb"heard \d+: " + text.encode())
-    follower.close()
-
-
-def kill_everything(tower: TowerProcess) -> None:
-    """SIGKILL the Tower, every holder and every agent, as a loss of power would."""
-    tower.kill()
-    while found := processes_of(tower.home):
-        for process in found:
-            send_signal(process, signal.SIGKILL)
-        for process in found:
-            wait_until_gone(process)
-
-
-def wait_until_gone(process: ProcessIdentity) -> None:
-    deadline = time.monotonic() + 10
-    while is_alive(process):
-        assert time.monotonic() < deadline, f"{process} does not end"
-        time.sleep(0.005)
-
-
-def recover(tower: TowerProcess, **body: object) -> list[dict[str, Any]]:
-    """Apply a recovery and return what it told."""
-    connection = http.client.HTTPConnection("127.0.0.1", tower.port, timeout=60)
-    connection.request(
-        "POST", "/api/recover/apply", json.dumps(body), {"Authorization": f"Bearer {tower.key}"}
-    )
-    response = connection.getresponse()
-    assert response.status == 200
-    lines = [json.loads(line) for line in response.read().splitlines()]
-    connection.close()
-    return lines
+from afx.testing.tower_process import RequestFailedError, TowerProcess
+from e2e.steps import conversation_ids, forget_ids, kill_everything, recover, spawn, talk
 
 
 def transcripts(tower: TowerProcess) -> list[Path]:
     return sorted(Path(tower.env["HOME"]).glob(".claude/projects/*/*.jsonl"))
-
-
-def conversation_ids(tower: TowerProcess, agent: Any) -> list[str]:
-    answer = tower.request("GET", f"/api/agents/{agent['id']}/conversations")
-    return [one["id"] for one in answer["conversations"]]
 
 
 @pytest.fixture
@@ -118,12 +69,7 @@ def test_without_stored_ids_the_transcript_is_found_and_without_it_fresh(
 ) -> None:
     stored = {name: agent["conversation"]["id"] for name, agent in two.items()}
     kill_everything(tower)
-    with sqlite3.connect(tower.home / "afx.db") as database:
-        for (trigger,) in database.execute(
-            "SELECT name FROM sqlite_schema WHERE type = 'trigger'"
-        ).fetchall():
-            database.execute(f"DROP TRIGGER {trigger}")
-        database.execute("DELETE FROM conversations")
+    forget_ids(tower)
     for path in transcripts(tower):
         if path.stem == stored["b"]:
             path.unlink()
@@ -324,6 +270,22 @@ def test_older_conversation_can_be_chosen_and_the_choice_undone_lesson_18(
         with pytest.raises(RequestFailedError) as caught:
             tower.request("POST", f"{url}/conversations", bad)
         assert caught.value.status == 400
+
+
+def test_an_id_that_a_person_names_is_weighed_as_any_other_lesson_20(
+    tower: TowerProcess, two: dict[str, Any]
+) -> None:
+    url = f"/api/agents/{two['a']['id']}"
+    tower.request("POST", f"{url}/stop")
+    theirs = two["b"]["conversation"]["id"]
+    unknown = "99999999-9999-4999-8999-999999999999"
+    for wanted, why in ((theirs, "It is open in builder/b."), (unknown, "There is no transcript of it")):
+        with pytest.raises(RequestFailedError) as caught:
+            tower.request("POST", f"{url}/resume", {"session_id": wanted})
+        assert caught.value.status == 409
+        assert why in caught.value.error["message"]
+    assert tower.agents()["builder/a"]["state"] == "stopped"
+    assert conversation_ids(tower, two["a"]) == [two["a"]["conversation"]["id"]]
 
 
 def test_a_missing_worktree_is_not_recovered(tower: TowerProcess, two: dict[str, Any]) -> None:

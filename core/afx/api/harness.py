@@ -110,7 +110,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Launched(msgspec.Struct, frozen=True, kw_only=True):
-    """A program that was started without an id, and whose conversation is to be captured.
+    """A program that runs, and whose conversation is to be captured.
 
     Attributes:
         place: Where it runs.
@@ -232,11 +232,12 @@ class HarnessSession(ABC):
         return ()
 
     async def capture(self, launched: Launched) -> ConversationId | None:
-        """Return the id that the program chose after its launch, or None while it cannot be told.
+        """Return the id of the conversation that the program is in now, or None where it cannot be told.
 
-        Asked again and again until it can, of a session that does not mint ids. An id that is returned
-        must be certain: of `launched.process` itself, or the only one that began in `launched.place.cwd`
-        since.
+        Of a session that does not mint ids this is asked again and again after a launch, until it can be
+        told. Of any session it is asked now and then while the program is used, since a person may begin
+        another conversation in it, as by ``/clear``. An id that is returned must be certain: of
+        `launched.process` itself, or the only one that began in `launched.place.cwd` since the launch.
         """
         del launched
         return None

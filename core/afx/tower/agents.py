@@ -129,6 +129,10 @@ class Agents:
         """Return a workspace's agents: architects first, then builders, then shells, each by age."""
         return sorted((agent for agent in self.all() if agent.workspace == path), key=_by_kind_and_age)
 
+    def removed(self, agent_ids: Iterable[AgentId]) -> list[AgentId]:
+        """Return those of some agents that were removed."""
+        return [one for one in agent_ids if one in self._agents and self._agents[one].removed_at is not None]
+
     def agent(self, agent_id: AgentId) -> Agent:
         """Return an agent by its id.
 
@@ -249,16 +253,27 @@ class Agents:
         # Half a commit must not be: once storage was asked, memory follows, even if the caller is cancelled.
         with anyio.CancelScope(shield=True):
             async with self._writing:
-                await self._storage.apply(self.host, changes)
-                self._publish(*self._absorb(changes))
+                await self._write(changes)
+
+    async def amend(self, agent_id: AgentId, *also: Record, **fields: object) -> Agent:
+        """Change some fields of an agent and nothing else of it, and store with it what belongs to that.
+
+        Raises:
+            NotFoundError: There is no such agent, or it was removed meanwhile.
+            StorageError: It could not be stored. Nothing has changed.
+        """
+        with anyio.CancelScope(shield=True):
+            async with self._writing:
+                agent = msgspec.structs.replace(self.agent(agent_id), **fields)
+                await self._write(Changes(put=(agent, *also)))
+        return agent
 
     async def transition(self, agent_id: AgentId, state: AgentState, reason: str = "") -> Agent:
         """Move an agent to another state, and return it as it is then."""
         agent = self.agent(agent_id)
-        if (agent.state, agent.reason) != (state, reason):
-            agent = msgspec.structs.replace(agent, state=state, reason=reason)
-            await self.commit(agent)
-        return agent
+        if (agent.state, agent.reason) == (state, reason):
+            return agent
+        return await self.amend(agent_id, state=state, reason=reason)
 
     async def note_end(self, terminal_id: TerminalId, end: Exit) -> Agent:
         """Note that a terminal's process ended. A stopped agent stays stopped."""
@@ -344,6 +359,10 @@ class Agents:
         """Tell the listeners that something about an agent changed that is not stored."""
         agent = self._agents[agent_id]
         self._publish({agent_id}, {agent.workspace})
+
+    async def _write(self, changes: Changes) -> None:
+        await self._storage.apply(self.host, changes)
+        self._publish(*self._absorb(changes))
 
     def _absorb(self, changes: Changes) -> tuple[set[AgentId], set[WorkspacePath]]:
         agents: set[AgentId] = set()

@@ -18,6 +18,7 @@ from afx.api.harness import Doing
 from afx.api.model import AgentId, AgentState
 
 from .agents import Agents, Change
+from .capture import Capture
 from .screen import shown
 from .starter import Starter
 from .terminals import Terminals
@@ -59,7 +60,8 @@ def next_look(last: Look, last_output_at: float | None) -> float | None:
 class Attention:
     """Watches what the agents that have a harness do, one look at a time."""
 
-    def __init__(self, agents: Agents, terminals: Terminals, starter: Starter) -> None:
+    def __init__(self, agents: Agents, terminals: Terminals, starter: Starter, capture: Capture) -> None:
+        self._capture = capture
         self._agents = agents
         self._terminals = terminals
         self._starter = starter
@@ -76,6 +78,7 @@ class Attention:
                 due, pause = self._due(time.time())
                 for agent_id in due:
                     await self._look(agent_id)
+                    await self._capture.look(agent_id)
                     await anyio.sleep(_BREATH)
                 if not due:
                     with anyio.move_on_after(pause):

@@ -35,6 +35,15 @@ _LOOK_AGAIN = 0.1
 _PATIENCE_OF_SENDER = 5.0
 
 
+class _ComingUp(msgspec.Struct, frozen=True):
+    """What is known of a program that comes up: since when it does, and whether it has."""
+
+    terminal: TerminalId
+    process: ProcessIdentity | None
+    since: float
+    is_settled: bool = False
+
+
 class Inbox:
     """The messages that wait for agents, and their delivery."""
 
@@ -47,8 +56,12 @@ class Inbox:
         self._terminals = terminals
         self._plugins = plugins
         self._delivering: dict[AgentId, anyio.Lock] = {}
-        self._up_since: dict[TerminalId, tuple[ProcessIdentity | None, float]] = {}
-        self._settled: dict[TerminalId, ProcessIdentity | None] = {}
+        self._coming_up: dict[AgentId, _ComingUp] = {}
+
+    def forget(self, agent_id: AgentId) -> None:
+        """Forget about an agent that was removed."""
+        self._delivering.pop(agent_id, None)
+        self._coming_up.pop(agent_id, None)
 
     async def send(self, agent_id: AgentId, text: str) -> bool:
         """Store a message for an agent, and return whether it was delivered within a few seconds.
@@ -118,21 +131,19 @@ class Inbox:
 
     def _is_settled(self, record: TerminalRecord, hub: TerminalHub) -> bool:
         """Whether the program has come up: it wrote something and then paused, or it had time enough."""
-        process = record.process
-        if record.id in self._settled and self._settled[record.id] == process:
-            return True
         now = time.time()
-        if record.id not in self._up_since:
-            self._up_since[record.id] = (process, record.started_at)
-        elif self._up_since[record.id][0] != process:
-            self._up_since[record.id] = (process, now)
-        since = self._up_since[record.id][1]
-        last = hub.facts.last_output_at
-        is_quiet = last is not None and last > since and now - last >= _SETTLED_AFTER_QUIET
-        if is_quiet or now - since >= _SETTLED_AT_LAST:
-            self._settled[record.id] = process
-            return True
-        return False
+        known = self._coming_up.get(record.agent_id)
+        if known is None or known.terminal != record.id:
+            known = _ComingUp(record.id, record.process, record.started_at)
+        elif known.process != record.process:
+            known = _ComingUp(record.id, record.process, now)
+        if not known.is_settled:
+            last = hub.facts.last_output_at
+            is_quiet = last is not None and last > known.since and now - last >= _SETTLED_AFTER_QUIET
+            is_settled = is_quiet or now - known.since >= _SETTLED_AT_LAST
+            known = msgspec.structs.replace(known, is_settled=is_settled)
+        self._coming_up[record.agent_id] = known
+        return known.is_settled
 
 
 def clean(text: str) -> str:

@@ -18,7 +18,15 @@ import msgspec
 
 from afx.api.errors import AfxError, BadInputError, ConflictError, PluginError
 from afx.api.harness import Evidence, HarnessSession, Place, Rung, Transcript
-from afx.api.model import Agent, AgentId, AgentState, Conversation, ConversationId, Message
+from afx.api.model import (
+    Agent,
+    AgentId,
+    AgentState,
+    Conversation,
+    ConversationId,
+    ConversationSource,
+    Message,
+)
 
 from .agents import Agents
 from .resume import Action, Facts, FoundTranscript, Presence, ResumePlan, StoredConversation, plan
@@ -51,6 +59,10 @@ class Revival:
         self._starter = starter
         self._clock = clock
         self._locks: dict[AgentId, anyio.Lock] = {}
+
+    def forget(self, agent_id: AgentId) -> None:
+        """Forget about an agent that was removed."""
+        self._locks.pop(agent_id, None)
 
     @asynccontextmanager
     async def alone_with(self, agent_id: AgentId) -> AsyncIterator[None]:
@@ -216,6 +228,9 @@ class Revival:
         known = self._agents.conversations(agent.id)
         asked = [one for one in known[:_MOST_ASKED] if one.harness == agent.harness]
         if wanted is not None and session is not None and session.is_id(wanted):
+            # One that the agent never had is weighed as any other: it may be gone, or somebody's.
+            if all(one.id != wanted for one in known):
+                known = [_given(agent, wanted), *known]
             asked = [one for one in known if one.id == wanted]
         weighed: dict[ConversationId, StoredConversation] = {}
 
@@ -293,6 +308,16 @@ class Revival:
             *(msgspec.structs.replace(one, delivered_at=now) for one in older),
             Message(id=os.urandom(8).hex(), agent_id=agent.id, text=text, at=now),
         ]
+
+
+def _given(agent: Agent, wanted: ConversationId) -> Conversation:
+    return Conversation(
+        agent_id=agent.id,
+        id=wanted,
+        harness=agent.harness or "",
+        source=ConversationSource.GIVEN,
+        at=0.0,
+    )
 
 
 async def _verify(session: HarnessSession | None, conversation_id: ConversationId, place: Place) -> Evidence:

@@ -91,6 +91,11 @@ class Supervisor:
         self._began: dict[AgentId, float] = {}
         self._failures: dict[AgentId, list[Failure]] = {}
 
+    def forget(self, agent_id: AgentId) -> None:
+        """Forget about an agent that was removed."""
+        self._began.pop(agent_id, None)
+        self._failures.pop(agent_id, None)
+
     async def on_running(self, agent_id: AgentId) -> None:
         """Note when a process began, as far as this Tower has seen it."""
         record = self._agents.terminal_of(agent_id)

@@ -11,18 +11,20 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
 
 from afx.api.errors import AfxError
+from afx.api.model import AgentId
 from afx.api.process import host_id
 from afx.api.storage import StorageContext
 from afx.api.strategy import ReconnectStrategy, StrategyContext
 from afx.loader import Plugins
 from afx.settings import Settings
 
-from .agents import Agents
+from .agents import Agents, Change
 from .attention import Attention
 from .capture import Capture
 from .inbox import Inbox
@@ -122,8 +124,9 @@ class Tower:
             )
             revival = Revival(agents=agents, terminals=terminals, starter=starter)
             supervisor = Supervisor(agents, terminals, revival, starter)
+            capture = Capture(home, agents, starter)
             terminals.told(
-                running=(supervisor.on_running, inbox.on_running, Capture(home, agents, starter).on_running),
+                running=(supervisor.on_running, inbox.on_running, capture.on_running),
                 ended=(supervisor.on_ended,),
                 enter=(supervisor.on_enter,),
             )
@@ -143,14 +146,21 @@ class Tower:
                 home, plugins, agents, terminals, lifecycle, inbox, revival, recovery, observers, settings
             )
             await terminals.boot(settings["tower.boot_deadline"])
+            for part in (supervisor, revival, inbox, capture):
+                agents.listen(partial(_forget_removed, agents, part.forget))
             stack.enter_context(observers.telling())
-            tasks.start_soon(Attention(agents, terminals, starter).run)
+            tasks.start_soon(Attention(agents, terminals, starter, capture).run)
             try:
                 yield tower
             finally:
                 with anyio.CancelScope(shield=True):
                     await terminals.aclose()
                 tasks.cancel_scope.cancel()
+
+
+def _forget_removed(agents: Agents, forget: Callable[[AgentId], None], change: Change) -> None:
+    for agent_id in agents.removed(change.agents):
+        forget(agent_id)
 
 
 async def _start_strategies(

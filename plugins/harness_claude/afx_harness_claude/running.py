@@ -58,6 +58,21 @@ def holder(session_id: ConversationId, directory: Path) -> ProcessIdentity | Non
     return None
 
 
+def open_in(process: ProcessIdentity, directory: Path) -> ConversationId | None:
+    """Return the conversation that the program has open that runs in a terminal, or None where it is unknown.
+
+    Args:
+        process: The terminal's process. The program may be a descendant of it, as under a wrapper.
+        directory: The program's configuration directory.
+    """
+    for pid in _nearest_first(process.pid):
+        with suppress(OSError, msgspec.DecodeError):
+            record = _read(directory / "sessions" / f"{pid}.json")
+            if record.pid == pid and _writer(record) is not None:
+                return record.session_id or None
+    return None
+
+
 def takes_messages(process: ProcessIdentity, commands: tuple[str, ...]) -> bool:
     """Tell whether the program that runs in a terminal takes what is typed as a message.
 
@@ -129,6 +144,12 @@ def _directory_of(pid: int) -> Path | None:
         return None
     env = dict(os.fsdecode(pair).partition("=")[::2] for pair in pairs)
     return config_directory(env, cwd)
+
+
+def _nearest_first(pid: int) -> Iterator[int]:
+    """Yield a process and then its descendants, which are looked for only where they are asked for."""
+    yield pid
+    yield from (one for one, _ in _family(pid)[1:])
 
 
 def _family(pid: int) -> list[tuple[int, str]]:

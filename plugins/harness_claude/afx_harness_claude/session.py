@@ -13,9 +13,9 @@ from uuid import UUID
 
 import anyio.to_thread
 
-from afx.plugin import ConversationId, Evidence, HarnessSession, Place, ProcessIdentity, Transcript
+from afx.plugin import ConversationId, Evidence, HarnessSession, Launched, Place, ProcessIdentity, Transcript
 
-from .running import holder
+from .running import holder, open_in
 from .talk import Talk, has_turn, read_talk
 from .transcripts import config_directory, elsewhere, project_directory, transcript
 
@@ -69,6 +69,13 @@ class ClaudeSession(HarnessSession):
         path that is recorded inside is what counts. Looks into the newest 100 files.
         """
         return await anyio.to_thread.run_sync(_discover, self, place, abandon_on_cancel=True)
+
+    async def capture(self, launched: Launched) -> ConversationId | None:
+        """Return the conversation that the program has open, by the record that it keeps of itself."""
+        if launched.process is None:
+            return None
+        directory = config_directory(launched.place.env, launched.place.cwd)
+        return await anyio.to_thread.run_sync(open_in, launched.process, directory, abandon_on_cancel=True)
 
     async def held_by(self, session_id: ConversationId, place: Place) -> ProcessIdentity | None:
         """Return a live process that has this conversation open, by the record that it keeps of itself."""

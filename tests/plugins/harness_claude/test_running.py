@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from afx.plugin import ProcessIdentity, identify
-from afx_harness_claude.running import Record, _writer, holder, takes_messages
+from afx_harness_claude.running import Record, _writer, holder, open_in, takes_messages
 
 ID = "2647dc37-f7cf-4647-9e62-e47afe148df3"
 NAMES = ("sleep",)
@@ -69,6 +69,23 @@ def test_the_holder_is_the_live_process_that_wrote_the_record(config: Path) -> N
     assert holder(ID, config) == me
     assert holder(ID.upper(), config) is None
     assert holder(ID, config / "none") is None
+
+
+def test_the_conversation_that_is_open_is_that_of_the_nearest_process_with_a_record(
+    config: Path, wrapper: subprocess.Popen[bytes]
+) -> None:
+    inner = child_of(wrapper)
+    process = alive(wrapper.pid)
+    assert open_in(process, config) is None
+    write(config, inner)
+    assert open_in(process, config) == ID
+    write(config, inner, sessionId=ID.upper())
+    assert open_in(process, config) == ID.upper(), "it follows /clear"
+    write(config, process)
+    assert open_in(process, config) == ID, "and not what an agent's own agent does"
+    write(config, process, procStart="1")
+    assert open_in(process, config) == ID.upper()
+    assert open_in(process, config / "none") is None
 
 
 def test_a_record_of_another_process_of_that_pid_names_nobody_lesson_01(config: Path) -> None:
