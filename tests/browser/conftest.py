@@ -25,9 +25,9 @@ _COUNT_LOADS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests."""
+    """One Chromium for all tests of a module. While it runs no other event loop can, so it must not stay."""
     with chromium() as started:
         yield started
 
