@@ -12,6 +12,9 @@ from typing import NoReturn
 
 import pytest
 
+driven: set[str] = set()
+"""The programs that were had, each with its version."""
+
 
 def installed(name: str, package: str, version: str, home: Path) -> Path:
     """Return the path of a program; skip the test, or where CI promises npm fail it, where it cannot be had.
@@ -36,6 +39,7 @@ def installed(name: str, package: str, version: str, home: Path) -> Path:
             _install(package, prefix, home)
     said = _run(str(program), "--version", home=home)
     assert version in said.split(), f"{program} is {said}"
+    driven.add(f"{name} {version}")
     return program
 
 

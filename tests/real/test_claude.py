@@ -16,6 +16,7 @@ from afx_harness_claude.provider import ClaudeHarness
 from afx_harness_claude.talk import has_turn
 from afx_harness_claude.transcripts import transcript
 
+from .conftest import Home
 from .model_server import QUESTION, ModelServer
 from .screen import Screen, shown
 
@@ -24,15 +25,6 @@ pytestmark = pytest.mark.real
 ROLE = "You are the architect of a test. Your role's word is Rhubarb.\n"
 # Claude Code has its input line ready when it asks for bracketed paste.
 READY = b"\x1b[?2004h"
-
-Home = Callable[[Path], dict[str, str]]
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    path = tmp_path / "work space.é_1"
-    path.mkdir()
-    return path.resolve()
 
 
 def launch(request: LaunchRequest) -> Command:
@@ -86,12 +78,12 @@ def trust_nothing(home: Path) -> None:
 
 
 async def test_a_killed_conversation_is_resumed_with_all_that_was_said(
-    claude_home: Home,
-    model_server: ModelServer,
+    home: Home,
+    server: ModelServer,
     workspace: Path,
     tmp_path: Path,
 ) -> None:
-    env = claude_home(workspace)
+    env = home(workspace)
     place = Place(cwd=workspace, env=env)
     session = ClaudeHarness.session
     name = session.mint()
@@ -102,7 +94,7 @@ async def test_a_killed_conversation_is_resumed_with_all_that_was_said(
         screen.until(READY)
         assert await session.verify(name, place) is Evidence.MISSING
         screen.type(*ClaudeHarness().keystrokes("Remember: the code word is marzipan"))
-        turn = model_server.wait_for(lambda turn: "marzipan" in turn.prompt)
+        turn = server.wait_for(lambda turn: "marzipan" in turn.prompt)
         assert "Rhubarb" in turn.system
         screen.until("Noted napizram.")
         written = transcript(name, workspace, env)
@@ -117,26 +109,26 @@ async def test_a_killed_conversation_is_resumed_with_all_that_was_said(
         screen.until(READY)
         screen.until("marzipan")
         screen.type(*ClaudeHarness().keystrokes(QUESTION))
-        turn = model_server.wait_for(lambda turn: turn.prompt == QUESTION)
+        turn = server.wait_for(lambda turn: turn.prompt == QUESTION)
         assert any("marzipan" in text for _, text in turn.messages)
         assert "Rhubarb" in turn.system
         screen.until("It was marzipan.")
 
 
 def test_messages_arrive_whole_once_and_beside_a_draft_lesson_38(
-    claude_home: Home, model_server: ModelServer, workspace: Path, tmp_path: Path
+    home: Home, server: ModelServer, workspace: Path, tmp_path: Path
 ) -> None:
     def prompt_of(*keys: bytes) -> str:
-        before = len(model_server.turns)
+        before = len(server.turns)
         screen.type(*keys)
-        found = model_server.wait_for(lambda _: True, since=before)
+        found = server.wait_for(lambda _: True, since=before)
         screen.until(found.prompt.splitlines()[-1])
-        assert len(model_server.turns) == before + 1
+        assert len(server.turns) == before + 1
         return found.prompt
 
     harness = ClaudeHarness()
     long = "\n".join(f"line {number}" for number in range(20_000))
-    with shown(launch(a_request(workspace, claude_home(workspace), tmp_path))) as screen:
+    with shown(launch(a_request(workspace, home(workspace), tmp_path))) as screen:
         screen.until(READY)
         assert prompt_of(*harness.keystrokes("first")) == "first"
         screen.type(b"a draft of mine")
@@ -149,25 +141,25 @@ def test_messages_arrive_whole_once_and_beside_a_draft_lesson_38(
 
 
 def test_a_task_that_looks_like_a_flag_is_said_and_not_taken_for_one(
-    claude_home: Home, model_server: ModelServer, workspace: Path, tmp_path: Path
+    home: Home, server: ModelServer, workspace: Path, tmp_path: Path
 ) -> None:
-    request = a_request(workspace, claude_home(workspace), tmp_path)
+    request = a_request(workspace, home(workspace), tmp_path)
     task = "--version, please:\nthe code word is plum 'x' $(y)"
     request = msgspec.structs.replace(request, args=("--allowedTools", "Read"), task=task)
     with shown(launch(request)) as screen:
-        assert model_server.wait_for(lambda _: True).prompt == task
+        assert server.wait_for(lambda _: True).prompt == task
         screen.until("Noted mulp.")
 
 
-def test_a_refused_id_is_known_by_the_end(claude_home: Home, workspace: Path, tmp_path: Path) -> None:
+def test_a_refused_id_is_known_by_the_end(home: Home, workspace: Path, tmp_path: Path) -> None:
     session = ClaudeHarness.session
     unknown = session.resume_args(session.mint())
-    with shown(launch(a_request(workspace, claude_home(workspace), tmp_path, *unknown))) as screen:
+    with shown(launch(a_request(workspace, home(workspace), tmp_path, *unknown))) as screen:
         assert ClaudeHarness().classify_exit(end_of(screen)) is ExitKind.UNRESUMABLE
 
 
-def test_a_missing_login_is_known_by_the_end(claude_home: Home, workspace: Path, tmp_path: Path) -> None:
-    env = claude_home(workspace)
+def test_a_missing_login_is_known_by_the_end(home: Home, workspace: Path, tmp_path: Path) -> None:
+    env = home(workspace)
     del env["ANTHROPIC_AUTH_TOKEN"]
     request = msgspec.structs.replace(a_request(workspace, env, tmp_path), args=("--print",), task="hello")
     with shown(launch(request)) as screen:
@@ -175,10 +167,10 @@ def test_a_missing_login_is_known_by_the_end(claude_home: Home, workspace: Path,
 
 
 async def test_a_dialog_takes_no_message_and_the_prompt_does_lesson_38(
-    claude_home: Home, model_server: ModelServer, workspace: Path, tmp_path: Path
+    home: Home, server: ModelServer, workspace: Path, tmp_path: Path
 ) -> None:
     harness = ClaudeHarness()
-    request = a_request(workspace, claude_home(workspace), tmp_path)
+    request = a_request(workspace, home(workspace), tmp_path)
     request = msgspec.structs.replace(request, args=("--permission-mode", "default"))
     # The program runs under a wrapper, as it may in a person's terminal.
     command = launch(request)
@@ -198,15 +190,13 @@ async def test_a_dialog_takes_no_message_and_the_prompt_does_lesson_38(
         screen.type(b"\x1b")
         await becomes(takes, True)
         screen.type(*harness.keystrokes("/status"))
-        model_server.wait_for(lambda turn: turn.prompt.endswith("Message: /status"))
+        server.wait_for(lambda turn: turn.prompt.endswith("Message: /status"))
         screen.until("Message: /status")
         assert not (workspace / "approved").exists()
 
 
-async def test_the_question_of_trust_takes_no_message(
-    claude_home: Home, workspace: Path, tmp_path: Path
-) -> None:
-    env = claude_home(workspace)
+async def test_the_question_of_trust_takes_no_message(home: Home, workspace: Path, tmp_path: Path) -> None:
+    env = home(workspace)
     trust_nothing(Path(env["HOME"]))
     with shown(launch(a_request(workspace, env, tmp_path))) as screen:
         screen.until("Enter to confirm")
@@ -216,12 +206,12 @@ async def test_the_question_of_trust_takes_no_message(
 
 
 async def test_only_the_conversation_of_this_directory_is_discovered_lesson_16(
-    claude_home: Home, workspace: Path, tmp_path: Path
+    home: Home, workspace: Path, tmp_path: Path
 ) -> None:
     # The names of both are the same to the program, which keeps their transcripts in one directory.
     beside = tmp_path / "work-space.é-1"
     beside.mkdir()
-    env = claude_home(workspace)
+    env = home(workspace)
     place = Place(cwd=workspace, env=env)
     session = ClaudeHarness.session
     names = [session.mint() for _ in range(3)]
@@ -241,9 +231,9 @@ async def test_only_the_conversation_of_this_directory_is_discovered_lesson_16(
 
 
 async def test_the_holder_is_the_live_process_and_nobody_once_it_was_killed_lesson_20(
-    claude_home: Home, workspace: Path, tmp_path: Path
+    home: Home, workspace: Path, tmp_path: Path
 ) -> None:
-    env = claude_home(workspace)
+    env = home(workspace)
     place = Place(cwd=workspace, env=env)
     session = ClaudeHarness.session
     name = session.mint()
@@ -260,11 +250,11 @@ async def test_the_holder_is_the_live_process_and_nobody_once_it_was_killed_less
     "parts", [("a.b_c", "Gru\u0308n 😀"), ("x" * 100, "ü" * 60, "😀" * 30)], ids=["short", "long"]
 )
 async def test_transcripts_lie_where_the_harness_looks_lesson_24(
-    claude_home: Home, tmp_path: Path, parts: tuple[str, ...]
+    home: Home, tmp_path: Path, parts: tuple[str, ...]
 ) -> None:
     workspace = tmp_path.joinpath(*parts)
     workspace.mkdir(parents=True)
-    env = claude_home(workspace)
+    env = home(workspace)
     session = ClaudeHarness.session
     name = session.mint()
     request = a_request(workspace, env, tmp_path, *session.new_session_args(name))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -25,81 +23,16 @@ from afx.plugin import (
 )
 from afx_harness_codex.provider import CodexHarness
 
-from . import codex_server
-from .codex_server import CodexServer
+from .conftest import Home
 from .letting_go import until_let_go
 from .loopback import read_for, read_until
-from .model_server import QUESTION
-from .npm import installed
+from .model_server import QUESTION, ModelServer
 from .screen import Screen, shown
 
 pytestmark = pytest.mark.real
 
-VERSION = CodexHarness.checked_versions[0]
 ROLE = "You are the architect of a test.\n"
 READY = "Ask Codex to do anything"
-
-Home = Callable[[Path], dict[str, str]]
-
-
-@pytest.fixture(scope="session")
-def codex_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return installed("codex", f"@openai/codex@{VERSION}", VERSION, tmp_path_factory.mktemp("npm-home"))
-
-
-@pytest.fixture
-def server() -> Iterator[CodexServer]:
-    with codex_server.serve() as server:
-        yield server
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    path = tmp_path / "work space.é_1"
-    path.mkdir()
-    return path.resolve()
-
-
-@pytest.fixture
-def codex_home(codex_program: Path, server: CodexServer, tmp_path: Path) -> Home:
-    """Give an environment in which `codex` asks no question in a workspace and talks to the model server."""
-
-    def prepare(workspace: Path) -> dict[str, str]:
-        home = tmp_path / "codex-home"
-        home.mkdir(exist_ok=True)
-        trusted = msgspec.json.encode(str(workspace)).decode()
-        settings = f"""
-            check_for_update_on_startup = false
-            model = "gpt-5"
-            model_provider = "loopback"
-            [model_providers.loopback]
-            name = "loopback"
-            base_url = "{server.url}/v1"
-            wire_api = "responses"
-            env_key = "LOOPBACK_KEY"
-            [features]
-            apps = false
-            plugins = false
-            [analytics]
-            enabled = false
-            [projects.{trusted}]
-            trust_level = "trusted"
-        """
-        (home / "config.toml").write_text(settings, encoding="utf-8")
-        return {
-            "HOME": str(tmp_path),
-            "CODEX_HOME": str(home),
-            "LOOPBACK_KEY": "not-a-secret",
-            "PATH": f"{codex_program.parent}{os.pathsep}{os.environ['PATH']}",
-            "LANG": "C.UTF-8",
-            "TERM": "xterm-256color",
-            "SHELL": "/bin/sh",
-            # The program keeps its own helpers in its home, and not where that is for passing things only.
-            "TMPDIR": str(workspace),
-            "no_proxy": "127.0.0.1",
-        }
-
-    return prepare
 
 
 def launch(request: LaunchRequest) -> Command:
@@ -133,10 +66,10 @@ async def captured(screen: Screen, request: LaunchRequest, at: float) -> str | N
 
 
 async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_said(
-    codex_home: Home, server: CodexServer, workspace: Path, tmp_path: Path
+    home: Home, server: ModelServer, workspace: Path, tmp_path: Path
 ) -> None:
     session = CodexHarness.session
-    request = a_request(workspace, codex_home(workspace), tmp_path)
+    request = a_request(workspace, home(workspace), tmp_path)
     at = time.time()
     with shown(launch(request)) as screen:
         screen.until(READY)
@@ -171,9 +104,9 @@ async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_s
 
 
 async def test_a_conversation_is_missing_before_its_first_turn_lesson_19(
-    codex_home: Home, workspace: Path, tmp_path: Path
+    home: Home, workspace: Path, tmp_path: Path
 ) -> None:
-    request = a_request(workspace, codex_home(workspace), tmp_path)
+    request = a_request(workspace, home(workspace), tmp_path)
     with shown(launch(request)) as screen:
         screen.until(READY)
         screen.kill()
@@ -181,7 +114,7 @@ async def test_a_conversation_is_missing_before_its_first_turn_lesson_19(
 
 
 def test_messages_arrive_whole_and_once_lesson_38(
-    codex_home: Home, server: CodexServer, workspace: Path, tmp_path: Path
+    home: Home, server: ModelServer, workspace: Path, tmp_path: Path
 ) -> None:
     def prompt_of(text: str) -> str:
         before = len(server.turns)
@@ -192,7 +125,7 @@ def test_messages_arrive_whole_and_once_lesson_38(
         return server.turns[-1].prompt
 
     long = "\n".join(f"line {number}" for number in range(5_000))
-    with shown(launch(a_request(workspace, codex_home(workspace), tmp_path))) as screen:
+    with shown(launch(a_request(workspace, home(workspace), tmp_path))) as screen:
         screen.until(READY)
         for text in ("first", "two\nlines\tand a tab", "look at $ima", "ends in @x", "ends in \\", long):
             assert prompt_of(text) == text
@@ -200,9 +133,9 @@ def test_messages_arrive_whole_and_once_lesson_38(
 
 
 def test_a_task_that_looks_like_a_flag_is_said_and_not_taken_for_one(
-    codex_home: Home, server: CodexServer, workspace: Path, tmp_path: Path
+    home: Home, server: ModelServer, workspace: Path, tmp_path: Path
 ) -> None:
-    request = a_request(workspace, codex_home(workspace), tmp_path)
+    request = a_request(workspace, home(workspace), tmp_path)
     task = "--version, please:\nthe code word is plum 'x' $(y)"
     request = msgspec.structs.replace(request, args=("--search",), task=task)
     with shown(launch(request)) as screen:
@@ -210,9 +143,9 @@ def test_a_task_that_looks_like_a_flag_is_said_and_not_taken_for_one(
         assert server.wait_for(lambda _: True).prompt == task
 
 
-def test_a_refused_id_is_known_by_the_end(codex_home: Home, workspace: Path, tmp_path: Path) -> None:
+def test_a_refused_id_is_known_by_the_end(home: Home, workspace: Path, tmp_path: Path) -> None:
     unknown = CodexHarness.session.resume_args("11111111-2222-7333-8444-555555555555")
-    with shown(launch(a_request(workspace, codex_home(workspace), tmp_path, *unknown))) as screen:
+    with shown(launch(a_request(workspace, home(workspace), tmp_path, *unknown))) as screen:
         code = screen.drain()
         info = ExitInfo(exit=Exit(code=code, at=0), ran_for=1, tail=screen.output.decode()[-2000:])
     assert CodexHarness().classify_exit(info) is ExitKind.UNRESUMABLE
@@ -222,13 +155,13 @@ def test_a_refused_id_is_known_by_the_end(codex_home: Home, workspace: Path, tmp
     "parts", [("a.b_c", "Gru\u0308n 😀"), ("x" * 100, "ü" * 60, "😀" * 30)], ids=["short", "long"]
 )
 async def test_rollouts_say_where_a_conversation_was_begun_lesson_24(
-    codex_home: Home, tmp_path: Path, parts: tuple[str, ...]
+    home: Home, tmp_path: Path, parts: tuple[str, ...]
 ) -> None:
     real = Path(await anyio.Path(tmp_path).resolve(), *parts)
     await anyio.Path(real).mkdir(parents=True)
     link = tmp_path / "link"
     await anyio.Path(link).symlink_to(real)
-    request = msgspec.structs.replace(a_request(link, codex_home(real), tmp_path), task="hello")
+    request = msgspec.structs.replace(a_request(link, home(real), tmp_path), task="hello")
     with shown(launch(request)) as screen:
         screen.until("You said: hello")
     session = CodexHarness.session

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -14,72 +11,24 @@ import pytest
 from afx.plugin import AgentKind, Command, Evidence, Exit, ExitInfo, ExitKind, LaunchRequest, Place
 from afx_harness_gemini.provider import GeminiHarness
 
-from . import gemini_server
-from .gemini_server import GeminiServer
+from .conftest import Home
 from .letting_go import until_let_go
 from .loopback import read_for, read_until
-from .model_server import QUESTION
-from .npm import installed
+from .model_server import QUESTION, ModelServer
 from .screen import Screen, shown
 
 pytestmark = pytest.mark.real
 
-VERSION = GeminiHarness.checked_versions[0]
 ROLE = "You are the architect of a test. Your role's word is Rhubarb.\n"
 READY = "Type your message"
 # The Tower types the parts of a message with such a pause between them.
 PAUSE = 0.15
 
-Home = Callable[[Path], dict[str, str]]
-
-
-@pytest.fixture(scope="session")
-def gemini_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return installed("gemini", f"@google/gemini-cli@{VERSION}", VERSION, tmp_path_factory.mktemp("npm-home"))
-
 
 @pytest.fixture
-def server() -> Iterator[GeminiServer]:
-    with gemini_server.serve() as server:
-        yield server
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    path = tmp_path / "work space.é_1"
-    path.mkdir()
-    (path / "GEMINI.md").write_text("The project's word is Celery.\n", encoding="utf-8")
-    return path.resolve()
-
-
-@pytest.fixture
-def gemini_home(gemini_program: Path, server: GeminiServer, tmp_path: Path) -> Home:
-    """Give an environment in which `gemini` asks no question in a workspace and talks to the model server."""
-
-    def prepare(workspace: Path) -> dict[str, str]:
-        home = tmp_path / "gemini-home"
-        (home / ".gemini").mkdir(parents=True, exist_ok=True)
-        settings = {
-            "security": {"auth": {"selectedType": "gemini-api-key"}},
-            "general": {"enableAutoUpdate": False, "sessionRetention": {"enabled": True}},
-            "privacy": {"usageStatisticsEnabled": False},
-        }
-        (home / ".gemini" / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-        trusted = {str(workspace): "TRUST_FOLDER"}
-        (home / ".gemini" / "trustedFolders.json").write_text(json.dumps(trusted), encoding="utf-8")
-        return {
-            "HOME": str(home),
-            "GEMINI_API_KEY": "not-a-secret",
-            "GOOGLE_GEMINI_BASE_URL": server.url,
-            "PATH": f"{gemini_program.parent}{os.pathsep}{os.environ['PATH']}",
-            "LANG": "C.UTF-8",
-            "TERM": "xterm-256color",
-            "COLORTERM": "truecolor",
-            "SHELL": "/bin/sh",
-            "no_proxy": "127.0.0.1",
-        }
-
-    return prepare
+def workspace(workspace: Path) -> Path:
+    (workspace / "GEMINI.md").write_text("The project's word is Celery.\n", encoding="utf-8")
+    return workspace
 
 
 def launch(request: LaunchRequest) -> Command:
@@ -109,11 +58,11 @@ def say(screen: Screen, text: str) -> None:
 
 
 async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_was_said(
-    gemini_home: Home, server: GeminiServer, workspace: Path, tmp_path: Path
+    home: Home, server: ModelServer, workspace: Path, tmp_path: Path
 ) -> None:
     session = GeminiHarness.session
     name = session.mint()
-    request = a_request(workspace, gemini_home(workspace), tmp_path, *session.new_session_args(name))
+    request = a_request(workspace, home(workspace), tmp_path, *session.new_session_args(name))
     place = Place(cwd=workspace, env=request.env)
     assert await session.verify(name, place) is Evidence.MISSING
     with shown(launch(request)) as screen:
@@ -154,11 +103,11 @@ async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_wa
 
 
 async def test_a_conversation_in_which_nothing_was_said_is_missing_and_its_id_refused_lesson_19(
-    gemini_home: Home, workspace: Path, tmp_path: Path
+    home: Home, workspace: Path, tmp_path: Path
 ) -> None:
     session = GeminiHarness.session
     name = session.mint()
-    env = gemini_home(workspace)
+    env = home(workspace)
     place = Place(cwd=workspace, env=env)
     with shown(launch(a_request(workspace, env, tmp_path, *session.new_session_args(name)))) as screen:
         read_until(screen, lambda: any(Path(env["HOME"], ".gemini", "tmp").rglob("session-*")))
@@ -171,7 +120,7 @@ async def test_a_conversation_in_which_nothing_was_said_is_missing_and_its_id_re
 
 
 def test_messages_arrive_whole_and_once_lesson_38(
-    gemini_home: Home, server: GeminiServer, workspace: Path, tmp_path: Path
+    home: Home, server: ModelServer, workspace: Path, tmp_path: Path
 ) -> None:
     def prompt_of(text: str) -> str:
         before = len(server.turns)
@@ -182,16 +131,16 @@ def test_messages_arrive_whole_and_once_lesson_38(
         return server.turns[-1].prompt
 
     long = "\n".join(f"line {number}" for number in range(1_000))
-    with shown(launch(a_request(workspace, gemini_home(workspace), tmp_path))) as screen:
+    with shown(launch(a_request(workspace, home(workspace), tmp_path))) as screen:
         screen.until(READY)
         for text in ("first", "two\nlines\tand a tab", "ends in @GEM", "!exit 7", "ends in \\", long):
             assert prompt_of(text).startswith(text)
 
 
 def test_a_task_that_looks_like_a_flag_is_said_and_the_project_is_known(
-    gemini_home: Home, server: GeminiServer, workspace: Path, tmp_path: Path
+    home: Home, server: ModelServer, workspace: Path, tmp_path: Path
 ) -> None:
-    request = a_request(workspace, gemini_home(workspace), tmp_path)
+    request = a_request(workspace, home(workspace), tmp_path)
     task = "--version, please:\nthe code word is plum 'x' $(y)"
     request = msgspec.structs.replace(request, args=("--debug",), task=task)
     with shown(launch(request)) as screen:
@@ -206,7 +155,7 @@ def test_a_task_that_looks_like_a_flag_is_said_and_the_project_is_known(
     "parts", [("a.b_c", "Gru\u0308n 😀"), ("x" * 100, "ü" * 60, "😀" * 30)], ids=["short", "long"]
 )
 async def test_chats_lie_where_the_harness_looks_lesson_24(
-    gemini_home: Home, tmp_path: Path, parts: tuple[str, ...]
+    home: Home, tmp_path: Path, parts: tuple[str, ...]
 ) -> None:
     real = tmp_path.joinpath(*parts)
     await anyio.Path(real).mkdir(parents=True)
@@ -214,7 +163,7 @@ async def test_chats_lie_where_the_harness_looks_lesson_24(
     await anyio.Path(link).symlink_to(real)
     session = GeminiHarness.session
     name = session.mint()
-    request = a_request(link, gemini_home(real), tmp_path, *session.new_session_args(name))
+    request = a_request(link, home(real), tmp_path, *session.new_session_args(name))
     with shown(launch(msgspec.structs.replace(request, task="hello"))) as screen:
         screen.until("You said: hello")
     for cwd in (real, link):

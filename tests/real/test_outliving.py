@@ -1,4 +1,4 @@
-"""The real Claude Code under afx: it outlives the Tower, and after the loss of everything it remembers."""
+"""The real programs under afx: they outlive the Tower, and after the loss of everything they remember."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,14 @@ import pytest
 from afx.api.process import is_alive, send_signal
 from afx.testing.tower_process import TowerProcess, processes_of
 
+from .conftest import Home
 from .model_server import QUESTION, ModelServer
+from .programs import CLAUDE, CODEX, GEMINI, Program
 
 pytestmark = pytest.mark.real
 
-Home = Callable[[Path], dict[str, str]]
+# What speaks of another agent, or of the person's own account, is not for these.
+OF_PROGRAMS = ("AFX_", "ANTHROPIC", "CLAUDE", "CODEX", "GEMINI", "GOOGLE", "OPENAI")
 
 
 class Afx:
@@ -52,12 +55,11 @@ class Afx:
         self.tower.port = json.loads((self.tower.home / "tower.json").read_text(encoding="utf-8"))["port"]
         return self.tower.agents()[name]
 
-    def transcript(self, conversation_id: str) -> bytes:
-        """Return the transcript of a conversation, as far as it is written."""
-        home = Path(self.tower.env["HOME"])
-        return b"".join(
-            path.read_bytes() for path in home.glob(f".claude/projects/*/{conversation_id}.jsonl")
-        )
+    def last_words(self, name: str) -> str:
+        """Return the last words in the transcript of an agent's conversation, as far as it is written."""
+        agent = self.agent(name)
+        listed = self.tower.request("GET", f"/api/agents/{agent['id']}/conversations")["conversations"]
+        return next((one["transcript"]["last"] for one in listed if one["transcript"]), "")
 
     def kill_everything(self) -> None:
         """SIGKILL the Tower, all holders and all agents."""
@@ -71,35 +73,34 @@ class Afx:
 
 
 @pytest.fixture
-def afx(claude_home: Home) -> Iterator[Afx]:
+def afx(home: Home) -> Iterator[Afx]:
     directory = Path(tempfile.mkdtemp(prefix="afx", dir="/tmp"))
     repository = directory / "repo"
     repository.mkdir()
     git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-C", str(repository)]
     subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "Begin"], check=True)
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("CLAUDE", "ANTHROPIC"))}
-    run = Afx(directory, repository, {**env, **claude_home(repository)})
+    env = {name: value for name, value in os.environ.items() if not name.startswith(OF_PROGRAMS)}
+    run = Afx(directory, repository, {**env, **home(repository)})
     yield run
     run.tower.end_everything()
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def say(afx: Afx, model_server: ModelServer, agent: str, text: str) -> Any:
+def say(afx: Afx, server: ModelServer, agent: str, text: str) -> Any:
     """Send a message, and return the turn in which the model saw it."""
-    since = len(model_server.turns)
+    since = len(server.turns)
     afx("send", agent, text)
-    return model_server.wait_for(lambda turn: text in turn.prompt, since=since, seconds=60)
+    return server.wait_for(lambda turn: text in turn.prompt, since=since, seconds=60)
 
 
-def test_architect_and_builder_talk_on_after_the_tower_was_killed(
-    afx: Afx, model_server: ModelServer
-) -> None:
+@pytest.mark.parametrize("program", [CLAUDE], ids=lambda one: one.name, indirect=True)
+def test_architect_and_builder_talk_on_after_the_tower_was_killed(afx: Afx, server: ModelServer) -> None:
     printed = afx("up", "--no-open")
     assert "architect/main" in printed
     afx("spawn", "fix", "--task", "Say the word pumpernickel")
-    model_server.wait_for(lambda turn: "pumpernickel" in turn.prompt, seconds=60)
-    say(afx, model_server, "architect/main", "Remember: the code word is marzipan")
+    server.wait_for(lambda turn: "pumpernickel" in turn.prompt, seconds=60)
+    say(afx, server, "architect/main", "Remember: the code word is marzipan")
     before = {name: afx.agent(name) for name in ("architect/main", "builder/fix")}
     tower = next(one for one in processes_of(afx.tower.home) if one.pid == afx.tower.state()["tower"]["pid"])
     assert send_signal(tower, signal.SIGKILL)
@@ -111,35 +112,38 @@ def test_architect_and_builder_talk_on_after_the_tower_was_killed(
             agent["terminal"]["id"],
             agent["terminal"]["pid"],
         )
-    turn = say(afx, model_server, "architect/main", QUESTION)
+    turn = say(afx, server, "architect/main", QUESTION)
     assert any("marzipan" in text for _, text in turn.messages)
-    turn = say(afx, model_server, "builder/fix", "And now say pretzel")
+    turn = say(afx, server, "builder/fix", "And now say pretzel")
     assert any("pumpernickel" in text for _, text in turn.messages)
 
 
-@pytest.mark.parametrize("boot", ["the same boot", "another boot, lesson 01"])
-def test_after_the_loss_of_everything_it_remembers(afx: Afx, model_server: ModelServer, boot: str) -> None:
-    afx("up", "--no-open")
-    afx("spawn", "fix", "--task", "Say the word pumpernickel")
-    model_server.wait_for(lambda turn: "pumpernickel" in turn.prompt, seconds=60)
-    say(afx, model_server, "architect/main", "Remember: the code word is marzipan")
-    ids = {name: afx.agent(name)["conversation"]["id"] for name in ("architect/main", "builder/fix")}
-    for name in ids.values():
-        # The program writes a moment after it has spoken; what it never wrote nobody can bring back.
-        afx.tower.eventually(lambda name=name: b'"assistant"' in afx.transcript(name), timeout=30)
-    afx.kill_everything()
-    if boot.startswith("another"):
-        forge_a_reboot(afx.tower.home)
+@pytest.mark.parametrize("program", [CLAUDE, CODEX, GEMINI], ids=lambda one: one.name, indirect=True)
+def test_after_the_loss_of_everything_it_remembers(afx: Afx, server: ModelServer, program: Program) -> None:
     afx("tower", "start")
-    assert afx.agent("architect/main")["state"] == "lost"
-    dry = afx("workspace", "recover")
-    assert afx.agent("architect/main")["state"] == "lost", "a dry run changes nothing, lesson 30"
-    assert "architect/main" in dry
-    afx("workspace", "recover", "--apply", "--yes")
-    for name, word in (("architect/main", "marzipan"), ("builder/fix", "pumpernickel")):
-        assert afx.agent(name)["conversation"]["id"] == ids[name], afx("explain", name)
-        turn = say(afx, model_server, name, QUESTION)
-        assert any(word in text for _, text in turn.messages), f"{name} has forgotten"
+    afx("workspace", "start")
+    afx("spawn", "fix", "--harness", program.name, "--task", "Say the word pumpernickel")
+    server.wait_for(lambda turn: "pumpernickel" in turn.prompt, seconds=60)
+    say(afx, server, "builder/fix", "Remember: the code word is marzipan")
+    answer = "Noted napizram."
+    for boot in ("the same", "another, lesson 01"):
+        # Programs write a moment after they have spoken; what was never written nobody can bring back.
+        afx.tower.eventually(lambda answer=answer: answer in afx.last_words("builder/fix"), timeout=30)
+        conversation = afx.agent("builder/fix")["conversation"]["id"]
+        afx.kill_everything()
+        if boot != "the same":
+            forge_a_reboot(afx.tower.home)
+        afx("tower", "start")
+        assert afx.agent("builder/fix")["state"] == "lost"
+        assert "builder/fix" in afx("workspace", "recover")
+        assert afx.agent("builder/fix")["state"] == "lost", "a dry run changes nothing, lesson 30"
+        afx("workspace", "recover", "--apply", "--yes")
+        assert afx.agent("builder/fix")["conversation"]["id"] == conversation, afx("explain", "fix")
+        turn = say(afx, server, "builder/fix", QUESTION)
+        said = " ".join(text for _, text in turn.messages)
+        assert "pumpernickel" in said
+        assert "marzipan" in said
+        answer = "It was marzipan."
 
 
 def forge_a_reboot(home: Path) -> None:
