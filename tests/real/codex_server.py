@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from . import loopback
-from .model_server import ModelServer, Turn, answer_to
+from .model_server import ModelServer, Turn, answer_to, command_in
 
 # What the program itself puts into the person's mouth.
 _NOT_A_PERSON = ("<", "# AGENTS.md")
@@ -50,12 +50,29 @@ def serve() -> AbstractContextManager[CodexServer]:
 def _reply(server: CodexServer, path: str, body: dict[str, Any]) -> tuple[str, bytes]:
     if not path.endswith("/responses"):
         return "application/json", b'{"models": [], "data": []}'
-    return "text/event-stream", b"".join(_events(server.respond(body)))
+    answer = server.respond(body)
+    return "text/event-stream", b"".join(_events(_call(body) or _message(answer), answer))
 
 
-def _events(answer: str) -> Iterator[bytes]:
+def _message(answer: str) -> dict[str, Any]:
     content = {"type": "output_text", "text": answer, "annotations": []}
-    item = {"type": "message", "role": "assistant", "id": "msg_1", "content": [content]}
+    return {"type": "message", "role": "assistant", "id": "msg_1", "content": [content]}
+
+
+def _call(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a call that runs a command, if the last thing said asks for one and there is a tool for it."""
+    last = body["input"][-1]
+    is_message = last.get("type", "message") == "message"
+    command = command_in(((last["role"], _text(last["content"])),)) if is_message else None
+    tools = {tool.get("name") for tool in body.get("tools", ())}
+    for name, key in (("exec_command", "cmd"), ("shell_command", "command")):
+        if command is not None and name in tools:
+            arguments = json.dumps({key: command, "sandbox_permissions": "require_escalated"})
+            return {"type": "function_call", "name": name, "arguments": arguments, "call_id": "call_1"}
+    return None
+
+
+def _events(item: dict[str, Any], answer: str) -> Iterator[bytes]:
     usage = {
         "input_tokens": 10,
         "input_tokens_details": None,
@@ -65,8 +82,19 @@ def _events(answer: str) -> Iterator[bytes]:
     }
     for event in (
         {"type": "response.created", "response": {"id": "resp_1"}},
-        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
-        {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "delta": answer},
+        *(
+            [
+                {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+                {
+                    "type": "response.output_text.delta",
+                    "item_id": "msg_1",
+                    "output_index": 0,
+                    "delta": answer,
+                },
+            ]
+            if item["type"] == "message"
+            else []
+        ),
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": "response.completed", "response": {"id": "resp_1", "usage": usage}},
     ):

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from . import loopback
-from .model_server import ModelServer, Turn, answer_to
+from .model_server import ModelServer, Turn, answer_to, command_in
 
 _CONTEXT = "<session_context>"
 
@@ -57,8 +57,12 @@ def _reply(server: GeminiServer, path: str, body: dict[str, Any]) -> tuple[str, 
     if body.get("generationConfig", {}).get("responseMimeType") == "application/json":
         # The program asks on the side which model to take.
         answer = '{"reasoning": "none", "model_choice": "flash", "complexity_score": 1}'
+    command = command_in((("user", " ".join(_texts(body["contents"][-1]))),)) if body.get("tools") else None
+    part: dict[str, Any] = {"text": answer}
+    if command is not None:
+        part = {"functionCall": {"name": "run_shell_command", "args": {"command": command}}}
     candidate = {
-        "content": {"role": "model", "parts": [{"text": answer}]},
+        "content": {"role": "model", "parts": [part]},
         "finishReason": "STOP",
         "index": 0,
     }

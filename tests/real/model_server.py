@@ -44,6 +44,13 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
         return next((text for role, text in reversed(self.messages) if role == "user"), "")
 
 
+def command_in(messages: tuple[tuple[str, str], ...]) -> str | None:
+    """Return the command that the last message asks for, if it is the person's and asks for one."""
+    role, text = messages[-1] if messages else ("", "")
+    found = COMMAND.search(text) if role == "user" else None
+    return None if found is None else found[1]
+
+
 def answer_to(messages: tuple[tuple[str, str], ...]) -> str:
     """Return the answer: a code word is noted backwards and told when asked for; all else is repeated.
 
