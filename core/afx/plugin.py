@@ -60,7 +60,7 @@ from .api.model import (
     Workspace,
     WorkspacePath,
 )
-from .api.process import ProcessIdentity, boot_id, host_id, identify, is_alive, send_signal
+from .api.process import ProcessIdentity, age, boot_id, host_id, identify, is_alive, send_signal
 from .api.storage import Changes, Record, Snapshot, Storage, StorageContext
 from .api.strategy import (
     Activity,
@@ -158,6 +158,7 @@ __all__ = [
     "WatchItem",
     "Workspace",
     "WorkspacePath",
+    "age",
     "boot_id",
     "hookimpl",
     "host_id",

@@ -180,7 +180,7 @@ async def test_a_dialog_takes_no_message_and_the_prompt_does_lesson_38(
         assert process is not None
 
         async def takes() -> bool:
-            return await harness.takes_messages(process)
+            return await harness.takes_messages(process, None)
 
         screen.until(READY)
         await becomes(takes, True)
@@ -202,7 +202,7 @@ async def test_the_question_of_trust_takes_no_message(home: Home, workspace: Pat
         screen.until("Enter to confirm")
         process = identify(screen.process.pid)
         assert process is not None
-        assert await ClaudeHarness().takes_messages(process) is False
+        assert await ClaudeHarness().takes_messages(process, None) is False
 
 
 async def test_only_the_conversation_of_this_directory_is_discovered_lesson_16(

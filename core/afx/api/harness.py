@@ -324,14 +324,19 @@ class HarnessProvider(ABC):
             (unattended if is_unattended else kept).append(one)
         return (*kept, *rest), tuple(unattended)
 
-    async def takes_messages(self, process: ProcessIdentity | None) -> bool:
-        """Tell whether what is typed now reaches the program as a message.
+    async def takes_messages(self, process: ProcessIdentity | None, screen: str | None) -> bool | None:
+        """Tell whether what is typed now reaches the program as a message; None where that cannot be told.
 
-        False while it shows a dialog, where Enter would confirm something nobody has read. `process` is the
-        process that runs in the terminal.
+        False while it shows a dialog, where Enter would confirm something nobody has read, and while it
+        still comes up. It is asked once the program has written something and paused; where it cannot tell,
+        that has to do.
+
+        Args:
+            process: The process that runs in the terminal.
+            screen: The text that the terminal shows, rows separated by newlines; None where it cannot be had.
         """
-        del process
-        return True
+        del process, screen
+        return None
 
     def doing(self, screen: str) -> Doing:
         """Say what the agent does, from the text that its terminal shows, rows separated by newlines."""

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -82,6 +83,21 @@ def identify(pid: int) -> ProcessIdentity | None:
 def is_alive(identity: ProcessIdentity) -> bool:
     """Tell whether exactly this process still runs. A newcomer with its pid does not count."""
     return identify(identity.pid) == identity
+
+
+def age(identity: ProcessIdentity) -> float | None:
+    """Return for how many seconds a process has run, or None where it is gone or that is not known."""
+    if not is_alive(identity):
+        return None
+    try:
+        up = float((_PROC / "uptime").read_text(encoding="ascii").split()[0])
+        return up - int(identity.start) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        pass
+    try:
+        return time.time() - time.mktime(time.strptime(identity.start, "%a %b %d %H:%M:%S %Y"))
+    except (ValueError, OverflowError):
+        return None
 
 
 def send_signal(identity: ProcessIdentity, number: signal.Signals) -> bool:

@@ -10,7 +10,6 @@ import logging
 import time
 
 import anyio
-import anyio.to_thread
 import msgspec
 
 from afx.api.errors import AfxError
@@ -19,7 +18,6 @@ from afx.api.model import AgentId, AgentState
 
 from .agents import Agents, Change
 from .capture import Capture
-from .screen import shown
 from .starter import Starter
 from .terminals import Terminals
 
@@ -29,7 +27,6 @@ PAUSE = 1.0
 """Seconds without output after which a screen is taken to be complete."""
 LOOK_AT_LAST = 2.0
 LOOK_AT_LAST_WHILE_WORKING = 15.0
-_TAIL = 32 * 1024
 _GLANCE_WITHIN = 5.0
 _BREATH = 0.02
 """Seconds between two looks, so that many that are due at once leave the Tower to others meanwhile."""
@@ -130,9 +127,7 @@ class Attention:
         try:
             harness = self._starter.harness_of(self._agents.agent(agent_id))
             with anyio.move_on_after(_GLANCE_WITHIN):
-                output = await hub.connection.glance(_TAIL)
-                # In a thread of its own: it takes some milliseconds, for which nobody's keys should wait.
-                text = await anyio.to_thread.run_sync(shown, output, facts.size)
+                text = await hub.screen()
                 doing = Doing.UNKNOWN if harness is None else harness.doing(text)
         except AfxError as error:
             log.info("What agent %s does cannot be seen: %s", agent_id, error.message)

@@ -12,9 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 
 import anyio
+import anyio.to_thread
 
 from afx.api.model import Position, Size, TerminalId
 from afx.api.strategy import Connection, TerminalFacts, Watch, WatchItem
+
+from .screen import shown
 
 # What a terminal sends by itself: answers to queries (cursor position, device attributes, modes, colours,
 # settings, kitty flags) and focus reports. A person types none of it.
@@ -27,6 +30,7 @@ _REPORT = re.compile(
 _KEYS_WITHOUT_TEXT = re.compile(rb"\x1b\[M...|\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)|\x1b$", re.DOTALL)
 _ENDS_DRAFT = b"\r\n\x03\x04\x15"
 _DRAFT_PATIENCE = 60.0
+_GLANCE = 32 * 1024
 
 
 class Onlooker:
@@ -170,6 +174,16 @@ class TerminalHub:
                 if number:
                     await anyio.sleep(pause)
                 await self.connection.write(part)
+
+    async def screen(self) -> str:
+        """Return what the terminal shows, as text. The program does not notice.
+
+        Raises:
+            ConnectionLostError: The terminal does not answer.
+        """
+        output = await self.connection.glance(_GLANCE)
+        # In a thread of its own: it takes some milliseconds, for which nobody's keys should wait.
+        return await anyio.to_thread.run_sync(shown, output, self.facts.size)
 
     async def show(self, text: str) -> None:
         """Put a line of afx's own on the screen of a terminal whose process has ended."""

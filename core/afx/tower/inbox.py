@@ -10,6 +10,7 @@ import logging
 import re
 import secrets
 import time
+from contextlib import suppress
 
 import anyio
 import anyio.abc
@@ -31,7 +32,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _KEY_PAUSE = 0.15
 _SETTLED_AFTER_QUIET = 1.0
 _SETTLED_AT_LAST = 20.0
-_LOOK_AGAIN = 0.1
+_LOOK_AGAIN_FIRST = 0.1
+_LOOK_AGAIN_AT_LAST = 2.0
+_GLANCE_WITHIN = 5.0
 _PATIENCE_OF_SENDER = 5.0
 
 
@@ -88,6 +91,7 @@ class Inbox:
 
     async def deliver_waiting(self, agent_id: AgentId) -> None:
         """Deliver what waits for an agent, oldest first, for as long as the agent runs."""
+        pause = _LOOK_AGAIN_FIRST
         async with self._delivering.setdefault(agent_id, anyio.Lock()):
             while waiting := self._agents.waiting(agent_id):
                 agent = self._agents.agent(agent_id)
@@ -96,9 +100,12 @@ class Inbox:
                 if record is None or hub is None or agent.state is not AgentState.RUNNING:
                     return
                 if hub.has_draft or not await self._is_open(agent, record, hub):
-                    await anyio.sleep(_LOOK_AGAIN)
+                    await anyio.sleep(pause)
+                    # Who waits at a dialog may do so for hours.
+                    pause = min(pause * 1.2, _LOOK_AGAIN_AT_LAST)
                     continue
                 await self._deliver(agent, hub, waiting[0])
+                pause = _LOOK_AGAIN_FIRST
 
     async def on_running(self, agent_id: AgentId) -> None:
         """Deliver what waits for an agent, as soon as that can be."""
@@ -127,7 +134,12 @@ class Inbox:
             return True
         if not self._is_settled(record, hub):
             return False
-        return await self._plugins.harness(agent.harness).takes_messages(record.process)
+        harness = self._plugins.harness(agent.harness)
+        screen: str | None = None
+        with anyio.move_on_after(_GLANCE_WITHIN), suppress(AfxError):
+            screen = await hub.screen()
+        # Where the harness cannot tell, it has to do that the program has come up.
+        return await harness.takes_messages(record.process, screen) is not False
 
     def _is_settled(self, record: TerminalRecord, hub: TerminalHub) -> bool:
         """Whether the program has come up: it wrote something and then paused, or it had time enough."""

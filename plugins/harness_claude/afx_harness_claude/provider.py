@@ -24,7 +24,7 @@ from afx.plugin import (
 )
 
 from .running import takes_messages
-from .screen import doing
+from .screen import doing, has_dialog
 from .session import ClaudeSession
 
 # Linux refuses a single argument of 128 KiB.
@@ -142,15 +142,17 @@ class ClaudeHarness(HarnessProvider):
         message = f"{' ' if words.startswith('!') else ''}{words}{' ' if words.endswith(_BACKSLASH) else ''}"
         return (b"\x13\x1b[200~" + message.encode() + b"\x1b[201~\r",)
 
-    async def takes_messages(self, process: ProcessIdentity | None) -> bool:
-        """Tell whether what is typed now reaches the program as a message.
+    async def takes_messages(self, process: ProcessIdentity | None, screen: str | None) -> bool | None:
+        """Tell whether what is typed now reaches the program as a message, by its record and its screen.
 
         In a dialog the message would go nowhere and its Enter would confirm, say, a tool call that nobody
         has read.
         """
+        if screen is not None and has_dialog(screen):
+            return False
         if process is None:
-            return True
-        return await anyio.to_thread.run_sync(takes_messages, process, self.commands)
+            return None
+        return await anyio.to_thread.run_sync(takes_messages, process, self.commands, abandon_on_cancel=True)
 
     def doing(self, screen: str) -> Doing:
         """Say what the agent does, from the text that its terminal shows."""

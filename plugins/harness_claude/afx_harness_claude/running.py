@@ -73,7 +73,7 @@ def open_in(process: ProcessIdentity, directory: Path) -> ConversationId | None:
     return None
 
 
-def takes_messages(process: ProcessIdentity, commands: tuple[str, ...]) -> bool:
+def takes_messages(process: ProcessIdentity, commands: tuple[str, ...]) -> bool | None:
     """Tell whether the program that runs in a terminal takes what is typed as a message.
 
     Args:
@@ -83,7 +83,7 @@ def takes_messages(process: ProcessIdentity, commands: tuple[str, ...]) -> bool:
     A program that shows a dialog says that it waits. One that came up so far as to ask whether the directory
     is trusted has no record yet: where others have one, a program without one takes no messages. That is
     said on Linux only, since elsewhere it is not known for certain where its record would be. Where nothing
-    is known, it takes messages.
+    is known, the answer is None.
     """
     family = _family(process.pid)
     for pid, name in family:
@@ -102,7 +102,7 @@ def takes_messages(process: ProcessIdentity, commands: tuple[str, ...]) -> bool:
             return is_up and record.status != "waiting"
         if sys.platform == "linux" and name in commands and any(_record_files(directory)):
             return False
-    return True
+    return None
 
 
 def _record_files(directory: Path) -> Iterator[Path]:

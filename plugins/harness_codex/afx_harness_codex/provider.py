@@ -17,8 +17,18 @@ from pathlib import Path
 
 import msgspec
 
-from afx.plugin import Command, Doing, ExitInfo, ExitKind, HarnessProvider, LaunchRequest, SpawnError
+from afx.plugin import (
+    Command,
+    Doing,
+    ExitInfo,
+    ExitKind,
+    HarnessProvider,
+    LaunchRequest,
+    ProcessIdentity,
+    SpawnError,
+)
 
+from .screen import doing, takes_messages
 from .session import RESUME, CodexSession
 
 # Linux refuses a single argument of 128 KiB.
@@ -34,15 +44,6 @@ _UNATTENDED_SETTINGS = (
     "sandbox_mode=danger-full-access",
     'sandbox_mode="danger-full-access"',
 )
-
-# What was said above may quote anything, so only the lower part of the screen counts.
-_LOWER_ROWS = 12
-_WORKS = re.compile(r"esc to interrupt\)")
-_ASKS = re.compile(
-    r"Would you like to (?:run|make|grant|send)|enter to (?:confirm|submit)|enter continue", re.IGNORECASE
-)
-# Its input line begins with a single angle quotation mark.
-_IDLE = re.compile(r"^\s*\u203a ", re.MULTILINE)
 
 
 class CodexHarness(HarnessProvider):
@@ -112,13 +113,13 @@ class CodexHarness(HarnessProvider):
         return Command(argv=tuple(argv), env=dict(request.env), cwd=request.cwd, files=files)
 
     def doing(self, screen: str) -> Doing:
-        """Say what the agent does: questions come first, since work may still be shown above them."""
-        screen = "\n".join([row for row in screen.splitlines() if row.strip()][-_LOWER_ROWS:])
-        if _ASKS.search(screen):
-            return Doing.WAITING
-        if _WORKS.search(screen):
-            return Doing.WORKING
-        return Doing.WAITING if _IDLE.search(screen) else Doing.UNKNOWN
+        """Say what the agent does, from the text that its terminal shows."""
+        return doing(screen)
+
+    async def takes_messages(self, process: ProcessIdentity | None, screen: str | None) -> bool | None:
+        """Tell whether what is typed now reaches the program as a message."""
+        del process
+        return None if screen is None else takes_messages(screen)
 
     def keystrokes(self, text: str) -> Sequence[bytes]:
         """Return what to type: all in one piece, so that no key of a person's comes between.

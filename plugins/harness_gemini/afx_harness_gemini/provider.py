@@ -6,13 +6,23 @@ the program is told its role that of `prompt`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from afx.plugin import Command, Doing, ExitInfo, ExitKind, HarnessProvider, LaunchRequest, SpawnError
+from afx.plugin import (
+    Command,
+    Doing,
+    ExitInfo,
+    ExitKind,
+    HarnessProvider,
+    LaunchRequest,
+    ProcessIdentity,
+    SpawnError,
+    age,
+)
 
 from . import chats, prompt
+from .screen import doing, takes_messages
 from .session import RESUME, GeminiSession
 
 # Linux refuses a single argument of 128 KiB.
@@ -24,13 +34,8 @@ _NO_AUTH = 41
 
 _END_KEY = b"\x1b[F"
 
-# What was said above may quote anything, so only the lower part of the screen counts.
-_LOWER_ROWS = 14
-_ASKS = re.compile(
-    r"Waiting for user confirmation|Action Required|Allow execution|Apply this change\?|Do you (?:trust|want)"
-)
-_WORKS = re.compile(r"\(esc to cancel")
-_IDLE = re.compile(r"Type your message")
+# In seconds: after so long an unknown screen is none of a program that comes up.
+_COMES_UP_WITHIN = 60
 
 
 class GeminiHarness(HarnessProvider):
@@ -110,13 +115,19 @@ class GeminiHarness(HarnessProvider):
         return Command(argv=argv, env=env, cwd=request.cwd, files=files)
 
     def doing(self, screen: str) -> Doing:
-        """Say what the agent does: questions come first, since work may still be shown above them."""
-        screen = "\n".join([row for row in screen.splitlines() if row.strip()][-_LOWER_ROWS:])
-        if _ASKS.search(screen):
-            return Doing.WAITING
-        if _WORKS.search(screen):
-            return Doing.WORKING
-        return Doing.WAITING if _IDLE.search(screen) else Doing.UNKNOWN
+        """Say what the agent does, from the text that its terminal shows."""
+        return doing(screen)
+
+    async def takes_messages(self, process: ProcessIdentity | None, screen: str | None) -> bool | None:
+        """Tell whether what is typed now reaches the program as a message.
+
+        It may take many seconds to come up, and what is typed meanwhile is lost.
+        """
+        answer = None if screen is None else takes_messages(screen)
+        if answer is None and process is not None:
+            lived_for = age(process)
+            return False if lived_for is not None and lived_for < _COMES_UP_WITHIN else None
+        return answer
 
     def keystrokes(self, text: str) -> Sequence[bytes]:
         """Return what to type: a paste, and well after it Enter.

@@ -154,4 +154,4 @@ def test_what_lasts_holds_no_secret() -> None:
 
 
 async def test_without_a_process_nothing_is_known() -> None:
-    assert await ClaudeHarness().takes_messages(None) is True
+    assert await ClaudeHarness().takes_messages(None, None) is None

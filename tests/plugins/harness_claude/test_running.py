@@ -139,15 +139,15 @@ def test_a_program_without_a_record_is_not_up_where_others_have_one(
     if sys.platform != "linux":
         pytest.skip("another process's configuration directory cannot be told here")
     program = child_of(wrapper)
-    assert takes_messages(alive(wrapper.pid), NAMES) is True
+    assert takes_messages(alive(wrapper.pid), NAMES) is None
     path = write(config, program, procStart="1", status="idle")
     assert takes_messages(alive(wrapper.pid), NAMES) is False
     # Another program, of which nothing is known.
-    assert takes_messages(alive(wrapper.pid), ("claude",)) is True
+    assert takes_messages(alive(wrapper.pid), ("claude",)) is None
     path.write_text('{"pid":', encoding="utf-8")
     assert takes_messages(alive(wrapper.pid), NAMES) is False
 
 
 def test_a_process_that_is_gone_is_nobody_of_whom_something_is_known() -> None:
     gone = ProcessIdentity(pid=2**22 + 1, start="1", boot_id="b")
-    assert takes_messages(gone, NAMES) is True
+    assert takes_messages(gone, NAMES) is None
