@@ -99,6 +99,7 @@ class Settings(Mapping[str, object]):
             "builder.branch_prefix",
             "attach.detach_key",
             "storage.name",
+            "recover.at_boot",
         ],
     ) -> str: ...
     @overload

@@ -85,6 +85,13 @@ SETTINGS: Mapping[str, Setting] = {
             "Whether agents may be started with arguments that let them act without asking.",
         ),
         Setting(
+            "recover.at_boot",
+            "asking",
+            "ask",
+            "AFX_RECOVER_AT_BOOT",
+            'Whether the Tower brings lost agents back when it starts ("auto"), or a person does ("ask").',
+        ),
+        Setting(
             "recover.max_age_days",
             "days",
             14.0,

@@ -104,6 +104,12 @@ def _keys(given: object, _: Path) -> str:
     return " ".join(keys)
 
 
+def _asking(given: object, _: Path) -> str:
+    if given not in {"ask", "auto"}:
+        raise UnfitError('"ask" or "auto"')
+    return str(given)
+
+
 def _whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
@@ -122,5 +128,6 @@ READERS: Mapping[str, Callable[[object, Path], object]] = {
     "days": _days,
     "count": _count,
     "switch": _switch,
+    "asking": _asking,
 }
 """What reads each kind of value. The path is the directory that relative paths in the value start from."""
