@@ -40,7 +40,7 @@ def test_lost_agents_come_back_by_themselves_with_their_conversations(
     tower.start()
     assert {agent["state"] for agent in tower.agents().values()} == {"lost", "stopped"}, "ask is the default"
     lose_everything(tower)
-    tower.env["AFX_RECOVER_AT_BOOT"] = "auto"
+    tower.env |= {"AFX_RECOVER_AT_BOOT": "auto", "AFX_RECOVER_MAX_LOAD": "1000"}
     tower.start()
     for name, session in ids.items():
         tower.eventually(lambda name=name: tower.agents()[name]["state"] == "running", timeout=20)

@@ -10,8 +10,6 @@ from typing import Any, cast
 import anyio
 import pytest
 from starlette.routing import Route, WebSocketRoute
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
 from afx.server.app import build_app
 from afx.server.auth import Gate
@@ -20,7 +18,7 @@ from afx.testing.tower_process import TowerProcess, processes_of
 from afx.tower.tower import Tower
 from security.conftest import ask, host, with_key
 
-OPEN = {("GET", "/"), ("GET", "/health"), ("POST", "/api/login")}
+OPEN = {("GET", "/"), ("GET", "/health"), ("GET", "/assets/x.js"), ("POST", "/api/login")}
 
 
 class NoTower:
@@ -30,24 +28,31 @@ class NoTower:
         return self
 
 
-def every_route() -> list[tuple[str, str]]:
-    """Return each method and path that the application has, the way the application itself says it."""
-    app = build_app(cast("Tower", NoTower()), Gate("k" * 43, 1), "http://127.0.0.1:1", anyio.Event())
-    return sorted(
-        (method, route.path.replace("{agent}", "a1").replace("{terminal}", "t1"))
-        for route in app.routes
-        if isinstance(route, Route)
-        for method in (route.methods or set()) - {"HEAD"}
-    )
+APP = build_app(cast("Tower", NoTower()), Gate("k" * 43, 1), "http://127.0.0.1:1", anyio.Event())
+"""The application says itself which routes it has, so that none that is new escapes the attacks."""
 
 
-ROUTES = every_route()
+def filled(path: str) -> str:
+    for name, value in (("agent", "a1"), ("terminal", "t1"), ("name", "x.js")):
+        path = path.replace(f"{{{name}}}", value)
+    assert "{" not in path
+    return path
+
+
+ROUTES = sorted(
+    (method, filled(route.path))
+    for route in APP.routes
+    if isinstance(route, Route)
+    for method in (route.methods or set()) - {"HEAD"}
+)
+SOCKETS = sorted(filled(route.path) for route in APP.routes if isinstance(route, WebSocketRoute))
 CHANGING = [(method, path) for method, path in ROUTES if method != "GET"]
 
 
 def test_the_routes_are_found() -> None:
     assert len(CHANGING) >= 15
     assert set(ROUTES) >= OPEN
+    assert len(SOCKETS) >= 2
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -95,30 +100,32 @@ def test_a_form_of_another_page_changes_nothing(target: TowerProcess, method: st
     assert ask(target, "POST", "/api/login", host(target), body)[0] == 204, "the code was not used up"
 
 
-def test_a_foreign_page_opens_no_terminal_lesson_45(target: TowerProcess, place: str) -> None:
-    terminal = target.shell(place, "sleep 1000", "origins")["terminal"]["id"]
+@pytest.mark.parametrize("path", SOCKETS)
+def test_a_foreign_page_opens_no_websocket_lesson_45(target: TowerProcess, place: str, path: str) -> None:
+    name = f"origins-{len(path)}"
+    path = path.replace("t1", str(target.shell(place, "sleep 1000", name)["terminal"]["id"]))
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
     }
-    path = f"/ws/terminal/{terminal}"
     for hostile in (
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Host": f"evil.example:{target.port}"},
     ):
         assert ask(target, "GET", path, {**with_key(target), **upgrade, **hostile})[0] == 403
-    with pytest.raises(InvalidStatus) as keyless:
-        connect(target.websocket_url(terminal, key=target.key), proxy=None, open_timeout=10)
-    assert keyless.value.response.status_code == 401
+    keyless = {**host(target), **upgrade}
+    assert ask(target, "GET", f"{path}?key={target.key}", keyless)[0] == 401
+    for said in (target.key, f"9999999999.{'0' * 64}"):
+        cookie = {"Cookie": f"afx_session_{target.port}={said}"}
+        assert ask(target, "GET", path, {**keyless, **cookie})[0] == 401
 
 
-def test_every_websocket_is_behind_the_guard() -> None:
-    app = build_app(cast("Tower", NoTower()), Gate("k" * 43, 1), "http://127.0.0.1:1", anyio.Event())
-    sockets = [route.path for route in app.routes if isinstance(route, WebSocketRoute)]
-    assert sockets == ["/ws/terminal/{terminal}"], "a new one needs the test above"
+@pytest.mark.parametrize("path", ["/assets/../api/state", "/assets/%2e%2e/api/state", "/assets//api/state"])
+def test_no_way_round_leads_past_the_guard(target: TowerProcess, path: str) -> None:
+    assert ask(target, "GET", path, host(target))[0] in {401, 404}
 
 
 def test_the_key_is_in_no_process_log_or_answer_lesson_45(target: TowerProcess, place: str) -> None:

@@ -35,7 +35,7 @@ def test_this_machine_can_be_looked_at() -> None:
 async def test_it_is_waited_for_until_there_is_room_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "_LOOK_AGAIN", 0.01)
     rooms = iter([Room(99, 1), Room(99, 1), Room(0, 1)])
-    assert "the load is 99.0" in await wait_for_room(lambda: next(rooms))
+    assert "the load is 99.0" in await wait_for_room(look=lambda: next(rooms))
     assert next(rooms, None) is None
-    assert await wait_for_room(lambda: Room(0, 1)) == ""
-    assert await wait_for_room(lambda: Room(99, 1), patience=0.05)
+    assert await wait_for_room(look=lambda: Room(0, 1)) == ""
+    assert await wait_for_room(look=lambda: Room(99, 1), patience=0.05)

@@ -106,6 +106,13 @@ SETTINGS: Mapping[str, Setting] = {
             "How many agents are brought back at the same time.",
         ),
         Setting(
+            "recover.max_load",
+            "ratio",
+            2.0,
+            "AFX_RECOVER_MAX_LOAD",
+            "How high the load may be, for each processor, for another agent to be brought back at boot.",
+        ),
+        Setting(
             "architect.role",
             "path",
             "",

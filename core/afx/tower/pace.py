@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import anyio
 
-_BUSY = 2.0
+USUAL_MOST_LOAD = 2.0
+"""For each processor."""
 _LITTLE_MEMORY = 500 * 2**20
 _SCARCE = 0.08
 _LOOK_AGAIN = 1.0
@@ -34,13 +35,18 @@ class Room(NamedTuple):
     memory: int | None = None
 
 
-def crowded(room: Room) -> str:
-    """Say why no agent should be started now; empty where one may be."""
+def crowded(room: Room, most_load: float = USUAL_MOST_LOAD) -> str:
+    """Say why no agent should be started now; empty where one may be.
+
+    Args:
+        room: How busy the machine is.
+        most_load: How high the load may be for each processor.
+    """
     if room.available is not None:
         least = _LITTLE_MEMORY if room.memory is None else min(_LITTLE_MEMORY, int(room.memory * _SCARCE))
         if room.available < least:
             return f"{room.available // 2**20} MiB of memory are left"
-    if room.load > room.processors * _BUSY:
+    if room.load > room.processors * most_load:
         return f"the load is {room.load:.1f} on {room.processors} processors"
     return ""
 
@@ -56,14 +62,16 @@ def look() -> Room:
     return Room(os.getloadavg()[0], processors, facts.get("MemAvailable"), facts.get("MemTotal"))
 
 
-async def wait_for_room(look: Callable[[], Room] = look, patience: float = _PATIENCE) -> str:
+async def wait_for_room(
+    most_load: float = USUAL_MOST_LOAD, look: Callable[[], Room] = look, patience: float = _PATIENCE
+) -> str:
     """Wait until there is room, but not for ever; return what it was waited for, empty where for nothing.
 
     A machine that is always busy gets its agents back all the same, only slowly.
     """
     waited_for = ""
     deadline = time.monotonic() + patience
-    while (reason := crowded(look())) and time.monotonic() < deadline:
+    while (reason := crowded(look(), most_load)) and time.monotonic() < deadline:
         waited_for = reason
         await anyio.sleep(_LOOK_AGAIN)
     return waited_for

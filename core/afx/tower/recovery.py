@@ -159,7 +159,7 @@ class Recovery:
         *,
         jobs: int,
         only: frozenset[AgentId] | None = None,
-        sparing: bool = False,
+        most_load: float | None = None,
     ) -> MemoryObjectReceiveStream[RecoveryNews]:
         """Bring back those who are eligible, `jobs` at a time, and return a stream that tells what happens.
 
@@ -169,7 +169,8 @@ class Recovery:
             rows: What a survey found.
             jobs: How many at the same time.
             only: Nobody but these.
-            sparing: Whether each waits until the machine has room for it.
+            most_load: Each waits until there is memory for it, and the load for each processor is no higher;
+                None: none waits.
         """
         todo = [
             row
@@ -177,10 +178,10 @@ class Recovery:
             if row.eligibility is Eligibility.ELIGIBLE and (only is None or row.agent in only)
         ]
         news, heard = anyio.create_memory_object_stream[RecoveryNews](len(todo) * 2 + 2)
-        self._tasks.start_soon(self._bring_back_all, todo, jobs, news, sparing)
+        self._tasks.start_soon(self._bring_back_all, todo, jobs, news, most_load)
         return heard
 
-    async def after_boot(self, *, jobs: int, max_age_days: float) -> None:
+    async def after_boot(self, *, jobs: int, max_age_days: float, most_load: float) -> None:
         """Bring back those whose terminals are gone though nobody asked for that, and log what happens.
 
         Who crashed is left to the supervisor, and who was given up needs a person.
@@ -189,7 +190,7 @@ class Recovery:
         if not lost:
             return
         rows = await self.survey(max_age_days=max_age_days)
-        async with self.apply(rows, jobs=jobs, only=lost, sparing=True) as news:
+        async with self.apply(rows, jobs=jobs, only=lost, most_load=most_load) as news:
             async for item in news:
                 match item.event:
                     case "begin":
@@ -204,7 +205,7 @@ class Recovery:
         todo: Sequence[RecoveryRow],
         jobs: int,
         news: MemoryObjectSendStream[RecoveryNews],
-        sparing: bool,
+        most_load: float | None,
     ) -> None:
         counts = {"revived": 0, "failed": 0, "skipped": 0}
 
@@ -227,7 +228,7 @@ class Recovery:
             async with anyio.create_task_group() as revivals:
                 for row in todo:
                     await turns.acquire_on_behalf_of(row.agent)
-                    if sparing and (reason := await wait_for_room()):
+                    if most_load is not None and (reason := await wait_for_room(most_load)):
                         log.info("%s had to wait: %s.", row.name, reason)
                     revivals.start_soon(one, row)
             tell(

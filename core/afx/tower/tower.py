@@ -162,10 +162,13 @@ class Tower:
     async def _recover(self) -> None:
         try:
             await self.recovery.after_boot(
-                jobs=self.settings["recover.jobs"], max_age_days=self.settings["recover.max_age_days"]
+                jobs=self.settings["recover.jobs"],
+                max_age_days=self.settings["recover.max_age_days"],
+                most_load=self.settings["recover.max_load"],
             )
         except AfxError as error:
             log.error("Lost agents were not brought back: %s", error.message)
+
 
 def _forget_removed(agents: Agents, forget: Callable[[AgentId], None], change: Change) -> None:
     for agent_id in agents.removed(change.agents):
