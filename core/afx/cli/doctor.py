@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .commands import Command
-from .output import json_option, plain, print_json
+from .output import json_option, plain, print_json, print_table
 
 if TYPE_CHECKING:
     from afx.doctor.run import Diagnosis
@@ -19,13 +19,20 @@ _FAILED = 1
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
-@click.command(cls=Command, example="afx doctor\nafx doctor --json | jq .level\n")
+@click.command(cls=Command, example="afx doctor\nafx doctor --json | jq .level\nafx doctor --kill-test\n")
+@click.option(
+    "--kill-test",
+    is_flag=True,
+    help="Kill a throwaway Tower and its holders instead, and show what survives.",
+)
 @json_option
-def doctor(*, as_json: bool) -> int:
+def doctor(*, kill_test: bool, as_json: bool) -> int:
     """Check the machine and the installation.
 
     Plugins bring checks of their own. The exit status is 1 where something is broken or at risk now.
     """
+    if kill_test:
+        return _kill_test(as_json=as_json)
     import msgspec
 
     from afx.doctor.examination import examine
@@ -46,6 +53,38 @@ def doctor(*, as_json: bool) -> int:
     else:
         _print(diagnoses)
     return _FAILED if level == "error" else 0
+
+
+def _kill_test(*, as_json: bool) -> int:
+    import msgspec
+
+    from afx.doctor.kill_test import Trial, kill_test
+    from afx.loader import Plugins
+    from afx.settings import Settings
+
+    from .repository import workspace_here_or_none
+
+    rows = Plugins.load(Settings.load(workspace_here_or_none())["plugins.disabled"]).rows()
+    strategies = [row.name for row in rows if row.kind == "strategy" and row.state == "active"]
+    trials: list[Trial] = list(kill_test(strategies, lambda text: click.echo(plain(text), err=True)))
+    passed = bool(trials) and all(trial.passed and not trial.missing for trial in trials)
+    if as_json:
+        print_json({"passed": passed, "trials": msgspec.to_builtins(trials)})
+        return 0 if passed else _FAILED
+    table = [
+        [
+            trial.strategy,
+            trial.done,
+            trial.became,
+            "" if trial.seconds is None else f"{trial.seconds:.2f} s",
+            "" if trial.missing is None else f"{trial.missing} missing",
+            "ok" if trial.passed and not trial.missing else "failed",
+        ]
+        for trial in trials
+    ]
+    print_table(table, header=["STRATEGY", "DONE", "BECAME", "TOOK", "LINES", ""])
+    click.echo("Nothing was lost." if passed else "Something was lost that should not have been.")
+    return 0 if passed else _FAILED
 
 
 def _print(diagnoses: Sequence[Diagnosis]) -> None:

@@ -33,7 +33,7 @@ COMMAND = (sys.executable, "-P", "-m", "afx.server")
 START_DEADLINE = 60.0
 JOIN_DEADLINE = 10.0
 STOP_DEADLINE = 15.0
-_OF_THE_TOWER = ("tower.", "plugins.", "storage.")
+_OF_THE_TOWER = ("tower.", "plugins.", "storage.", "recover.")
 _MOST_LOG = 1024 * 1024
 _BY_CODE = {"already-running": ConflictError, "conflict": ConflictError}
 

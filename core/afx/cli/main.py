@@ -30,6 +30,7 @@ COMMANDS = {
     "architect": Lazy("architect:architect", "Start, stop, list, add and remove architects."),
     "workspace": Lazy("workspace:workspace", "Start, stop, list, forget and recover workspaces."),
     "tower": Lazy("tower:tower", "Start, stop and inspect the Tower itself."),
+    "service": Lazy("service:service", "Have the Tower started at login."),
     "doctor": Lazy("doctor:doctor", "Check the machine and the installation."),
     "plugins": Lazy("plugins:plugins", "List the plugins and what is wrong with them."),
     "config": Lazy("config:config", "Show the settings and where each comes from."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import anyio
 import msgspec
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -21,7 +22,21 @@ from afx.api.errors import (
 from .wire import ErrorAnswer, ErrorBody
 
 LONGEST_BODY = 1024 * 1024
+BODY_WITHIN = 20.0
 Shape = TypeVar("Shape")
+
+
+class TooLargeError(AfxError):
+    """A body is longer than `LONGEST_BODY` bytes."""
+
+    code = "too-large"
+
+
+class TooSlowError(AfxError):
+    """A body has not come within `BODY_WITHIN` seconds."""
+
+    code = "too-slow"
+
 
 _STATUS: tuple[tuple[type[AfxError], int], ...] = (
     (BadInputError, 400),
@@ -30,13 +45,9 @@ _STATUS: tuple[tuple[type[AfxError], int], ...] = (
     (NotFoundError, 404),
     (ConflictError, 409),
     (UnreachableError, 503),
+    (TooLargeError, 413),
+    (TooSlowError, 408),
 )
-
-
-class TooLargeError(AfxError):
-    """A body is longer than `LONGEST_BODY` bytes."""
-
-    code = "too-large"
 
 
 def json_response(value: object, status: int = 200) -> Response:
@@ -48,8 +59,6 @@ def error_response(error: AfxError, status: int | None = None) -> Response:
     """Return an error with the status that fits its class, or `status`."""
     if status is None:
         status = next((known for kind, known in _STATUS if isinstance(error, kind)), 500)
-    if isinstance(error, TooLargeError):
-        status = 413
     body = ErrorAnswer(error=ErrorBody(code=error.code, message=error.message, hint=error.hint))
     return json_response(body, status)
 
@@ -60,12 +69,16 @@ async def read(request: Request, shape: type[Shape]) -> Shape:
     Raises:
         BadInputError: It is not JSON, or of another shape; the sentence names the place.
         TooLargeError: It is too long.
+        TooSlowError: It does not come.
     """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_BODY:
-            raise TooLargeError(f"The request's body is longer than {LONGEST_BODY} bytes.")
+    with anyio.move_on_after(BODY_WITHIN) as patience:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LONGEST_BODY:
+                raise TooLargeError(f"The request's body is longer than {LONGEST_BODY} bytes.")
+    if patience.cancelled_caught:
+        raise TooSlowError(f"The request's body did not come within {BODY_WITHIN:.0f} s.")
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.DecodeError as error:

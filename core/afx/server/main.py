@@ -31,6 +31,7 @@ from .app import build_app
 from .auth import Gate, load_key
 from .home import prepare
 from .log import set_up_log
+from .patience import PatientProtocol
 from .port import bind, taken
 
 log = logging.getLogger("afx.server")
@@ -157,6 +158,7 @@ def _server_config(app: object) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=PatientProtocol,
         ws="websockets-sansio",
         ws_max_size=_LARGEST_INPUT,
         ws_per_message_deflate=False,

@@ -82,7 +82,9 @@ class Settings(Mapping[str, object]):
     @overload
     def __getitem__(self, name: Literal["tower.port", "terminal.scrollback", "recover.jobs"]) -> int: ...
     @overload
-    def __getitem__(self, name: Literal["tower.boot_deadline", "recover.max_age_days"]) -> float: ...
+    def __getitem__(
+        self, name: Literal["tower.boot_deadline", "recover.max_age_days", "recover.max_load"]
+    ) -> float: ...
     @overload
     def __getitem__(self, name: Literal["agent.allow_unattended"]) -> bool: ...
     @overload
@@ -99,6 +101,7 @@ class Settings(Mapping[str, object]):
             "builder.branch_prefix",
             "attach.detach_key",
             "storage.name",
+            "recover.at_boot",
         ],
     ) -> str: ...
     @overload

@@ -85,6 +85,13 @@ SETTINGS: Mapping[str, Setting] = {
             "Whether agents may be started with arguments that let them act without asking.",
         ),
         Setting(
+            "recover.at_boot",
+            "asking",
+            "ask",
+            "AFX_RECOVER_AT_BOOT",
+            'Whether the Tower brings lost agents back when it starts ("auto"), or a person does ("ask").',
+        ),
+        Setting(
             "recover.max_age_days",
             "days",
             14.0,
@@ -97,6 +104,13 @@ SETTINGS: Mapping[str, Setting] = {
             4,
             "AFX_RECOVER_JOBS",
             "How many agents are brought back at the same time.",
+        ),
+        Setting(
+            "recover.max_load",
+            "ratio",
+            2.0,
+            "AFX_RECOVER_MAX_LOAD",
+            "How high the load may be, for each processor, for another agent to be brought back at boot.",
         ),
         Setting(
             "architect.role",

@@ -46,6 +46,16 @@ def _days(given: object, _: Path) -> float:
     return number
 
 
+def _ratio(given: object, _: Path) -> float:
+    try:
+        number = float(given) if isinstance(given, (int, float, str)) and not isinstance(given, bool) else 0.0
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 1000:
+        raise UnfitError("a number, more than 0 and at most 1000")
+    return number
+
+
 def _count(given: object, _: Path) -> int:
     number = _whole_number(given) if isinstance(given, str) else given
     if type(number) is not int or not 1 <= number <= 64:
@@ -104,6 +114,12 @@ def _keys(given: object, _: Path) -> str:
     return " ".join(keys)
 
 
+def _asking(given: object, _: Path) -> str:
+    if given not in {"ask", "auto"}:
+        raise UnfitError('"ask" or "auto"')
+    return str(given)
+
+
 def _whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
@@ -122,5 +138,7 @@ READERS: Mapping[str, Callable[[object, Path], object]] = {
     "days": _days,
     "count": _count,
     "switch": _switch,
+    "asking": _asking,
+    "ratio": _ratio,
 }
 """What reads each kind of value. The path is the directory that relative paths in the value start from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,9 +18,12 @@ from afx.api.errors import AfxError, NotFoundError
 from afx.api.model import Agent, AgentId, AgentKind, AgentState, WorkspacePath
 
 from .agents import Agents
+from .pace import wait_for_room
 from .resume import Action, ResumePlan
 from .revival import Revival
 from .terminals import Terminals
+
+log = logging.getLogger("afx.recovery")
 
 _DAY = 24 * 3600.0
 _COUNTED_AS = {"revived": "revived", "attached": "skipped", "skipped": "skipped", "failed": "failed"}
@@ -150,11 +154,23 @@ class Recovery:
         return rows
 
     def apply(
-        self, rows: Sequence[RecoveryRow], *, jobs: int, only: frozenset[AgentId] | None = None
+        self,
+        rows: Sequence[RecoveryRow],
+        *,
+        jobs: int,
+        only: frozenset[AgentId] | None = None,
+        most_load: float | None = None,
     ) -> MemoryObjectReceiveStream[RecoveryNews]:
         """Bring back those who are eligible, `jobs` at a time, and return a stream that tells what happens.
 
         They are started in order; one that fails does not stop the others. It goes on when nobody listens.
+
+        Args:
+            rows: What a survey found.
+            jobs: How many at the same time.
+            only: Nobody but these.
+            most_load: Each waits until there is memory for it, and the load for each processor is no higher;
+                None: none waits.
         """
         todo = [
             row
@@ -162,11 +178,34 @@ class Recovery:
             if row.eligibility is Eligibility.ELIGIBLE and (only is None or row.agent in only)
         ]
         news, heard = anyio.create_memory_object_stream[RecoveryNews](len(todo) * 2 + 2)
-        self._tasks.start_soon(self._bring_back_all, todo, jobs, news)
+        self._tasks.start_soon(self._bring_back_all, todo, jobs, news, most_load)
         return heard
 
+    async def after_boot(self, *, jobs: int, max_age_days: float, most_load: float) -> None:
+        """Bring back those whose terminals are gone though nobody asked for that, and log what happens.
+
+        Who crashed is left to the supervisor, and who was given up needs a person.
+        """
+        lost = frozenset(agent.id for agent in self._agents.all() if agent.state is AgentState.LOST)
+        if not lost:
+            return
+        rows = await self.survey(max_age_days=max_age_days)
+        async with self.apply(rows, jobs=jobs, only=lost, most_load=most_load) as news:
+            async for item in news:
+                match item.event:
+                    case "begin":
+                        log.info("Bringing back %d agents that were lost.", len(item.agents or ()))
+                    case "end":
+                        log.info("%s came back, %s did not.", item.revived, item.failed)
+                    case _:
+                        log.info("%s: %s. %s", item.name, item.event, item.message)
+
     async def _bring_back_all(
-        self, todo: Sequence[RecoveryRow], jobs: int, news: MemoryObjectSendStream[RecoveryNews]
+        self,
+        todo: Sequence[RecoveryRow],
+        jobs: int,
+        news: MemoryObjectSendStream[RecoveryNews],
+        most_load: float | None,
     ) -> None:
         counts = {"revived": 0, "failed": 0, "skipped": 0}
 
@@ -189,6 +228,8 @@ class Recovery:
             async with anyio.create_task_group() as revivals:
                 for row in todo:
                     await turns.acquire_on_behalf_of(row.agent)
+                    if most_load is not None and (reason := await wait_for_room(most_load)):
+                        log.info("%s had to wait: %s.", row.name, reason)
                     revivals.start_soon(one, row)
             tell(
                 RecoveryNews(

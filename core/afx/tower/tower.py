@@ -150,12 +150,24 @@ class Tower:
                 agents.listen(partial(_forget_removed, agents, part.forget))
             stack.enter_context(observers.telling())
             tasks.start_soon(Attention(agents, terminals, starter, capture).run)
+            if settings["recover.at_boot"] == "auto":
+                tasks.start_soon(tower._recover)
             try:
                 yield tower
             finally:
                 with anyio.CancelScope(shield=True):
                     await terminals.aclose()
                 tasks.cancel_scope.cancel()
+
+    async def _recover(self) -> None:
+        try:
+            await self.recovery.after_boot(
+                jobs=self.settings["recover.jobs"],
+                max_age_days=self.settings["recover.max_age_days"],
+                most_load=self.settings["recover.max_load"],
+            )
+        except AfxError as error:
+            log.error("Lost agents were not brought back: %s", error.message)
 
 
 def _forget_removed(agents: Agents, forget: Callable[[AgentId], None], change: Change) -> None:

@@ -143,10 +143,15 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def _create(path: Path) -> None:
+    """Make the file where it is missing, and private where it is not."""
     # Only a file that did not exist is opened here: closing any descriptor of a database drops the locks
     # that SQLite holds on it in the same process. SQLite gives its -wal and -shm files the same mode.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    for one in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        with suppress(FileNotFoundError):
+            if one.stat().st_mode & 0o077:
+                one.chmod(0o600)
 
 
 def _judge(path: Path, newest: int) -> None:

@@ -1,0 +1,195 @@
+"""A Tower to be killed: on a temporary state directory, with settings of its own, beside the real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from afx.api.errors import AfxError, NotFoundError
+from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
+from afx.client.http import TowerClient
+
+_PATIENCE = 20.0
+_Found = TypeVar("_Found")
+
+
+class ThrowawayTower:
+    """A Tower that may be killed and started again.
+
+    Attributes:
+        home: Its state directory.
+        workspace: A git repository that it knows once it was started.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.home = directory / "s"
+        self.workspace = directory / "w"
+        self._env = _environment(directory, self.home)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._seen: set[ProcessIdentity] = set()
+
+    def start(self) -> float:
+        """Start the Tower and return how many seconds it took to serve everything.
+
+        Raises:
+            AfxError: It does not start.
+        """
+        began = time.monotonic()
+        reading, writing = os.pipe()
+        with (self.home.parent / "out").open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "afx.server"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                env={**self._env, "AFX_READY_FD": str(writing)},
+                pass_fds=[writing],
+                start_new_session=True,
+            )
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            line = pipe.readline() if select.select([pipe], [], [], _PATIENCE)[0] else b""
+        if not line.startswith(b'{"ready": true'):
+            said = json.loads(line)["message"] if line.startswith(b"{") else "It said nothing."
+            raise AfxError(f"The throwaway Tower does not start: {said}")
+        self.agents()
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """Kill the Tower with SIGKILL and wait until it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(_PATIENCE)
+            self._process = None
+
+    def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Ask the Tower. Raises as `TowerClient.get`."""
+        client = TowerClient.connect(self.home, timeout=_PATIENCE)
+        match method:
+            case "GET":
+                return client.get(path)
+            case "DELETE":
+                return client.delete(path)
+            case _:
+                return client.post(path, body)
+
+    def make_workspace(self) -> None:
+        """Make the repository, and make it known.
+
+        Raises:
+            AfxError: Git fails.
+        """
+        git = ["git", "-c", "user.name=afx", "-c", "user.email=afx@localhost", "-C", str(self.workspace)]
+        self.workspace.mkdir()
+        for arguments in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "Begin"]):
+            done = subprocess.run([*git, *arguments], capture_output=True, check=False, env=self._env)
+            if done.returncode:
+                said = done.stderr.decode("utf-8", "replace").strip()
+                raise AfxError(f"git {arguments[0]} failed: {said}")
+        self.ask("POST", "/api/workspaces", {"path": str(self.workspace.resolve())})
+
+    def shell(self, name: str, strategy: str, script: str) -> None:
+        """Start a shell with a script on a reconnect strategy. Raises as `ask`."""
+        body = {
+            "workspace": str(self.workspace.resolve()),
+            "kind": "shell",
+            "name": name,
+            "strategy": strategy,
+            "args": ["-c", script],
+        }
+        self.ask("POST", "/api/agents", body)
+        self.agents()
+
+    def agents(self) -> dict[str, dict[str, Any]]:
+        """Return every agent by name, and remember its processes to end them at the end."""
+        state = self.ask("GET", "/api/state")
+        found = {agent["name"]: agent for workspace in state["workspaces"] for agent in workspace["agents"]}
+        for agent in found.values():
+            pid = None if agent["terminal"] is None else agent["terminal"]["pid"]
+            for one in (pid, parent_of(pid)):
+                identity = None if one is None else identify(one)
+                if identity is not None and identity.pid not in {1, os.getpid()}:
+                    self._seen.add(identity)
+        return found
+
+    def holder(self, name: str) -> ProcessIdentity | None:
+        """Return the process that holds an agent's terminal: the parent of its program."""
+        agent = self.agents()[name]
+        pid = None if agent["terminal"] is None else parent_of(agent["terminal"]["pid"])
+        if pid is None or pid in {1, None if self._process is None else self._process.pid}:
+            return None
+        return identify(pid)
+
+    def output(self, terminal_id: str) -> bytes:
+        """Return all output of a terminal that is kept. Raises as `ask`."""
+        return TowerClient.connect(self.home, timeout=_PATIENCE).output(terminal_id).data
+
+    def end_everything(self) -> None:
+        """End the Tower and whatever it has started."""
+        with suppress(AfxError):
+            for agent in self.agents().values():
+                with suppress(NotFoundError):
+                    self.ask("DELETE", f"/api/agents/{agent['id']}?force=1")
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        for one in self._seen:
+            with suppress(PermissionError):
+                send_signal(one, signal.SIGKILL)
+
+
+@contextmanager
+def throwaway_tower() -> Iterator[ThrowawayTower]:
+    """Make a place for a throwaway Tower; remove it, and everything that was started there, at the end."""
+    directory = Path(tempfile.mkdtemp(prefix="afx-"))
+    tower = ThrowawayTower(directory)
+    try:
+        yield tower
+    finally:
+        tower.end_everything()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def eventually(look: Callable[[], _Found | None], patience: float = _PATIENCE) -> _Found | None:
+    """Look again and again until something is seen, and return it; None where nothing is in time."""
+    deadline = time.monotonic() + patience
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.01)
+    return found
+
+
+def wait_for_death(process: ProcessIdentity) -> None:
+    """Return once a process that was killed is gone."""
+    eventually(lambda: not is_alive(process))
+
+
+def parent_of(pid: int | None) -> int | None:
+    """Return the parent of a process; None where it is gone."""
+    if pid is None:
+        return None
+    done = subprocess.run(["ps", "-o", "ppid=", "-p", str(pid)], capture_output=True, check=False)
+    text = done.stdout.strip()
+    return int(text) if text.isdigit() else None
+
+
+def _environment(directory: Path, home: Path) -> dict[str, str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AFX_", "GIT_"))}
+    config = str(directory / "no-config.toml")
+    return {**env, "AFX_HOME": str(home), "AFX_PORT": "0", "AFX_CONFIG": config, "SHELL": "/bin/sh"}

@@ -1,0 +1,70 @@
+"""The kill test: how it counts, and a run of it on the strategies that work here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from afx.doctor.kill_test import missing_lines
+
+
+def lines(*numbers: int) -> bytes:
+    return b"".join(b"count %d\r\n" % number for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("output", "missing"),
+    [
+        (lines(0, 1, 2), 0),
+        (lines(0, 1, 2) + b"cou", 0),
+        (lines(0, 1, 2) + b"count 3", 0),
+        (lines(0, 1, 3), 1),
+        (lines(0, 1, 1), 1),
+        (lines(1, 2), 1),
+        (lines(0, 2, 1), 2),
+        (b"", 1),
+    ],
+)
+def test_a_line_that_is_missing_doubled_or_out_of_order_counts(output: bytes, missing: int) -> None:
+    assert missing_lines(output) == missing
+
+
+def test_nothing_is_lost_here_and_nothing_left_behind(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "afx.cli", "doctor", "--kill-test", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    told = json.loads(done.stdout)
+    assert told["passed"], told["trials"]
+    assert done.returncode == 0
+    strategies = {trial["strategy"] for trial in told["trials"]}
+    assert "shellper" in strategies
+    for strategy in strategies:
+        trials = [trial for trial in told["trials"] if trial["strategy"] == strategy]
+        assert sum("revived" in trial["became"] for trial in trials) == 2
+        assert sum(trial["missing"] == 0 for trial in trials) >= 4
+    assert left_behind(tmp_path) == []
+    assert [*tmp_path.glob("afx-*")] == []
+
+
+def left_behind(directory: Path) -> list[str]:
+    """Return processes whose environment names a state directory in this one: a throwaway Tower's."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (process / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(one.startswith(f"AFX_HOME={directory}/afx-".encode()) for one in variables):
+            found.append(process.name)
+    return found
