@@ -31,6 +31,7 @@ COMMANDS = {
     "workspace": Lazy("workspace:workspace", "Start, stop, list, forget and recover workspaces."),
     "tower": Lazy("tower:tower", "Start, stop and inspect the Tower itself."),
     "doctor": Lazy("doctor:doctor", "Check the machine and the installation."),
+    "harness": Lazy("harness:harness", "Try a harness before an agent depends on it."),
     "plugins": Lazy("plugins:plugins", "List the plugins and what is wrong with them."),
     "config": Lazy("config:config", "Show the settings and where each comes from."),
     "completion": Lazy("completion:completion", "Print the completion script of a shell."),
