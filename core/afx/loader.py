@@ -198,7 +198,8 @@ class Plugins:
         section = settings.section(f"harness.{name}")
         key = (name, repr(section))
         if key not in self._harnesses:
-            claim = self._declarer(name) if name in self._declared(settings) else self._claim("harness", name)
+            declared = self._declared(settings)
+            claim = self._declarer(name) if name in declared else self._claim("harness", name, declared)
             context = HarnessContext(name=name, settings=section, place=settings.place)
             made: HarnessProvider = _make(claim, HarnessProvider, context)
             if made.name != name:
@@ -301,11 +302,11 @@ class Plugins:
     def _active(self, kind: EntryKind) -> list[_Claim]:
         return [claim for claim in self._claims if claim.kind == kind and claim.state is PluginState.ACTIVE]
 
-    def _claim(self, kind: EntryKind, name: str) -> _Claim:
+    def _claim(self, kind: EntryKind, name: str, declared: Sequence[str] = ()) -> _Claim:
         claims = [claim for claim in self._claims if (claim.kind, claim.entry.name) == (kind, name)]
         if not claims:
-            names = (claim.entry.name for claim in self._active(kind) if not _declares(claim.entry))
-            known = ", ".join(sorted(names))
+            names = [claim.entry.name for claim in self._active(kind) if not _declares(claim.entry)]
+            known = ", ".join(sorted([*names, *declared]))
             raise PluginError(
                 f"There is no {kind} {name!r}.",
                 hint=f"Known are: {known}." if known else "None is installed.",

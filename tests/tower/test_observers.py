@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from afx.api.harness import Doing
 from afx.api.hookspecs import EventKind, TerminalEvent
 from afx.api.model import Agent, AgentKind, AgentState, Exit, TerminalRecord, Workspace
 from afx.api.process import ProcessIdentity
@@ -29,8 +30,16 @@ def sight(
     *,
     stored: AgentState | None = None,
     is_resumed: bool = False,
+    doing: Doing = Doing.UNKNOWN,
 ) -> Sight:
-    return Sight(state=state, stored=stored or state, terminal_id="t", process=process, is_resumed=is_resumed)
+    return Sight(
+        state=state,
+        stored=stored or state,
+        terminal_id="t",
+        process=process,
+        is_resumed=is_resumed,
+        doing=doing,
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,6 +63,9 @@ def sight(
         (sight(UNREACHABLE, stored=RUNNING), sight(CRASHED), EventKind.CRASHED),
         (sight(), sight(AgentState.STOPPED, None), EventKind.STOPPED),
         (sight(), sight(AgentState.LOST, None), EventKind.LOST),
+        (sight(doing=Doing.WORKING), sight(doing=Doing.WAITING), EventKind.WAITING),
+        (sight(doing=Doing.WAITING), sight(doing=Doing.WAITING), None),
+        (sight(doing=Doing.WAITING), sight(doing=Doing.WORKING), None),
         (sight(), None, EventKind.REMOVED),
         (None, None, None),
     ],

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -188,9 +188,9 @@ class HarnessSession(ABC):
     Nothing here asks for the process's own environment: what counts is that of the agent, see `Place`.
     """
 
-    chain: ClassVar[tuple[Rung, ...]] = (Rung.STORED, Rung.DISCOVERED, Rung.FRESH)
+    chain: tuple[Rung, ...] = (Rung.STORED, Rung.DISCOVERED, Rung.FRESH)
     """The rungs that are tried, in this order."""
-    mints_ids: ClassVar[bool]
+    mints_ids: bool
     """True where the program can be told the id of a new conversation."""
 
     def mint(self) -> ConversationId:
@@ -257,27 +257,27 @@ class HarnessProvider(ABC):
         BadInputError: A setting cannot be used, see `HarnessContext.mistake`.
     """
 
-    name: ClassVar[str]
-    commands: ClassVar[tuple[str, ...]]
+    name: str
+    commands: tuple[str, ...]
     """The program's executables by base name, the preferred one first."""
-    nesting_marks: ClassVar[tuple[str, ...]] = ()
+    nesting_marks: tuple[str, ...] = ()
     """Environment variables by which the program knows that it runs inside itself. Neither this harness's
     children nor anybody else's ever see them. A trailing ``*`` stands for any ending."""
-    set_when_nested: ClassVar[tuple[str, ...]] = ()
+    set_when_nested: tuple[str, ...] = ()
     """Variables that the program also sets for its children and that mean something else elsewhere, such
     as PAGER. They are removed only where a nesting mark shows that they came from the program."""
-    home_env: ClassVar[tuple[str, ...]] = ()
+    home_env: tuple[str, ...] = ()
     """Environment variables that say where the program keeps its conversations. An agent has the values of
     its first launch for good; one that was not set then is not set later."""
-    lasting_env: ClassVar[tuple[str, ...]] = ()
+    lasting_env: tuple[str, ...] = ()
     """Other environment variables that a later launch of the same agent needs with the same values, such as
     the one that names the model. A trailing ``*`` stands for any ending. Variables whose names speak of a
     key, a token, a secret or a password are never kept."""
-    unattended_args: ClassVar[tuple[str, ...]] = ()
+    unattended_args: tuple[str, ...] = ()
     """Arguments that let the program act without asking the person. They are passed only where the setting
     ``agent.allow_unattended`` grants it, at a resume as well. A flag with a value is one entry with a blank
     between the two, such as ``--mode never-ask``. See `split_unattended`."""
-    checked_versions: ClassVar[tuple[str, ...]] = ()
+    checked_versions: tuple[str, ...] = ()
     """Versions of the program that this harness was tried with."""
     session: HarnessSession | None = None
     """None where the program has no conversations that can be resumed by an id: it always starts fresh."""

@@ -72,6 +72,8 @@ class EventKind(StrEnum):
     """Its program was started again, in a conversation it had before."""
     RECONNECTED = "reconnected"
     """Its terminal survived a restart of the Tower, or answers again."""
+    WAITING = "waiting"
+    """It begins to wait for the person: for an answer, a permission, or the next task."""
     EXITED = "exited"
     """Its program ended by itself with exit code 0."""
     CRASHED = "crashed"

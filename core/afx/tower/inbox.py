@@ -19,9 +19,9 @@ import msgspec
 from afx.api.errors import AfxError, BadInputError
 from afx.api.model import Agent, AgentId, AgentState, Message, TerminalId, TerminalRecord
 from afx.api.process import ProcessIdentity
-from afx.loader import Plugins
 
 from .agents import Agents
+from .harnesses import Harnesses
 from .hub import TerminalHub
 from .terminals import Terminals
 
@@ -51,13 +51,13 @@ class Inbox:
     """The messages that wait for agents, and their delivery."""
 
     def __init__(
-        self, agents: Agents, terminals: Terminals, plugins: Plugins, tasks: anyio.abc.TaskGroup
+        self, agents: Agents, terminals: Terminals, harnesses: Harnesses, tasks: anyio.abc.TaskGroup
     ) -> None:
         self._tasks = tasks
         self._handled: dict[str, anyio.Event] = {}
         self._agents = agents
         self._terminals = terminals
-        self._plugins = plugins
+        self._harnesses = harnesses
         self._delivering: dict[AgentId, anyio.Lock] = {}
         self._coming_up: dict[AgentId, _ComingUp] = {}
 
@@ -117,10 +117,11 @@ class Inbox:
             log.exception("Messages for agent %s still wait.", agent_id)
 
     async def _deliver(self, agent: Agent, hub: TerminalHub, message: Message) -> None:
-        if agent.harness is None:
+        harness = self._harnesses.of(agent)
+        if harness is None:
             keystrokes = [message.text.replace("\n", "\r").encode() + b"\r"]
         else:
-            keystrokes = list(self._plugins.harness(agent.harness).keystrokes(message.text))
+            keystrokes = list(harness.keystrokes(message.text))
         # Typed and noted as delivered, both or neither, whatever becomes of the one who sent it.
         with anyio.CancelScope(shield=True):
             await hub.deliver(keystrokes, _KEY_PAUSE)
@@ -130,11 +131,11 @@ class Inbox:
 
     async def _is_open(self, agent: Agent, record: TerminalRecord, hub: TerminalHub) -> bool:
         """Whether what is typed now reaches the program as a message."""
-        if agent.harness is None:
+        harness = self._harnesses.of(agent)
+        if harness is None:
             return True
         if not self._is_settled(record, hub):
             return False
-        harness = self._plugins.harness(agent.harness)
         screen: str | None = None
         with anyio.move_on_after(_GLANCE_WITHIN), suppress(AfxError):
             screen = await hub.screen()

@@ -28,13 +28,13 @@ from afx.api.model import (
     TerminalRecord,
     Workspace,
 )
-from afx.loader import Plugins
 
 from . import worktree
 from .agents import Agents
+from .harnesses import Harnesses, SettingsView
 from .resume import Action, ResumePlan
 from .revival import Revival
-from .starter import SettingsView, Starter
+from .starter import Starter
 from .terminals import Terminals
 
 _LONGEST_PATH = 4000
@@ -70,7 +70,7 @@ class Lifecycle:
         *,
         agents: Agents,
         terminals: Terminals,
-        plugins: Plugins,
+        harnesses: Harnesses,
         revival: Revival,
         starter: Starter,
         strategies: Mapping[str, object],
@@ -79,7 +79,7 @@ class Lifecycle:
     ) -> None:
         self._agents = agents
         self._terminals = terminals
-        self._plugins = plugins
+        self._harnesses = harnesses
         self._revival = revival
         self._starter = starter
         self._strategies = strategies
@@ -344,11 +344,11 @@ class Lifecycle:
             return None
         wanted = request.harness or str(settings["agent.harness"] or "")
         if wanted:
-            return self._plugins.harness(wanted)
-        for harness in self._plugins.harnesses():
+            return self._harnesses.named(wanted, request.workspace)
+        for harness in self._harnesses.all(request.workspace):
             if harness.find(self._env) is not None:
                 return harness
-        names = ", ".join(entry.name for entry in self._plugins.harness_entries())
+        names = ", ".join(self._harnesses.names(request.workspace))
         raise BadInputError(
             "No agent program is installed that a harness knows.",
             hint=f"Install one of: {names}. Or open a plain shell with `afx shell`.",

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from afx.api.harness import Doing
 from afx.api.hookspecs import EventKind, TerminalEvent
 from afx.api.model import Agent, AgentId, AgentState, TerminalId
 from afx.api.process import ProcessIdentity
@@ -47,6 +48,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
         terminal_id: Its terminal, whether or not a process runs in it.
         process: The process in that terminal.
         is_resumed: Whether it was last brought back into a conversation it had, rather than begun afresh.
+        doing: What its screen says of it.
     """
 
     state: AgentState
@@ -54,6 +56,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     terminal_id: TerminalId | None = None
     process: ProcessIdentity | None = None
     is_resumed: bool = False
+    doing: Doing = Doing.UNKNOWN
 
 
 def event_kind(before: Sight | None, after: Sight | None) -> EventKind | None:
@@ -74,7 +77,10 @@ def event_kind(before: Sight | None, after: Sight | None) -> EventKind | None:
         return EventKind.RECONNECTED if after.state is AgentState.RUNNING else None
     if after.state is not AgentState.RUNNING:
         return None if before.state is after.state else _BY_STATE[after.state]
-    if is_same_program and (before.state is AgentState.RUNNING or after.process is not None):
+    if is_same_program and before.state is AgentState.RUNNING:
+        begins_to_wait = after.doing is Doing.WAITING and before.doing is not Doing.WAITING
+        return EventKind.WAITING if begins_to_wait else None
+    if is_same_program and after.process is not None:
         # Where a new process was asked for in its terminal, it is told once that process is known.
         return None
     return EventKind.RESUMED if after.is_resumed else EventKind.SPAWNED
@@ -159,6 +165,7 @@ class Observers:
             terminal_id=None if record is None else record.id,
             process=None if record is None else record.process,
             is_resumed=isinstance(plan, dict) and plan.get("action") == Action.RESUME.value,
+            doing=self._agents.doing_of(agent),
         )
 
     def _put(self, agent: Agent, kind: EventKind) -> None:

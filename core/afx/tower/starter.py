@@ -11,7 +11,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import anyio.to_thread
 import msgspec
@@ -28,22 +27,14 @@ from afx.api.model import (
     TerminalSpec,
 )
 from afx.api.storage import Record
-from afx.loader import Plugins
 
 from . import launch
 from .agents import Agents
+from .harnesses import Harnesses, SettingsView
 from .resume import Action, ResumePlan
 from .terminals import Terminals
 
 DEFAULT_SIZE = Size(cols=120, rows=40)
-
-
-class SettingsView(Protocol):
-    """The settings of a workspace, as far as they are needed here."""
-
-    def __getitem__(self, name: str) -> object:
-        """Return the value of a setting."""
-        ...
 
 
 class Starter:
@@ -55,14 +46,14 @@ class Starter:
         home: Path,
         agents: Agents,
         terminals: Terminals,
-        plugins: Plugins,
+        harnesses: Harnesses,
         settings_for: Callable[[Path | None], SettingsView],
         env: Mapping[str, str],
     ) -> None:
         self._home = home
         self._agents = agents
         self._terminals = terminals
-        self._plugins = plugins
+        self._harnesses = harnesses
         self._settings_for = settings_for
         self._env = env
 
@@ -72,13 +63,13 @@ class Starter:
         Raises:
             PluginError: It is not available.
         """
-        return None if agent.harness is None else self._plugins.harness(agent.harness)
+        return self._harnesses.of(agent)
 
     def environment(self, agent: Agent) -> dict[str, str]:
         """Return the environment of an agent's program."""
         own = {"AFX_HOME": str(self._home), "AFX_AGENT": agent.id, "AFX_WORKSPACE": agent.workspace}
         harness = self.harness_of(agent)
-        return launch.agent_environment(agent, harness, self._env, self._plugins.harnesses(), own)
+        return launch.agent_environment(agent, harness, self._env, self._harnesses.all(agent.workspace), own)
 
     def place_of(self, agent: Agent) -> Place:
         """Return where an agent's program keeps its conversations.

@@ -27,6 +27,7 @@ from afx.settings import Settings
 from .agents import Agents, Change
 from .attention import Attention
 from .capture import Capture
+from .harnesses import Harnesses
 from .inbox import Inbox
 from .lifecycle import Lifecycle
 from .observers import Observers
@@ -113,12 +114,13 @@ class Tower:
             strategies = await _start_strategies(plugins, home, settings, stack)
             tasks = await stack.enter_async_context(anyio.create_task_group())
             terminals = Terminals(agents, strategies, tasks)
-            inbox = Inbox(agents, terminals, plugins, tasks)
+            harnesses = Harnesses(plugins, settings_for)
+            inbox = Inbox(agents, terminals, harnesses, tasks)
             starter = Starter(
                 home=home,
                 agents=agents,
                 terminals=terminals,
-                plugins=plugins,
+                harnesses=harnesses,
                 settings_for=settings_for,
                 env=env,
             )
@@ -133,7 +135,7 @@ class Tower:
             lifecycle = Lifecycle(
                 agents=agents,
                 terminals=terminals,
-                plugins=plugins,
+                harnesses=harnesses,
                 revival=revival,
                 starter=starter,
                 strategies=strategies,

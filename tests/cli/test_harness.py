@@ -1,0 +1,71 @@
+"""A harness is tried before an agent depends on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Afx
+
+DECLARED = """
+[harness.foo]
+command = "foo"
+new = ["--id", "{session_id}"]
+resume = ["--resume", "{session_id}"]
+role = ["--role", "{role_file}"]
+env = { FOO_ROLE = "{role_file}" }
+transcripts = { files = "{cwd}/../talks/*.json", cwd = { json = "cwd" } }
+"""
+ID = "0b5a7d1e-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bin/foo"
+    path.parent.mkdir()
+    path.write_text('#!/bin/sh\necho "foo version 1.2.3 (x)"\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(path.parent), prepend=":")
+
+
+@pytest.mark.usefixtures("program")
+def test_what_is_declared_is_tried(afx: Afx, repository: Path) -> None:
+    (repository / "afx.toml").write_text(DECLARED)
+    done = afx("harness", "check", "foo")
+    assert done.status == 0
+    assert "afx.toml, line 2, column 1" in done.out
+    assert "foo, 1.2.3" in done.out
+    assert "--role" in done.out
+    assert "'Your task.'" in done.out
+    assert "none is found" in done.out
+    talks = repository.parent / "talks"
+    talks.mkdir()
+    (talks / f"{ID}.json").write_text(json.dumps({"cwd": str(repository)}))
+    found = {one["about"]: one for one in json.loads(afx("harness", "check", "foo", "--json").out)}
+    assert found["conversations"]["says"].startswith(f"1 of this directory, the newest {ID}")
+    assert found["evidence"]["ok"]
+
+
+def test_what_is_missing_fails_the_check(afx: Afx, repository: Path) -> None:
+    (repository / "afx.toml").write_text(DECLARED)
+    done = afx("harness", "check", "foo")
+    assert done.status == 1
+    assert "none of foo is on the PATH" in done.out
+
+
+def test_a_mistake_is_bad_input_with_its_place(afx: Afx, repository: Path) -> None:
+    (repository / "afx.toml").write_text(DECLARED.replace('["--id", "{session_id}"]', '["{sesion}"]'))
+    done = afx("harness", "check", "foo")
+    assert done.status == 2
+    assert (
+        "afx.toml, line 4, column 8: harness.foo.new.0 is '{sesion}'; {sesion} is not known here" in done.err
+    )
+
+
+def test_an_installed_one_can_be_tried_and_an_unknown_one_not(afx: Afx, repository: Path) -> None:
+    del repository
+    assert "afx_harness_claude" in afx("harness", "check", "claude").out
+    done = afx("harness", "check", "nobody")
+    assert (done.status, "no harness 'nobody'" in done.err) == (1, True)

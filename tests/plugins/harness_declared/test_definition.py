@@ -1,0 +1,105 @@
+"""What may stand in [harness.NAME], and how a mistake in it is told: place, and what was expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from afx.api.errors import BadInputError
+from afx.loader import Plugins
+from afx.quarantine import PluginState
+from afx.settings import Settings
+
+GOOD = """
+[harness.foo]
+command = ["foo", "foo-cli"]
+new = ["--id", "{session_id}"]
+resume = ["--resume={session_id}"]
+transcripts = { files = "~/.foo/{session_id}.jsonl", cwd = { json = "cwd" } }
+"""
+
+
+def load(text: str, tmp_path: Path) -> Settings:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return Settings.load(None, env={"AFX_CONFIG": str(path)})
+
+
+def test_a_section_is_a_harness(tmp_path: Path) -> None:
+    settings = load(GOOD, tmp_path)
+    plugins = Plugins.load(settings=settings)
+    harness = plugins.harness("foo")
+    assert (harness.name, harness.commands) == ("foo", ("foo", "foo-cli"))
+    assert plugins.harness("foo") is harness
+    assert "foo" in plugins.harness_names()
+    assert "declared" not in plugins.harness_names()
+    (row,) = (row for row in plugins.rows() if row.name == "foo")
+    assert (row.kind, row.state) == ("harness", PluginState.ACTIVE)
+    assert row.summary == f"Declared in {tmp_path}/config.toml, line 2, column 1."
+
+
+def test_a_workspace_has_its_own(tmp_path: Path) -> None:
+    workspace = tmp_path / "w"
+    workspace.mkdir()
+    (workspace / "afx.toml").write_text('[harness.foo]\ncommand = "bar"\n')
+    person = tmp_path / "config.toml"
+    person.write_text(GOOD)
+    env = {"AFX_CONFIG": str(person)}
+    plugins = Plugins.load(settings=Settings.load(None, env=env))
+    here = Settings.load(workspace, env=env)
+    assert plugins.harness("foo", here).commands == ("bar",)
+    assert plugins.harness("foo").commands == ("foo", "foo-cli")
+    assert plugins.harness("foo", here).session is not None, "The rest of the section still counts."
+
+
+def test_the_section_of_an_installed_harness_is_its_own(tmp_path: Path) -> None:
+    plugins = Plugins.load(settings=load('[harness.claude]\ncommand = "foo"\n', tmp_path))
+    claude = plugins.harness("claude")
+    assert claude.commands == ("claude",)
+    assert claude.context.settings == {"command": "foo"}
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "says", "hint"),
+    [
+        ("command = 3", 1, "command is a number, and must be a text or a list of texts", ""),
+        ("command = []", 1, "must name the program's executable", ""),
+        ('command = "-x"', 1, "must name the program's executable", ""),
+        ('args = ["a", 3]', 14, "args.1 is a number, and must be a text", ""),
+        ('args = ["{sesion}"]', 9, "{sesion} is not known here, but {cwd}, {directory}, {name}", ""),
+        ('args = ["{"]', 9, "a brace that stands for itself is written twice", ""),
+        ('resum = ["x"]', 1, "resum is no field of a harness", "Did you mean `resume`?"),
+        ('new = ["--id", "{session_id}"]', 1, "so `resume` must say how one is resumed", ""),
+        ('resume = ["--last"]', 1, "must have {session_id} in it", ""),
+        ('resume = ["{session_id}"]', 1, "needs an id: either `new` begins", ""),
+        ('id = "["', 1, "is no regular expression", ""),
+        ("screen = { waiting = ['ok', '('] }", 29, "screen.waiting.1 is '(', which is no regular", ""),
+        ("exits = { auth = [1.5] }", 19, "exits.auth.0", ""),
+        ("transcripts = { files = 'x', id = {} }", 30, "exactly one of `json`, `path` and `text`", ""),
+        ("transcripts = { id = { json = 'x' } }", 1, "must have `files`", ""),
+        ("transcripts = { files = 'x', cwd = { jsn = 'x' } }", 38, "jsn is no field", "`json`"),
+        ("paste = 'yes'", 1, "paste is a text, and must be true or false", ""),
+        ("env = { A = 3 }", 1, "env is a number, and must be a text", ""),
+    ],
+)
+def test_a_mistake_names_its_place(tmp_path: Path, line: str, column: int, says: str, hint: str) -> None:
+    first = "" if line.startswith("command") else 'command = "foo"'
+    text = f"[harness.foo]\n{first}\n{line}\n"
+    settings = load(text, tmp_path)
+    plugins = Plugins.load(settings=settings)
+    with pytest.raises(BadInputError) as caught:
+        plugins.harness("foo")
+    assert caught.value.message.startswith(f"{tmp_path}/config.toml, line 3, column {column}: harness.foo")
+    assert says in caught.value.message
+    assert hint in caught.value.hint
+    row = next(row for row in plugins.rows() if row.name == "foo")
+    assert (row.state, row.error) == (PluginState.BROKEN, caught.value.message)
+    # A mistake of a person's breaks no plugin.
+    assert next(row for row in plugins.rows() if row.name == "declared").state is PluginState.ACTIVE
+
+
+def test_what_is_missing_is_told_at_the_header(tmp_path: Path) -> None:
+    plugins = Plugins.load(settings=load("\n[harness.foo]\nsummary = 'x'\n", tmp_path))
+    with pytest.raises(BadInputError, match=r"line 2, column 1: harness\.foo must have `command`"):
+        plugins.harness("foo")
