@@ -30,7 +30,6 @@ PONG           18  holder                    what the PING held
 LAUNCH         19  Tower, to a newborn       directory, terminal_id, agent_id, label, cols, rows, scrollback,
                                              argv, env, cwd, nofile, husk_after, unnoticed_after, check_every
 SHOW           20  Tower                     raw output, taken for the program's while none runs
-UNPLUGGED      21  recorder                  (none): no output of the pane reaches it any more
 =============  ==  ========================  ==========================================================
 """
 
@@ -70,7 +69,6 @@ PING: Final = 17
 PONG: Final = 18
 LAUNCH: Final = 19
 SHOW: Final = 20
-UNPLUGGED: Final = 21
 
 Fields = dict[str, Any]
 

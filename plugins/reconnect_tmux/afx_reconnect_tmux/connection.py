@@ -49,22 +49,13 @@ _HELLO = frames.control(frames.HELLO, version=frames.VERSION, client="tower")
 _LOOK_EVERY = 0.5
 
 
-class RecorderWelcome(messages.Welcome, frozen=True, kw_only=True):
-    """A recorder's WELCOME says also whether the pane's output still reaches it."""
-
-    plugged: bool = True
-
-
-_read_welcome = msgspec.json.Decoder(RecorderWelcome).decode
-
-
 class TmuxConnection(Connection):
     """A connection to a pane's recorder, and the way to the pane. It exists before the recorder answered."""
 
     def __init__(self, connection: socket.socket, place: Place, pane: Pane, control: ControlClient) -> None:
         self.terminal_id = pane.terminal
         self.pane = pane
-        self.welcome: RecorderWelcome | None = None
+        self.welcome: messages.Welcome | None = None
         self.lost: str | None = None
         """Why there is no connection any more, in a sentence."""
         self.on_ended: Callable[[TmuxConnection], None] = lambda _: None
@@ -89,7 +80,7 @@ class TmuxConnection(Connection):
 
     @property
     def usable(self) -> bool:
-        """Whether the recorder has answered, is connected, and still hears the pane."""
+        """Whether the recorder has answered and is still connected."""
         return self.welcome is not None and self.lost is None and not self._closed
 
     @property
@@ -140,7 +131,7 @@ class TmuxConnection(Connection):
                 self._notices.pop()
             self._notify(Activity(seen.at, seen.offset))
         elif kind == frames.WELCOME:
-            self._take_welcome(_read_welcome(payload))
+            self._take_welcome(messages.read_welcome(payload))
         elif kind == frames.EXIT:
             self._exit = messages.read_exit(payload)
             self._notify(Ended(self._exit))
@@ -152,17 +143,15 @@ class TmuxConnection(Connection):
         elif kind == frames.RESPAWNED:
             self._exit = None
             self._notify(Respawned(self._process))
-        elif kind == frames.UNPLUGGED:
+        elif kind == frames.GONE:
             self.on_lost("The pane is gone, or somebody laid another pipe to it.")
 
-    def _take_welcome(self, welcome: RecorderWelcome) -> None:
+    def _take_welcome(self, welcome: messages.Welcome) -> None:
         self.welcome = welcome
         self._size = Size(welcome.cols, welcome.rows)
         self._offset = welcome.offset
         self._last_output_at = welcome.last_output_at
         self._exit = welcome.exit
-        if not welcome.plugged:
-            self.lost = "The pane's output does not reach its recorder any more."
         self._wake()
 
     def _notify(self, notice: Notice) -> None:

@@ -57,10 +57,13 @@ class Pane(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     path: str
 
-    def exit(self, now: float) -> Exit | None:
-        """Return how its program ended; None while it runs. Older versions say less, and not when."""
-        if not self.dead:
-            return None
+    @property
+    def tells_end(self) -> bool:
+        """Whether tmux knows by now how the program ended. It learns of the end before it learns how."""
+        return self.dead and (self.status.isdigit() or self.signal.isdigit())
+
+    def exit(self, now: float) -> Exit:
+        """Return how its program ended, as far as tmux says; older versions say less, and not when."""
         at = float(self.died_at) if self.died_at.isdigit() else now
         if self.signal.isdigit():
             return Exit(signal=int(self.signal), at=at)
@@ -121,7 +124,7 @@ def by_terminal(panes: Sequence[Pane], home: str) -> Mapping[TerminalId, Pane]:
     return {pane.terminal: pane for pane in panes if pane.terminal and pane.home == home}
 
 
-def judge_missing(record: TerminalRecord, server: int, socket: str, now: float) -> Survival:
+def judge_missing(record: TerminalRecord, server: int, socket: str) -> Survival:
     """Judge a terminal that no pane of the server that answered is.
 
     Only the server that it lived in can prove that it is gone: by answering without it, or by being gone.
@@ -130,7 +133,7 @@ def judge_missing(record: TerminalRecord, server: int, socket: str, now: float) 
     if handle is None:
         return Survival(Life.NO_ANSWER, "Its record does not say where it is.")
     if handle.socket == socket and handle.holder == identify(server):
-        return Survival(Life.DEAD, "Its tmux session was ended in tmux.", record.exit or Exit(code=0, at=now))
+        return Survival(Life.DEAD, "Its tmux session was ended in tmux.", record.exit, on_purpose=True)
     return judge_without_server(record, f"Another tmux server answers, process {server}.")
 
 

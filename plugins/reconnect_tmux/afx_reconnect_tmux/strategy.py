@@ -7,6 +7,8 @@ it, which keeps the offsets of the output the same while Towers come and go; see
 from __future__ import annotations
 
 import asyncio
+import itertools
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +32,7 @@ from afx.plugin import (
     TerminalSpec,
     UnreachableError,
     identify,
+    send_signal,
 )
 from afx_holding import frames
 from afx_holding.screen_modes import RESET
@@ -50,6 +53,7 @@ _SPAWN_WITHIN = 15.0
 _GRACE = 3.0
 _PAUSE = 0.02
 _MOST_NAMES = 100
+_MOST_LOOKS = 50
 _HELLO = frames.control(frames.HELLO, version=frames.VERSION, client="tower")
 _TERMINATE = frames.control(frames.TERMINATE)
 
@@ -229,7 +233,7 @@ class TmuxStrategy(ReconnectStrategy):
         for record in records:
             pane = ours.get(record.id)
             if pane is None:
-                survivals[record.id] = panes.judge_missing(record, server, self._tmux.socket, time.time())
+                survivals[record.id] = panes.judge_missing(record, server, self._tmux.socket)
                 self._drop(record.id)
                 continue
             survivals[record.id] = Survival(Life.ALIVE)
@@ -269,12 +273,10 @@ class TmuxStrategy(ReconnectStrategy):
             await known.settle(_ANSWER_WITHIN)
         if known is None or not known.usable:
             known = await self._record_again(record)
-        pane = known.pane
-        known.await_end()
-        if pane.dead and known.facts.exit is None:
-            end = pane.exit(time.time())
-            if end is not None:
-                await known.tell_end(end)
+        if known.pane.dead and known.facts.exit is None:
+            await self._learn_end(known)
+        elif known.facts.exit is None:
+            known.await_end()
         return known
 
     async def _record_again(self, record: TerminalRecord) -> TmuxConnection:
@@ -310,26 +312,39 @@ class TmuxStrategy(ReconnectStrategy):
         task.add_done_callback(self._tasks.discard)
 
     async def _find_end(self, connection: TmuxConnection) -> None:
-        """Ask tmux how a program ended that is known to have ended; tell that the pane is gone, if it is."""
         try:
-            while connection.usable and connection.facts.exit is None:
-                ours = panes.by_terminal(await self._panes(_ASK_WITHIN), self._home)
-                pane = ours.get(connection.terminal_id)
-                if pane is None:
-                    connection.on_lost("Its tmux session is not there any more.")
-                    return
-                end = pane.exit(time.time())
-                if end is not None:
-                    await connection.tell_end(end)
-                    return
-                if pane.pid != connection.pane.pid:
-                    # A person had tmux start it again.
-                    connection.tell_respawned(pane)
-                    connection.await_end()
-                    return
-                await anyio.sleep(_PAUSE)
-        except (TmuxError, ConnectionLostError) as error:
-            connection.on_lost(error.message)
+            await self._learn_end(connection)
+        except ConnectionLostError as lost:
+            connection.on_lost(lost.message)
+
+    async def _learn_end(self, connection: TmuxConnection) -> None:
+        """Ask tmux how a program ended that is known to have ended, and tell.
+
+        Raises:
+            ConnectionLostError: The pane is gone, or tmux or the recorder does not answer.
+        """
+        for attempt in itertools.count():
+            try:
+                found = panes.by_terminal(await self._panes(_ASK_WITHIN), self._home)
+            except TmuxError as error:
+                raise ConnectionLostError(error.message) from error
+            pane = found.get(connection.terminal_id)
+            if pane is None:
+                raise ConnectionLostError("Its tmux session is not there any more.")
+            if pane.tells_end or (pane.dead and attempt >= _MOST_LOOKS):
+                await connection.tell_end(pane.exit(time.time()))
+                return
+            if pane.pid != connection.pane.pid:
+                # A person had tmux start it again.
+                connection.tell_respawned(pane)
+                connection.await_end()
+                return
+            server = identify(pane.server)
+            if attempt and server is not None:
+                # A library of tmux's now and then swallows the signal that tells of a program's end. It means
+                # nothing but "look whether one has ended", so it is sent once more.
+                send_signal(server, signal.SIGCHLD)
+            await anyio.sleep(_PAUSE)
 
     async def orphans(self, known: Sequence[TerminalRecord]) -> Sequence[Orphan]:
         """Return our terminals that no record names. Nothing is asked where no tmux server runs."""
@@ -367,7 +382,7 @@ class TmuxStrategy(ReconnectStrategy):
             found = await self._panes(_ASK_WITHIN)
             pane = panes.by_terminal(found, self._home).get(record.id)
             server = found[0].server if found else 0
-            survival = panes.judge_missing(record, server, self._tmux.socket, time.time())
+            survival = panes.judge_missing(record, server, self._tmux.socket)
         except TmuxError as error:
             survival = panes.judge_without_server(record, error.message)
         if pane is None and survival.life is Life.DEAD:

@@ -30,7 +30,6 @@ from afx_holding.timers import Timers
 
 _HELLO_WITHIN: Final = 5.0
 _SEED_WITHIN: Final = 3.0
-_UNNOTICED_AFTER: Final = 86_400.0
 _MOST_CLIENTS: Final = 200
 _MOST_AT_ONCE: Final = 16
 _JIGGLE: Final = 0.05
@@ -55,8 +54,6 @@ class Recorder:
         self._ring = ring
         self._tty = tty
         self._waits_for_seed = waits_for_seed
-        self._plugged = True
-        """Whether the pipe is open."""
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._clients: list[Client] = []
         self._tower: Client | None = None
@@ -71,11 +68,10 @@ class Recorder:
         self._over = False
 
     def serve(self) -> None:
-        """Record until told to end, or until the pane has long been gone and nobody came to hear of it."""
+        """Record until the pipe is at its end, or the Tower says that nobody needs this any more."""
         self._address.bind(self._listener)
         self._look_at_size()
         self._timers.set(self._check_socket, _CHECK_EVERY)
-        self._timers.set(self._finish, _UNNOTICED_AFTER)
         if self._waits_for_seed:
             self._timers.set(self._do_without_seed, _SEED_WITHIN)
         while not self._over:
@@ -86,7 +82,7 @@ class Recorder:
 
     def _turn(self) -> None:
         readers: list[Any] = [self._listener, *(client.descriptor for client in self._clients)]
-        if self._plugged and not self._waits_for_seed:
+        if not self._waits_for_seed:
             readers.append(0)
         writers = [client.descriptor for client in self._clients if client.unsent]
         due = self._timers.next_due()
@@ -114,7 +110,6 @@ class Recorder:
             client.connection.close()
             if client is self._tower:
                 self._tower = None
-                self._timers.set(self._finish, _UNNOTICED_AFTER)
 
     # The pane
 
@@ -129,14 +124,13 @@ class Recorder:
         if piece:
             self._add_output(piece)
         else:
-            self._plugged = False
-            if self._tower is not None:
-                self._tower.send(frames.control(frames.UNPLUGGED))
+            # The pane is gone, or somebody laid another pipe to it. Nothing will come here any more.
+            self._finish()
 
     def _record_all(self) -> None:
         """Take what the pipe holds now; not without limit, as others may write on."""
         for _piece in range(_MOST_AT_ONCE):
-            if not (self._plugged and select.select([0], [], [], 0)[0]):
+            if self._over or not select.select([0], [], [], 0)[0]:
                 break
             self._record()
 
@@ -254,7 +248,6 @@ class Recorder:
         client.role = "tower"
         self._tower = client
         self._timers.cancel(self._tell_activity)
-        self._timers.cancel(self._finish)
         self._record_all()
         client.send(self._welcome(resumed=False))
         if self._exit is not None and not self._noted:
@@ -293,7 +286,6 @@ class Recorder:
             last_output_at=self._last_output_at,
             exit=self._exit,
             resumed=resumed,
-            plugged=self._plugged,
         )
 
     def _tell(self, client: Client, frame: bytes) -> None:
@@ -337,11 +329,12 @@ class Recorder:
 
     def _on_terminate(self, fields: frames.Fields) -> None:
         del fields
-        self._finish()
+        self._record_all()
+        if not self._over:
+            self._finish()
 
     def _finish(self) -> None:
         """Be over, and say so."""
-        self._record_all()
         now = time.monotonic()
         self._address.remove()
         for client in self._clients:
