@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from afx.testing.tower_process import TowerProcess
-
-from .holding import Holding, ShellperHolding, TmuxHolding
-from .tmux import Tmux, needs_tmux
+from e2e.holding import Holding, ShellperHolding, TmuxHolding
+from e2e.tmux import Tmux, needs_tmux
 
 
 def short_path() -> Path:

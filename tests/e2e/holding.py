@@ -11,8 +11,7 @@ import msgspec
 
 from afx.api.process import ProcessIdentity, identify, send_signal
 from afx.testing.tower_process import TowerProcess
-
-from .tmux import Tmux
+from e2e.tmux import Tmux
 
 
 def holder_of(tower: TowerProcess, terminal_id: str) -> ProcessIdentity:

@@ -19,8 +19,7 @@ import pytest
 from afx.api.process import identify, is_alive, send_signal
 from afx.testing.follower import Follower, type_into
 from afx.testing.tower_process import TowerProcess, processes_of
-
-from .holding import Holding, holder_of
+from e2e.holding import Holding, holder_of
 
 pytestmark = pytest.mark.parametrize("strategy", ["shellper", "tmux"])
 
@@ -53,6 +52,9 @@ def five(tower: TowerProcess, workspace: str) -> dict[str, tuple[str, int]]:
         tower.shell(workspace, COUNTER, name)
     for name, agent in tower.agents().items():
         if name.startswith("builder/"):
+            follower = Follower(tower, agent["terminal"]["id"])
+            follower.wait_for(rb"fake")  # It reads keys by itself now, and nothing is echoed.
+            follower.close()
             type_into(tower, agent["terminal"]["id"], b"/count 5\r")
     return ids_and_pids(tower)
 

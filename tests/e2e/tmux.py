@@ -35,6 +35,11 @@ class Tmux:
         return done.stdout.strip()
 
     @property
+    def is_running(self) -> bool:
+        """Whether there is a server."""
+        return self.run("list-sessions", check=False) != ""
+
+    @property
     def server(self) -> ProcessIdentity:
         """Who the server is."""
         found = identify(int(self.run("display-message", "-p", "#{pid}")))

@@ -146,6 +146,7 @@ class Terminals:
             StorageError: It could not be stored; it was ended again.
         """
         strategy = self._strategy(agent.strategy)
+        began = time.time()  # The program may have written something by the time that it is known to run.
         spawned = await strategy.spawn(spec)
         connection = spawned.connection
         record = TerminalRecord(
@@ -156,7 +157,7 @@ class Terminals:
             handle=spawned.handle,
             process=connection.facts.process,
             size=spec.size,
-            started_at=time.time(),
+            started_at=began,
             predecessors=agent.past_terminals,
         )
         running = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
