@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from afx.testing.tower_process import TowerProcess
+from e2e.holding import Holding, ShellperHolding, TmuxHolding
+from e2e.tmux import Tmux, needs_tmux
 
 
 def short_path() -> Path:
@@ -40,7 +42,7 @@ def make_programs(directory: Path) -> Path:
     return directory
 
 
-def serve(directory: Path) -> Iterator[TowerProcess]:
+def serve(directory: Path, strategy: str = "shellper") -> Iterator[TowerProcess]:
     """Run a Tower whose agents are the scripted fake agent and /bin/sh, and end all of it."""
     home = directory / "home"
     home.mkdir()
@@ -49,6 +51,8 @@ def serve(directory: Path) -> Iterator[TowerProcess]:
         "PATH": f"{make_programs(directory / 'bin')}:{os.environ['PATH']}",
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / "config"),
+        "AFX_STRATEGY": strategy,
+        "TMUX_TMPDIR": str(directory),
     }
     tower = TowerProcess(directory / "s", env)
     try:
@@ -56,6 +60,8 @@ def serve(directory: Path) -> Iterator[TowerProcess]:
         yield tower
     finally:
         tower.end_everything()
+        if strategy == "tmux":
+            Tmux(tower).run("kill-server", check=False)
 
 
 @pytest.fixture
@@ -66,9 +72,29 @@ def short_directory() -> Iterator[Path]:
 
 
 @pytest.fixture
-def tower(short_directory: Path) -> Iterator[TowerProcess]:
+def strategy() -> str:
+    """The reconnect strategy of all terminals; a test that is parametrized with another gets that."""
+    return "shellper"
+
+
+@pytest.fixture
+def tower(short_directory: Path, strategy: str) -> Iterator[TowerProcess]:
     """A Tower of this test's own."""
-    yield from serve(short_directory)
+    if strategy == "tmux":
+        needs_tmux()
+    yield from serve(short_directory, strategy)
+
+
+@pytest.fixture
+def holding(tower: TowerProcess, strategy: str) -> Holding:
+    """What holds the Tower's terminals."""
+    return TmuxHolding(tower) if strategy == "tmux" else ShellperHolding(tower)
+
+
+@pytest.fixture
+def tmux(tower: TowerProcess) -> Tmux:
+    """The tmux server that the Tower's tmux terminals live in."""
+    return Tmux(tower)
 
 
 @pytest.fixture

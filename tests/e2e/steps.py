@@ -12,6 +12,7 @@ from typing import Any
 from afx.api.process import ProcessIdentity, is_alive, send_signal
 from afx.testing.follower import Follower
 from afx.testing.tower_process import TowerProcess, processes_of
+from e2e.tmux import Tmux
 
 
 def spawn(tower: TowerProcess, workspace: str, name: str, **more: object) -> Any:
@@ -32,6 +33,9 @@ def talk(tower: TowerProcess, agent: Any, text: str) -> None:
 def kill_everything(tower: TowerProcess) -> None:
     """SIGKILL the Tower, every holder and every agent, as a loss of power would."""
     tower.kill()
+    tmux = Tmux(tower)
+    if tmux.is_running:
+        tmux.signal(tmux.server, signal.SIGKILL)
     while found := processes_of(tower.home):
         for process in found:
             send_signal(process, signal.SIGKILL)

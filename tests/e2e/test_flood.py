@@ -20,7 +20,11 @@ import pytest
 from afx.testing.follower import open_terminal
 from afx.testing.tower_process import TowerProcess
 
+pytestmark = pytest.mark.parametrize("strategy", ["shellper", "tmux"])
+
 SECONDS = float(os.environ.get("AFX_TEST_FLOOD_SECONDS", "8"))
+# All panes of a tmux server share its one thread, so a flood in one is felt in the others.
+ECHO_WITHIN = {"shellper": 0.020, "tmux": 0.200}
 
 
 def memory(pid: int) -> int:
@@ -89,7 +93,7 @@ def run(*parts: Callable[[], None]) -> None:
 
 
 def test_flood_with_a_fast_a_slow_and_a_quiet_neighbour_lesson_31(
-    tower: TowerProcess, workspace: str
+    tower: TowerProcess, workspace: str, strategy: str
 ) -> None:
     flood = tower.shell(workspace, "exec seq 1 1000000000", "flood")["terminal"]["id"]
     quiet = tower.shell(workspace, "exec cat", "quiet")["terminal"]["id"]
@@ -129,7 +133,7 @@ def test_flood_with_a_fast_a_slow_and_a_quiet_neighbour_lesson_31(
     assert slow.wrong is None
     assert slow.resyncs >= 1
     p99 = statistics.quantiles(times, n=100)[98]
-    assert p99 < 0.020, f"p99 of {len(times)} echoes beside a flood is {p99 * 1000:.1f} ms"
+    assert p99 < ECHO_WITHIN[strategy], f"p99 of {len(times)} echoes beside a flood is {p99 * 1000:.1f} ms"
     early, late = max(sizes[: len(sizes) // 2]), max(sizes[len(sizes) // 2 :])
     assert late < early + 16 * 1024 * 1024, f"memory grew from {early} to {late} bytes"
 

@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
+from afx.api.process import identify, is_alive, send_signal
 from afx.testing.follower import Follower, type_into
 from afx.testing.tower_process import TowerProcess, processes_of
+from e2e.holding import Holding, holder_of
+
+pytestmark = pytest.mark.parametrize("strategy", ["shellper", "tmux"])
 
 COUNTER = "i=0; while :; do echo count $i; i=$((i+1)); sleep 0.005; done"
 
@@ -50,6 +52,9 @@ def five(tower: TowerProcess, workspace: str) -> dict[str, tuple[str, int]]:
         tower.shell(workspace, COUNTER, name)
     for name, agent in tower.agents().items():
         if name.startswith("builder/"):
+            follower = Follower(tower, agent["terminal"]["id"])
+            follower.wait_for(rb"fake")  # It reads keys by itself now, and nothing is echoed.
+            follower.close()
             type_into(tower, agent["terminal"]["id"], b"/count 5\r")
     return ids_and_pids(tower)
 
@@ -98,38 +103,29 @@ def test_ten_kills_of_the_tower_lose_nothing(
         assert follower.resets == 1, f"seed {seed}"
 
 
-def holder_of(tower: TowerProcess, terminal_id: str) -> ProcessIdentity:
-    """Return the identity of a terminal's holder, as it is stored."""
-    with sqlite3.connect(tower.home / "afx.db") as database:
-        (handle,) = database.execute(
-            "SELECT handle FROM terminal_sessions WHERE id = ?", [terminal_id]
-        ).fetchone()
-    return msgspec.convert(msgspec.json.decode(handle)["holder"], ProcessIdentity)
-
-
 def test_dead_are_pruned_and_the_stopped_waited_for_lesson_02(
-    tower: TowerProcess, five: dict[str, tuple[str, int]]
+    tower: TowerProcess, holding: Holding, five: dict[str, tuple[str, int]]
 ) -> None:
-    holders = {name: holder_of(tower, terminal_id) for name, (terminal_id, _) in five.items()}
+    recorders = {name: holding.recorder(terminal_id) for name, (terminal_id, _) in five.items()}
     tower.kill()
     for name in ("builder/a", "shell/1"):
-        assert send_signal(holders[name], signal.SIGKILL)
-        TowerProcess.eventually(tower, lambda name=name: not is_alive(holders[name]))
-    assert send_signal(holders["builder/b"], signal.SIGSTOP)
+        holding.end(five[name][0])
+        TowerProcess.eventually(tower, lambda name=name: not is_alive(recorders[name]))
+    assert send_signal(recorders["builder/b"], signal.SIGSTOP)
     began = time.monotonic()
     tower.start()
     took = time.monotonic() - began
     agents = tower.agents()
     assert took < 3 + 3, "one deadline of 3 s over all probes, and the start of a process"
     for name in ("builder/a", "shell/1"):
-        assert agents[name]["state"] == "lost"
+        assert agents[name]["state"] == holding.ended_state
         assert agents[name]["reason"]
         assert agents[name]["terminal"] is None
     assert agents["builder/b"]["state"] == "unreachable"
     assert agents["builder/b"]["terminal"]["id"] == five["builder/b"][0]
     for name in ("builder/c", "shell/2"):
         assert agents[name]["state"] == "running"
-    assert send_signal(holders["builder/b"], signal.SIGCONT)
+    assert send_signal(recorders["builder/b"], signal.SIGCONT)
     tower.eventually(lambda: tower.agents()["builder/b"]["state"] == "running", timeout=2)
     assert ids_and_pids(tower)["builder/b"] == five["builder/b"]
 

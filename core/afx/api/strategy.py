@@ -30,11 +30,17 @@ class Life(Enum):
 
 
 class Survival(msgspec.Struct, frozen=True):
-    """The finding about one terminal: a reason in words and, for a dead one, its process's end if known."""
+    """The finding about one terminal: a reason in words and, for a dead one, its process's end if known.
+
+    Attributes:
+        on_purpose: Whether a person is known to have ended it, by another way than afx. Its agent then
+            counts as exited, and not as lost.
+    """
 
     life: Life
     reason: str = ""
     exit: Exit | None = None
+    on_purpose: bool = False
 
 
 class Orphan(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,6 +33,7 @@ class Prune(msgspec.Struct, frozen=True):
     record: TerminalRecord
     reason: str
     exit: Exit | None = None
+    on_purpose: bool = False
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -69,7 +70,8 @@ def judge(record: TerminalRecord, survival: Survival | None, agent: Agent | None
         return Wait(record, f"The reconnect strategy {record.strategy!r} said nothing about it.")
     match survival.life:
         case Life.DEAD:
-            return Prune(record, survival.reason or "Its holder is gone.", survival.exit)
+            reason = survival.reason or "Its holder is gone."
+            return Prune(record, reason, survival.exit, survival.on_purpose)
         case Life.NO_ANSWER:
             return Wait(record, survival.reason or "Its holder does not answer.")
         case Life.ALIVE:

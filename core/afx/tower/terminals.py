@@ -146,6 +146,7 @@ class Terminals:
             StorageError: It could not be stored; it was ended again.
         """
         strategy = self._strategy(agent.strategy)
+        began = time.time()  # The program may have written something by the time that it is known to run.
         spawned = await strategy.spawn(spec)
         connection = spawned.connection
         record = TerminalRecord(
@@ -156,7 +157,7 @@ class Terminals:
             handle=spawned.handle,
             process=connection.facts.process,
             size=spec.size,
-            started_at=time.time(),
+            started_at=began,
             predecessors=agent.past_terminals,
         )
         running = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
@@ -260,8 +261,8 @@ class Terminals:
                 await self._take_back(self._record_of(orphan), outcome, adopted=True)
             case Wait(record, reason):
                 self._note_lost(record.id, reason)
-            case Prune(record, reason, end):
-                outcome.put.append(self._after_loss(record, reason, end))
+            case Prune(record):
+                outcome.put.append(self._after_loss(decision))
                 outcome.gone.append(record)
             case FinishStop(record):
                 self._tasks.start_soon(self._finish_stop, record)
@@ -315,13 +316,14 @@ class Terminals:
             ),
         )
 
-    def _after_loss(self, record: TerminalRecord, reason: str, end: Exit | None) -> Agent:
-        agent = self._agents.without_terminal(record)
+    def _after_loss(self, loss: Prune) -> Agent:
+        agent = self._agents.without_terminal(loss.record)
         if agent.state is AgentState.STOPPED or agent.removed_at is not None:
             return agent
-        end = end or record.exit
+        end = loss.exit or loss.record.exit
         if end is None:
-            return msgspec.structs.replace(agent, state=AgentState.LOST, reason=reason)
+            state = AgentState.EXITED if loss.on_purpose else AgentState.LOST
+            return msgspec.structs.replace(agent, state=state, reason=loss.reason)
         state = AgentState.EXITED if end.ok else AgentState.CRASHED
         return msgspec.structs.replace(agent, state=state, reason=describe_end(end))
 

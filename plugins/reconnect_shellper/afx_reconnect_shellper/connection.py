@@ -27,12 +27,11 @@ from afx.plugin import (
     Watch,
     read_to_end,
 )
-
-from . import messages
-from .link import Link
-from .places import Place
-from .shellper import frames
-from .watch import open_watch
+from afx_holding import frames
+from afx_holding.tower import messages
+from afx_holding.tower.link import Link
+from afx_holding.tower.places import Place
+from afx_holding.tower.watch import open_watch
 
 _ANSWER_WITHIN = 5.0
 _SPAWN_WITHIN = 15.0

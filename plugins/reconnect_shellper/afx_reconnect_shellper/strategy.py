@@ -33,10 +33,10 @@ from afx.plugin import (
     UnreachableError,
     is_alive,
 )
+from afx_holding import frames
+from afx_holding.tower.places import Place, is_terminal_id, socket_name
 
 from .connection import ShellperConnection
-from .places import Place, is_terminal_id, socket_name
-from .shellper import frames
 from .zygote_client import Zygote
 
 _ANSWER_WITHIN = 3.0

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from afx_holding import __file__ as _holding
+
 from .shellper import __file__ as _shellper
 
 _MAIN = str(Path(_shellper).with_name("__main__.py"))
+_LIBRARY = str(Path(_holding).parent.parent)
 _NEEDED_TO_START_PYTHON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
@@ -71,7 +74,7 @@ def _start() -> tuple[socket.socket, subprocess.Popen[bytes]]:
         environment["LD_BIND_NOW"] = "1"
         try:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", _MAIN],
+                [sys.executable, "-I", "-S", _MAIN, _LIBRARY],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

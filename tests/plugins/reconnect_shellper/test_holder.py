@@ -31,8 +31,8 @@ from afx.plugin import (
     is_alive,
     send_signal,
 )
+from afx_holding import frames
 from afx_reconnect_shellper import zygote_client
-from afx_reconnect_shellper.shellper import frames
 
 from .conftest import PATIENCE, World, command, next_item, next_notice, output_until, until
 
@@ -113,7 +113,10 @@ async def test_works_on_when_its_package_is_removed_lesson_40(
     package = world.directory / "lib/afx_reconnect_shellper"
     source = Path(zygote_client.__file__).parent
     shutil.copytree(source, package, ignore=shutil.ignore_patterns("__pycache__"))
+    library = package.parent
+    shutil.copytree(zygote_client._LIBRARY + "/afx_holding", library / "afx_holding")
     monkeypatch.setattr(zygote_client, "_MAIN", str(package / "shellper/__main__.py"))
+    monkeypatch.setattr(zygote_client, "_LIBRARY", str(library))
     strategy = await world.tower()
     connection = (await world.spawn(strategy, ECHO)).connection
     shutil.rmtree(world.directory / "lib")

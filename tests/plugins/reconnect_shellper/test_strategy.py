@@ -291,7 +291,7 @@ async def test_alias_directory_of_somebody_else_is_not_used_lesson_44(
     open_to_all = tmp_path / f"afx-{os.getuid()}"
     open_to_all.mkdir(mode=0o777)
     open_to_all.chmod(0o777)
-    monkeypatch.setattr("afx_reconnect_shellper.places._SHORT_HOME", str(tmp_path))
+    monkeypatch.setattr("afx_holding.tower.places._SHORT_HOME", str(tmp_path))
     long = world.directory / ("long" * 30)
     long.mkdir()
     strategy = ShellperStrategy(StrategyContext(long, {}))

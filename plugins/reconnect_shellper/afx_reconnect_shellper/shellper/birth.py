@@ -16,10 +16,12 @@ import struct
 import time
 from typing import Final, NamedTuple, NoReturn
 
-from . import frames
-from .address import Address
-from .child import LaunchError, Pty, become, find, start_of
-from .clients import Client
+from afx_holding import frames
+from afx_holding.address import Address
+from afx_holding.clients import Client
+from afx_holding.program import LaunchError, find, start_of
+
+from .child import Pty, become
 from .launch import Launch, read_launch
 
 _LAUNCH_WITHIN: Final = 5.0

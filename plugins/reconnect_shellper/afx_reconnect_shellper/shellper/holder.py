@@ -16,16 +16,18 @@ import time
 from importlib import import_module
 from typing import Any, ClassVar, Final
 
-from . import frames
-from .address import Address
+from afx_holding import frames
+from afx_holding.address import Address
+from afx_holding.clients import ATTENTION, Client, Stream
+from afx_holding.peer import is_same_user
+from afx_holding.program import LaunchError
+from afx_holding.ring import Ring
+from afx_holding.timers import Timers
+
 from .birth import FAILED, NUMBERS, Opened, be_born
-from .child import LaunchError, Pty
-from .clients import ATTENTION, Client, Stream
+from .child import Pty
 from .launch import read_program, read_size
-from .peer import is_same_user
-from .ring import Ring
 from .terminal import Terminal
-from .timers import Timers
 
 _HELLO_WITHIN: Final = 5.0
 _MOST_CLIENTS: Final = 200

@@ -5,8 +5,8 @@ from __future__ import annotations
 import resource
 from typing import NamedTuple
 
-from . import frames
-from .child import Program
+from afx_holding import frames
+from afx_holding.program import Program
 
 _LARGEST_SIZE = 0xFFFF
 _LEAST_SCROLLBACK = 2 * frames.PIECE

@@ -12,10 +12,12 @@ import signal
 import time
 from typing import Any, Final
 
-from . import frames
-from .child import LaunchError, Program, Pty, find
-from .ring import Ring
-from .screen_modes import MODES_OFF
+from afx_holding import frames
+from afx_holding.program import LaunchError, Program, find
+from afx_holding.ring import Ring
+from afx_holding.screen_modes import MODES_OFF
+
+from .child import Pty
 
 _FLOOD: Final = 2048
 """From so many bytes at once it is a flood, and output is gathered for a moment."""

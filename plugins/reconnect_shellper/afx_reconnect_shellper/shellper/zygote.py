@@ -17,7 +17,8 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-from . import frames
+from afx_holding import frames
+
 from .holder import Holder
 
 _IGNORED = (

@@ -1,4 +1,4 @@
-"""The Tower's side of a shellper's address: how its socket is connected to, and when its files may go."""
+"""The Tower's side of a holder's address: how its socket is connected to, and when its files may go."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from pathlib import Path
 import msgspec
 
 from afx.plugin import Exit, UnreachableError
-
-from .shellper.peer import is_same_user
+from afx_holding.peer import is_same_user
 
 LONGEST_PATH = 103
 """The longest path of a Unix socket, in bytes, that every system takes."""

@@ -1,4 +1,4 @@
-"""Those who are connected to a shellper: the Tower, and onlookers who read output.
+"""Those who are connected to a holder: the Tower, and onlookers who read output.
 
 A client holds at most one frame of output that its socket did not take yet; everything else an onlooker lacks
 stays in the ring, and its `Stream` knows from where. So memory does not grow with slow readers.

@@ -1,4 +1,4 @@
-"""The wire between the Tower and a shellper, shared by both sides.
+"""The wire between the Tower and a holder, shared by both sides.
 
 A frame is ``[type u8][length u32 big-endian][payload]``. The payload of DATA, INPUT and SHOW is raw bytes,
 that of every other frame a JSON object in UTF-8. Fields only ever grow; unknown types and unknown fields are
@@ -8,25 +8,25 @@ ignored. A frame over 1 MiB, or one that cannot be read, ends the connection it 
 frame           n  from                      fields
 =============  ==  ========================  ==========================================================
 HELLO           1  Tower, onlooker           version, client ("tower" or "terminal"), since, tail, unseen
-WELCOME         2  shellper                  version, pid, pid_start, terminal_id, agent_id, label, epoch,
+WELCOME         2  holder                    version, pid, pid_start, terminal_id, agent_id, label, epoch,
                                              start, offset, cols, rows, started_at, last_output_at, child,
                                              exit, resumed
-REPLAY          3  shellper, to onlookers    epoch, offset, prologue (base64)
-DATA            4  shellper, to onlookers    raw output
+REPLAY          3  holder, to onlookers      epoch, offset, prologue (base64)
+DATA            4  holder, to onlookers      raw output
 INPUT           5  both clients              raw input
 RESIZE          6  both clients              cols, rows, request
-RESIZED         7  shellper                  cols, rows, request (to the one who asked)
+RESIZED         7  holder                    cols, rows, request (to the one who asked)
 SIGNAL          8  both clients              number
 SPAWN           9  Tower                     argv, env, cwd, nofile
-RESPAWNED      10  shellper                  pid, start
-SPAWN_FAILED   11  shellper                  message, hint
-EXIT           12  shellper                  code, signal, at
+RESPAWNED      10  holder                    pid, start
+SPAWN_FAILED   11  holder                    message, hint
+EXIT           12  holder                    code, signal, at
 ACK            13  Tower                     at
-ACTIVITY       14  shellper, to the Tower    at, offset
+ACTIVITY       14  holder, to the Tower      at, offset
 TERMINATE      15  Tower                     grace (seconds)
-GONE           16  shellper                  (none)
+GONE           16  holder                    (none)
 PING           17  both clients              anything
-PONG           18  shellper                  what the PING held
+PONG           18  holder                    what the PING held
 LAUNCH         19  Tower, to a newborn       directory, terminal_id, agent_id, label, cols, rows, scrollback,
                                              argv, env, cwd, nofile, husk_after, unnoticed_after, check_every
 SHOW           20  Tower                     raw output, taken for the program's while none runs

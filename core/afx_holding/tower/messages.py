@@ -1,4 +1,4 @@
-"""What a shellper says to the Tower, as the Tower reads it."""
+"""What a holder says to the Tower, as the Tower reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a shellper is found: its socket in the directory of the strategy, and the note it may leave there.
+"""Where a holder is found: its socket in the directory of the strategy, and the note it may leave there.
 
 The directory is part of the state directory, which no logout wipes. The socket is bound by a relative name
 from inside the directory: a socket's path may have at most 103 bytes, and home directories may be longer.
@@ -13,13 +13,13 @@ import socket
 import stat
 from typing import Any, Final
 
-from .child import LaunchError
+from .program import LaunchError
 
 _BACKLOG: Final = 128
 
 
 class Address:
-    """The socket file of one shellper, mode 0600, and beside it the note of an end that nobody heard of."""
+    """The socket file of one holder, mode 0600, and beside it the note of an end that nobody heard of."""
 
     def __init__(self, directory: bytes, terminal_id: bytes) -> None:
         self.directory = directory

@@ -13,8 +13,7 @@ from typing import Protocol
 import anyio
 
 from afx.plugin import ConnectionLostError
-
-from .shellper import frames
+from afx_holding import frames
 
 
 class Receiver(Protocol):

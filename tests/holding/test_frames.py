@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from afx_reconnect_shellper.shellper import frames
+from afx_holding import frames
 
 unhurried = settings(deadline=None)
 """A busy machine is no defect."""

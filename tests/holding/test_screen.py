@@ -8,10 +8,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from afx_reconnect_shellper.shellper.queries import LONGEST, whole_questions, without_questions
-from afx_reconnect_shellper.shellper.ring import Ring
-from afx_reconnect_shellper.shellper.safe_cut import safe_cut
-from afx_reconnect_shellper.shellper.screen_modes import MODES_OFF, RESET, ModeTracker
+from afx_holding.queries import LONGEST, whole_questions, without_questions
+from afx_holding.ring import Ring
+from afx_holding.safe_cut import safe_cut
+from afx_holding.screen_modes import MODES_OFF, RESET, ModeTracker
 
 unhurried = settings(deadline=None)
 """A busy machine is no defect."""

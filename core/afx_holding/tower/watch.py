@@ -23,15 +23,15 @@ from afx.plugin import (
     Watch,
     WatchItem,
 )
+from afx_holding import frames
 
 from . import messages
 from .places import Place
-from .shellper import frames
 
 _MOST_AT_ONCE = 256 * 1024
 
 
-class ShellperWatch(Watch):
+class HolderWatch(Watch):
     """A connection as onlooker. HELLO is sent; what the holder says is read by `receive`."""
 
     def __init__(self, connection: socket.socket, since: Position | None) -> None:
@@ -126,7 +126,7 @@ async def open_watch(
     deadline: float,
     *,
     unseen: bool = False,
-) -> ShellperWatch:
+) -> HolderWatch:
     """Return a watch whose first item has come. The terminal's program does not notice one that is `unseen`.
 
     Raises:
@@ -136,7 +136,7 @@ async def open_watch(
         connection = place.connect(terminal_id)
     except OSError as error:
         raise ConnectionLostError(f"The terminal's holder cannot be reached: {error.strerror}.") from error
-    watch = ShellperWatch(connection, since)
+    watch = HolderWatch(connection, since)
     try:
         position = None if since is None else str(since)
         hello = frames.control(

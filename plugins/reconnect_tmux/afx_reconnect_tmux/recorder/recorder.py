@@ -1,0 +1,388 @@
+"""The process on the pipe of one pane: it keeps the pane's output, and gives it to whoever looks.
+
+tmux starts it (``pipe-pane``) and hands it every byte that the pane's program writes. It outlives the Tower,
+so that the offsets of the output stay the same while Towers come and go, and it ends with its pane. If it is
+killed nothing happens to the pane: the Tower starts another one, which begins with what the pane shows. tmux
+reads a pane as fast as its program writes and waits for nobody, so neither does this.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import termios
+import time
+from contextlib import suppress
+from typing import Any, ClassVar, Final
+
+from afx_holding import frames
+from afx_holding.address import Address
+from afx_holding.clients import Client, Stream
+from afx_holding.peer import is_same_user
+from afx_holding.program import LaunchError, start_of
+from afx_holding.ring import Ring
+from afx_holding.timers import Timers
+
+_HELLO_WITHIN: Final = 5.0
+_SEED_WITHIN: Final = 3.0
+_MOST_CLIENTS: Final = 200
+_MOST_AT_ONCE: Final = 16
+_JIGGLE: Final = 0.05
+_LOOK_EVERY: Final = 0.25
+_LOOK_AGAIN: Final = 0.02
+_RESIZED_WITHIN: Final = 0.5
+_CHECK_EVERY: Final = 10.0
+
+
+class Recorder:
+    """One pane's output and who is connected to read it.
+
+    Args:
+        address: Where it is found.
+        ring: Keeps the output.
+        tty: The pane's terminal device, asked for the pane's size.
+        waits_for_seed: Whether the Tower will first say what the pane showed when the pipe was laid.
+    """
+
+    def __init__(self, address: Address, ring: Ring, tty: str, *, waits_for_seed: bool) -> None:
+        self._address = address
+        self._ring = ring
+        self._tty = tty
+        self._waits_for_seed = waits_for_seed
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._clients: list[Client] = []
+        self._tower: Client | None = None
+        self._timers = Timers()
+        self._began = time.time()
+        self._last_output_at: float | None = None
+        self._told_activity = 0.0
+        self._size = (80, 24)
+        self._look_until = 0.0
+        self._exit: dict[str, Any] | None = None
+        self._noted = False
+        self._over = False
+
+    def serve(self) -> None:
+        """Record until the pipe is at its end, or the Tower says that nobody needs this any more."""
+        self._address.bind(self._listener)
+        self._look_at_size()
+        self._timers.set(self._check_socket, _CHECK_EVERY)
+        if self._waits_for_seed:
+            self._timers.set(self._do_without_seed, _SEED_WITHIN)
+        while not self._over:
+            self._turn()
+        self._address.remove()
+
+    # The loop
+
+    def _turn(self) -> None:
+        readers: list[Any] = [self._listener, *(client.descriptor for client in self._clients)]
+        if not self._waits_for_seed:
+            readers.append(0)
+        writers = [client.descriptor for client in self._clients if client.unsent]
+        due = self._timers.next_due()
+        timeout = None if due is None else max(0.0, due - time.monotonic())
+        readable, writable, _ = select.select(readers, writers, [], timeout)
+        if 0 in readable:
+            self._record()
+        if self._listener in readable:
+            self._accept()
+        for client in tuple(self._clients):
+            if client.descriptor in writable:
+                client.flush()
+            if client.descriptor in readable:
+                self._hear(client)
+        self._timers.run()
+        self._pump()
+
+    def _pump(self) -> None:
+        now = time.monotonic()
+        for client in self._clients:
+            if client.stream is not None:
+                client.pump(self._ring, now)
+        for client in [client for client in self._clients if client.lost]:
+            self._clients.remove(client)
+            client.connection.close()
+            if client is self._tower:
+                self._tower = None
+
+    # The pane
+
+    def _record(self) -> None:
+        """Take one piece from the pipe."""
+        try:
+            piece = os.read(0, frames.PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        if piece:
+            self._add_output(piece)
+        else:
+            # The pane is gone, or somebody laid another pipe to it. Nothing will come here any more.
+            self._finish()
+
+    def _record_all(self) -> None:
+        """Take what the pipe holds now; not without limit, as others may write on."""
+        for _piece in range(_MOST_AT_ONCE):
+            if self._over or not select.select([0], [], [], 0)[0]:
+                break
+            self._record()
+
+    def _add_output(self, output: bytes) -> None:
+        self._ring.append(output)
+        self._last_output_at = time.time()
+        if not self._timers.is_set(self._look_at_size):
+            self._timers.set(self._look_at_size, _LOOK_EVERY)
+        if self._tower is not None and not self._timers.is_set(self._tell_activity):
+            self._timers.set(self._tell_activity, max(0.0, self._told_activity + 1 - time.monotonic()))
+
+    def _tell_activity(self) -> None:
+        if self._tower is not None and not self._tower.unsent:
+            self._told_activity = time.monotonic()
+            self._tower.send(frames.control(frames.ACTIVITY, at=self._last_output_at, offset=self._ring.end))
+
+    def _do_without_seed(self) -> None:
+        self._waits_for_seed = False
+
+    def _look_at_size(self) -> None:
+        """Learn of a size that a person's tmux gave the pane. A program that was resized writes."""
+        size = self._ask_size()
+        if size is not None and size != self._size and not self._timers.is_set(self._settle):
+            self._size = size
+            self._tell_all(frames.control(frames.RESIZED, cols=size[0], rows=size[1]))
+        elif time.monotonic() < self._look_until:
+            self._timers.set(self._look_at_size, _LOOK_AGAIN)
+
+    def _ask_size(self) -> tuple[int, int] | None:
+        with suppress(OSError):
+            tty = os.open(self._tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+            try:
+                answer = fcntl.ioctl(tty, termios.TIOCGWINSZ, bytes(8))
+            finally:
+                os.close(tty)
+            rows, cols, _, _ = struct.unpack("HHHH", answer)
+            if rows and cols:
+                return cols, rows
+        return None
+
+    def _jiggle(self) -> None:
+        """Make a full-screen program repaint, together with `_settle` a moment later."""
+        cols, rows = self._size
+        self._show_size(cols, rows - 1 if rows > 1 else rows + 1)
+        self._timers.set(self._settle, _JIGGLE)
+
+    def _settle(self) -> None:
+        self._show_size(*self._size)
+
+    def _show_size(self, cols: int, rows: int) -> None:
+        with suppress(OSError):
+            tty = os.open(self._tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+            try:
+                fcntl.ioctl(tty, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+            finally:
+                os.close(tty)
+
+    # Clients
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        if len(self._clients) >= _MOST_CLIENTS or not is_same_user(connection):
+            connection.close()
+            return
+        client = Client()
+        client.connect(connection)
+        self._clients.append(client)
+
+        def expect_hello() -> None:
+            client.lost = client.lost or client.role is None
+
+        self._timers.set(expect_hello, _HELLO_WITHIN)
+
+    def _hear(self, client: Client) -> None:
+        try:
+            for kind, payload in client.decoder.feed(client.receive()):
+                self._on_frame(client, kind, payload)
+                if client.lost:
+                    break
+        except frames.FrameError:
+            client.lost = True
+
+    def _on_frame(self, client: Client, kind: int, payload: bytes) -> None:
+        if client.role is None:
+            if kind != frames.HELLO:
+                raise frames.FrameError("HELLO comes first")
+            self._on_hello(client, frames.fields_of(payload))
+        elif client is not self._tower:
+            return
+        elif kind == frames.SHOW:
+            # What was written before this was said to be shown comes first; a seed comes before everything.
+            if not self._waits_for_seed:
+                self._record_all()
+            self._timers.cancel(self._do_without_seed)
+            self._waits_for_seed = False
+            self._add_output(payload)
+        elif kind in self._handlers:
+            self._handlers[kind](self, frames.fields_of(payload))
+
+    def _on_hello(self, client: Client, fields: frames.Fields) -> None:
+        frames.number(fields, "version", 1, 1 << 30)
+        if fields.get("client") == "tower":
+            self._welcome_tower(client)
+        elif fields.get("client") == "terminal":
+            self._welcome_onlooker(client, fields)
+        else:
+            raise frames.FrameError("a client is a tower or a terminal")
+
+    def _welcome_tower(self, client: Client) -> None:
+        if self._tower is not None:
+            self._tower.lost = True
+        client.role = "tower"
+        self._tower = client
+        self._timers.cancel(self._tell_activity)
+        self._record_all()
+        client.send(self._welcome(resumed=False))
+        if self._exit is not None and not self._noted:
+            client.send(frames.control(frames.EXIT, **self._exit))
+
+    def _welcome_onlooker(self, client: Client, fields: frames.Fields) -> None:
+        since, tail = fields.get("since"), fields.get("tail")
+        if tail is not None:
+            tail = frames.number(fields, "tail", 0, 1 << 40)
+        stream = Stream(self._ring, since if isinstance(since, str) else None, tail, time.monotonic())
+        client.role = "terminal"
+        client.send(self._welcome(resumed=stream.resumed))
+        client.stream = stream
+        if self._exit is not None:
+            stream.tell(self._ring.end, frames.control(frames.EXIT, **self._exit))
+        elif stream.alternate and stream.position > 0:
+            # Only a replay from the very beginning shows all of a full-screen program's screen for certain.
+            self._jiggle()
+
+    def _welcome(self, *, resumed: bool) -> bytes:
+        if not self._timers.is_set(self._settle):
+            self._size = self._ask_size() or self._size
+        return frames.control(
+            frames.WELCOME,
+            version=frames.VERSION,
+            pid=os.getpid(),
+            pid_start=start_of(os.getpid()),
+            terminal_id=os.fsdecode(self._address.terminal_id),
+            agent_id="",
+            epoch=self._ring.epoch,
+            start=self._ring.start,
+            offset=self._ring.end,
+            cols=self._size[0],
+            rows=self._size[1],
+            started_at=self._began,
+            last_output_at=self._last_output_at,
+            exit=self._exit,
+            resumed=resumed,
+        )
+
+    def _tell(self, client: Client, frame: bytes) -> None:
+        """Send a control frame; to an onlooker, after all output that came before it."""
+        if client.stream is not None:
+            client.stream.tell(self._ring.end, frame)
+        elif client.role is not None:
+            client.send(frame)
+
+    def _tell_all(self, frame: bytes) -> None:
+        for client in self._clients:
+            self._tell(client, frame)
+
+    # What the Tower says
+
+    def _on_resize(self, fields: frames.Fields) -> None:
+        """The Tower had tmux resize the pane; what it has now is told to all."""
+        del fields
+        self._timers.cancel(self._settle)
+        # tmux gives a pane its size a moment after it said so.
+        self._look_until = time.monotonic() + _RESIZED_WITHIN
+        self._look_at_size()
+
+    def _on_exit(self, fields: frames.Fields) -> None:
+        """The program ended. All that it wrote before is told before."""
+        self._record_all()
+        self._exit = {name: fields.get(name) for name in ("code", "signal", "at")}
+        self._noted = False
+        self._timers.cancel(self._settle)
+        self._tell_all(frames.control(frames.EXIT, **self._exit))
+
+    def _on_respawned(self, fields: frames.Fields) -> None:
+        self._exit = None
+        self._tty = frames.text(fields, "tty")
+        child = {name: fields.get(name) for name in ("pid", "start")}
+        self._tell_all(frames.control(frames.RESPAWNED, **child))
+
+    def _on_ack(self, fields: frames.Fields) -> None:
+        if self._exit is not None and fields.get("at") == self._exit["at"]:
+            self._noted = True
+
+    def _on_terminate(self, fields: frames.Fields) -> None:
+        del fields
+        self._record_all()
+        if not self._over:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Be over, and say so."""
+        now = time.monotonic()
+        self._address.remove()
+        for client in self._clients:
+            client.pump(self._ring, now)
+            if client.role is not None:
+                client.send(frames.control(frames.GONE))
+        self._over = True
+
+    def _check_socket(self) -> None:
+        """Bind the socket again where somebody removed its file."""
+        self._timers.set(self._check_socket, _CHECK_EVERY)
+        if self._address.is_ours():
+            return
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._address.bind(listener)
+        except (OSError, LaunchError):
+            listener.close()
+            return  # Its directory is gone or the place is taken: tried again later.
+        self._listener.close()
+        self._listener = listener
+
+    _handlers: ClassVar = {
+        frames.RESIZE: _on_resize,
+        frames.EXIT: _on_exit,
+        frames.RESPAWNED: _on_respawned,
+        frames.ACK: _on_ack,
+        frames.TERMINATE: _on_terminate,
+    }
+
+
+def main(directory: str, terminal_id: str, scrollback: str, tty: str, seed: str) -> None:
+    """Record what comes on descriptor 0.
+
+    Args:
+        directory: Where the socket lies.
+        terminal_id: Whose output it is.
+        scrollback: How many of the last bytes are kept.
+        tty: The pane's terminal device.
+        seed: ``seed`` where the Tower will say what the pane showed before, else ``fresh``.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(OSError):
+        os.setsid()
+    os.set_blocking(0, False)
+    address = Address(os.fsencode(directory), os.fsencode(terminal_id))
+    try:
+        Recorder(address, Ring(int(scrollback)), tty, waits_for_seed=seed == "seed").serve()
+    except LaunchError:
+        sys.exit(1)  # Another one records this terminal. The Tower, which sees to that, will ask again.

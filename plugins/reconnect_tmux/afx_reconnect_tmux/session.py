@@ -1,0 +1,112 @@
+"""The commands by which a session is made, recorded anew, and ended."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+from pathlib import Path
+
+import anyio
+
+from afx.plugin import TerminalSpec, UnreachableError, identify, is_alive, send_signal
+
+from . import panes
+from .launching import PYTHON
+from .names import exact, literal, shell_words
+from .paint import paint, questions
+from .panes import Pane
+from .tmux import Tmux, TmuxError
+
+_FOLLOW_CLIENT = "set-option -w window-size latest"
+_PAUSE = 0.02
+
+
+class SessionMaker:
+    """Makes sessions on one tmux server, for one strategy's directory."""
+
+    def __init__(self, tmux: Tmux, directory: Path) -> None:
+        self._tmux = tmux
+        self._directory = directory
+
+    async def make(self, name: str, spec: TerminalSpec, command_line: str, deadline: float) -> Pane:
+        """Make a session with one pane, which is recorded from its first byte on.
+
+        All of it is one question to tmux, which reads nothing from the pane before it has done it all.
+
+        Raises:
+            TmuxError: It could not be made. A session of this name was there before, or nothing is left.
+        """
+        target = exact(name)
+        notes = {
+            "@afx_terminal": spec.id,
+            "@afx_agent": spec.agent_id,
+            "@afx_home": str(self._directory),
+            "@afx_scrollback": str(spec.scrollback),
+        }
+        answer = await self._tmux.ask(
+            ["new-session", "-d", "-s", name, "-x", str(spec.size.cols), "-y", str(spec.size.rows),
+             "-c", literal(spec.command.cwd), command_line],
+            *(["set-option", "-p", "-t", target, option, value] for option, value in notes.items()),
+            *_policy(target),
+            ["pipe-pane", "-O", "-t", target, self._record(spec.id, "fresh")],
+            ["display-message", "-p", "-t", target, panes.FORMAT],
+            deadline=deadline,
+        )  # fmt: skip
+        found = panes.read(answer)
+        if len(found) != 1:
+            raise TmuxError("tmux says of the new session what nobody understands.")
+        return found[0]
+
+    async def record_again(self, pane: Pane, deadline: float) -> bytes:
+        """Lay a new pipe from a pane to a new recorder, and return what the pane showed at that moment.
+
+        Raises:
+            TmuxError: tmux refuses, or does not answer.
+        """
+        mark = f"afx-{secrets.token_hex(8)}"
+        answer = await self._tmux.ask(
+            *questions(pane.pane, mark),
+            ["pipe-pane", "-O", "-t", pane.pane, self._record(pane.terminal, "seed")],
+            deadline=deadline,
+        )
+        return paint(answer, mark)
+
+    def _record(self, terminal_id: str, seed: str) -> str:
+        words = shell_words(*PYTHON, "record", str(self._directory), terminal_id)
+        return f"exec {literal(words)} '#{{@afx_scrollback}}' '#{{pane_tty}}' {seed}"
+
+    async def end(self, pane: Pane, grace: float) -> None:
+        """End a pane's program, politely first, and the pane with it.
+
+        Raises:
+            UnreachableError: tmux does not answer, or the program cannot be ended.
+        """
+        program = None if pane.dead else identify(pane.pid)
+        if program is not None:
+            for number in (signal.SIGHUP, signal.SIGCONT):
+                send_signal(program, number)
+            with anyio.move_on_after(grace):
+                while is_alive(program):  # noqa: ASYNC110 - a process that is not ours sends no event
+                    await anyio.sleep(_PAUSE)
+            send_signal(program, signal.SIGKILL)
+        try:
+            await self._tmux.ask(["kill-pane", "-t", pane.pane], deadline=grace)
+        except TmuxError as error:
+            raise UnreachableError(error.message, hint="Try again when it answers.") from error
+        with anyio.move_on_after(grace):
+            while program is not None and is_alive(program):  # noqa: ASYNC110 - as above
+                await anyio.sleep(_PAUSE)
+
+
+def _policy(target: str) -> list[list[str]]:
+    """Return the commands that give a session of ours what it needs, whatever its person's settings are.
+
+    A program that ended stays to be read; the session stays when nobody is attached; and whoever attaches in
+    tmux, or resizes the window there, sets the size until somebody types by way of afx.
+    """
+    return [
+        ["set-option", "-p", "-t", target, "remain-on-exit", "on"],
+        ["set-option", "-t", target, "destroy-unattached", "off"],
+        ["set-hook", "-t", target, "client-attached", _FOLLOW_CLIENT],
+        ["set-hook", "-t", target, "client-resized", _FOLLOW_CLIENT],
+    ]

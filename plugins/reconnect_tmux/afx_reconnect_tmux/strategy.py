@@ -1,0 +1,415 @@
+"""The reconnect strategy ``tmux``: each terminal is the one pane of a session, and tmux holds it.
+
+One question to tmux tells which of all terminals survived. The output of each pane goes to a recorder beside
+it, which keeps the offsets of the output the same while Towers come and go; see `recorder`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import anyio
+import msgspec
+
+from afx.plugin import (
+    Command,
+    Connection,
+    ConnectionLostError,
+    Life,
+    Orphan,
+    ReconnectStrategy,
+    Spawned,
+    SpawnError,
+    StrategyContext,
+    Survival,
+    TerminalId,
+    TerminalRecord,
+    TerminalSpec,
+    UnreachableError,
+    identify,
+    send_signal,
+)
+from afx_holding import frames
+from afx_holding.screen_modes import RESET
+from afx_holding.tower.places import Place, is_terminal_id
+
+from . import panes
+from .connection import TmuxConnection
+from .control import ControlClient
+from .launching import Launching
+from .names import looks_like_ours, session_name
+from .panes import Pane
+from .session import SessionMaker
+from .tmux import Tmux, TmuxError, check_version
+
+_ASK_WITHIN = 5.0
+_ANSWER_WITHIN = 3.0
+_SPAWN_WITHIN = 15.0
+_GRACE = 3.0
+_PAUSE = 0.02
+_MOST_NAMES = 100
+_MOST_LOOKS = 50
+_HELLO = frames.control(frames.HELLO, version=frames.VERSION, client="tower")
+_TERMINATE = frames.control(frames.TERMINATE)
+
+
+class TmuxStrategy(ReconnectStrategy):
+    """Terminals that are sessions of a tmux server.
+
+    Settings: ``program`` and ``socket``; see the page on tmux in the reference. `BadInputError` is raised
+    where one of them is something else.
+    """
+
+    name = "tmux"
+
+    def __init__(self, context: StrategyContext) -> None:
+        super().__init__(context)
+        self._tmux = Tmux.of(context.settings)
+        self._home = str(context.directory)
+        self._place = Place(context.directory)
+        self._maker = SessionMaker(self._tmux, context.directory)
+        self._control = ControlClient(self._tmux)
+        self._connections: dict[TerminalId, TmuxConnection] = {}
+        self._spawning: set[TerminalId] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_usable = False
+
+    async def aclose(self) -> None:
+        """Let go of everything. The sessions live on, and so do their recorders."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+        self._control.close()
+
+    # Starting
+
+    async def spawn(self, spec: TerminalSpec) -> Spawned:
+        """Make a session whose one pane runs the command, and return when it does."""
+        if not is_terminal_id(spec.id):
+            raise SpawnError(f"{spec.id!r} cannot be the id of a terminal.")
+        if spec.id in self._connections or not self._place.refuses(spec.id):
+            raise SpawnError(f"There is a terminal {spec.id} that is alive.")
+        await self._check_version()
+        self._spawning.add(spec.id)
+        try:
+            return await self._spawn(spec)
+        except TmuxError as error:
+            raise SpawnError(error.message, hint=error.hint) from error
+        finally:
+            self._spawning.discard(spec.id)
+
+    async def _spawn(self, spec: TerminalSpec) -> Spawned:
+        with Launching(self.context.directory, spec.id, spec.command) as launching:
+            pane = await self._make_session(spec, launching)
+            try:
+                await launching.until_running(_SPAWN_WITHIN)
+                connection = await self._connect(pane, _SPAWN_WITHIN)
+            except BaseException as error:
+                with anyio.CancelScope(shield=True):
+                    await self._undo(pane)
+                if isinstance(error, ConnectionLostError):
+                    raise SpawnError(error.message) from error
+                raise
+        server = identify(pane.server)
+        if server is None:
+            raise SpawnError("The tmux server ended as soon as it was asked for a session.")
+        return Spawned(connection, msgspec.to_builtins(pane.handle(self._tmux.socket, server)))
+
+    async def _check_version(self) -> None:
+        if self._is_usable:
+            return
+        try:
+            said = (await anyio.run_process([self._tmux.program, "-V"], check=False)).stdout.decode()
+        except OSError as error:
+            raise SpawnError(
+                f"tmux cannot be started: {error.strerror} ({self._tmux.program}).",
+                hint="Install tmux, or choose another reconnect strategy.",
+            ) from error
+        wrong = check_version(said)
+        if wrong is not None:
+            raise SpawnError(wrong, hint="Install a newer tmux, or choose another reconnect strategy.")
+        self._is_usable = True
+
+    async def _make_session(self, spec: TerminalSpec, launching: Launching) -> Pane:
+        for number in range(1, _MOST_NAMES):
+            name = session_name(spec.label, number)
+            try:
+                return await self._maker.make(name, spec, launching.command_line, _ASK_WITHIN)
+            except TmuxError as error:
+                # The name may be a stranger's, or that of a session that has outlived its record.
+                if "duplicate session" not in error.message:
+                    raise
+        raise SpawnError(f"There are too many tmux sessions called {session_name(spec.label)}.")
+
+    async def _undo(self, pane: Pane) -> None:
+        """Leave nothing behind of a terminal that could not be started."""
+        with suppress(TmuxError):
+            await self._tmux.ask(["kill-session", "-t", pane.session], deadline=_ASK_WITHIN)
+        with suppress(ConnectionLostError):
+            await (await self._connect(pane, _ANSWER_WITHIN)).end_recorder()
+        self._drop(pane.terminal)
+        self._place.remove(pane.terminal)
+
+    async def _connect(self, pane: Pane, deadline: float) -> TmuxConnection:
+        """Connect to the recorder of a pane, which may be about to start.
+
+        Raises:
+            ConnectionLostError: It did not answer in time.
+        """
+        connection: TmuxConnection | None = None
+        with anyio.move_on_after(deadline):
+            while connection is None:
+                try:
+                    connection = self._open(pane)
+                except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
+                    await anyio.sleep(_PAUSE)
+                except (OSError, UnreachableError) as error:
+                    raise ConnectionLostError(f"Its recorder cannot be reached: {error}.") from error
+            await connection.settle(deadline)
+        if connection is None or not connection.usable:
+            self._drop(pane.terminal)
+            raise ConnectionLostError("The terminal's recorder does not answer.")
+        connection.await_end()
+        return connection
+
+    def _open(self, pane: Pane) -> TmuxConnection:
+        connection = TmuxConnection(self._place.connect(pane.terminal), self._place, pane, self._control)
+        connection.on_ended = self._on_ended
+        self._connections[pane.terminal] = connection
+        return connection
+
+    async def respawn(self, connection: Connection, command: Command) -> None:
+        """Start a new program in the same pane."""
+        if not isinstance(connection, TmuxConnection):
+            raise SpawnError("This terminal belongs to another reconnect strategy.")
+        if connection.facts.exit is None:
+            raise SpawnError("The terminal's program still runs.", hint="Stop it first.")
+        pane = connection.pane.pane
+        with Launching(self.context.directory, connection.terminal_id, command) as launching:
+            # tmux empties the screen; whoever looks by way of afx sees that before the first new output.
+            await connection.show(RESET)
+            try:
+                answer = await self._tmux.ask(
+                    ["respawn-pane", "-t", pane, launching.command_line],
+                    ["display-message", "-p", "-t", pane, panes.FORMAT],
+                    deadline=_ASK_WITHIN,
+                )
+            except TmuxError as error:
+                raise SpawnError(error.message, hint=error.hint) from error
+            (now,) = panes.read(answer)
+            ended = connection.facts.exit
+            connection.tell_respawned(now)
+            try:
+                await launching.until_running(_SPAWN_WITHIN)
+            except SpawnError:
+                await connection.tell_end(ended)
+                raise
+            connection.await_end()
+
+    # Finding again
+
+    async def survey(
+        self, records: Sequence[TerminalRecord], deadline: float
+    ) -> Mapping[TerminalId, Survival]:
+        """Ask tmux once for all its panes, and greet the recorders of those that are ours, all at once."""
+        if not records:
+            return {}
+        until = anyio.current_time() + deadline
+        try:
+            found = await self._panes(deadline)
+        except TmuxError as error:
+            return {record.id: panes.judge_without_server(record, error.message) for record in records}
+        ours = panes.by_terminal(found, self._home)
+        server = found[0].server if found else 0
+        asked: list[TmuxConnection] = []
+        survivals: dict[TerminalId, Survival] = {}
+        for record in records:
+            pane = ours.get(record.id)
+            if pane is None:
+                survivals[record.id] = panes.judge_missing(record, server, self._tmux.socket)
+                self._drop(record.id)
+                continue
+            survivals[record.id] = Survival(Life.ALIVE)
+            with suppress(OSError, UnreachableError):
+                connection = self._known(record.id) or self._open(pane)
+                connection.pane = pane
+                asked.append(connection)
+        await _settle_all(asked, max(0.0, until - anyio.current_time()))
+        for connection in asked:
+            if connection.pending:
+                # It is left open: the recorder answers on it when it can, and is not asked a second time.
+                survivals[connection.terminal_id] = Survival(
+                    Life.NO_ANSWER,
+                    "Its tmux session is there. The recorder of its output does not answer.",
+                )
+        return survivals
+
+    async def _panes(self, deadline: float) -> list[Pane]:
+        return panes.read(await self._tmux.ask(["list-panes", "-a", "-F", panes.FORMAT], deadline=deadline))
+
+    def _known(self, terminal_id: TerminalId) -> TmuxConnection | None:
+        known = self._connections.get(terminal_id)
+        if known is not None and (known.usable or known.pending):
+            return known
+        self._drop(terminal_id)
+        return None
+
+    def _drop(self, terminal_id: TerminalId) -> None:
+        connection = self._connections.pop(terminal_id, None)
+        if connection is not None:
+            connection.close()
+
+    async def reconnect(self, record: TerminalRecord) -> Connection:
+        """Hand out the connection that the last survey opened; lay the pipe anew where nobody records."""
+        known = self._known(record.id)
+        if known is not None:
+            await known.settle(_ANSWER_WITHIN)
+        if known is None or not known.usable:
+            known = await self._record_again(record)
+        if known.pane.dead and known.facts.exit is None:
+            await self._learn_end(known)
+        elif known.facts.exit is None:
+            known.await_end()
+        return known
+
+    async def _record_again(self, record: TerminalRecord) -> TmuxConnection:
+        """Begin a new recording of a pane, with what it shows now.
+
+        Raises:
+            ConnectionLostError: It cannot be done.
+        """
+        self._drop(record.id)
+        try:
+            pane = panes.by_terminal(await self._panes(_ASK_WITHIN), self._home).get(record.id)
+            if pane is None:
+                raise ConnectionLostError("Its tmux session is not there any more.")
+            with suppress(OSError, UnreachableError):
+                old = self._open(pane)
+                await old.settle(_ANSWER_WITHIN)
+                if old.pending:
+                    raise ConnectionLostError("The recorder of its output does not answer.")
+                if old.usable:
+                    return old
+                await old.end_recorder()
+            self._drop(record.id)
+            shown = await self._maker.record_again(pane, _ASK_WITHIN)
+        except TmuxError as error:
+            raise ConnectionLostError(error.message) from error
+        connection = await self._connect(pane, _SPAWN_WITHIN)
+        await connection.show(shown)
+        return connection
+
+    def _on_ended(self, connection: TmuxConnection) -> None:
+        task = asyncio.get_running_loop().create_task(self._find_end(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _find_end(self, connection: TmuxConnection) -> None:
+        try:
+            await self._learn_end(connection)
+        except ConnectionLostError as lost:
+            connection.on_lost(lost.message)
+
+    async def _learn_end(self, connection: TmuxConnection) -> None:
+        """Ask tmux how a program ended that is known to have ended, and tell.
+
+        Raises:
+            ConnectionLostError: The pane is gone, or tmux or the recorder does not answer.
+        """
+        for attempt in itertools.count():
+            try:
+                found = panes.by_terminal(await self._panes(_ASK_WITHIN), self._home)
+            except TmuxError as error:
+                raise ConnectionLostError(error.message) from error
+            pane = found.get(connection.terminal_id)
+            if pane is None:
+                raise ConnectionLostError("Its tmux session is not there any more.")
+            if pane.tells_end or (pane.dead and attempt >= _MOST_LOOKS):
+                await connection.tell_end(pane.exit(time.time()))
+                return
+            if pane.pid != connection.pane.pid:
+                # A person had tmux start it again.
+                connection.tell_respawned(pane)
+                connection.await_end()
+                return
+            server = identify(pane.server)
+            if attempt and server is not None:
+                # A library of tmux's now and then swallows the signal that tells of a program's end. It means
+                # nothing but "look whether one has ended", so it is sent once more.
+                send_signal(server, signal.SIGCHLD)
+            await anyio.sleep(_PAUSE)
+
+    async def orphans(self, known: Sequence[TerminalRecord]) -> Sequence[Orphan]:
+        """Return our terminals that no record names. Nothing is asked where no tmux server runs."""
+        try:
+            found = await self._panes(_ASK_WITHIN)
+        except TmuxError:
+            return []
+        named = {record.id for record in known} | self._connections.keys() | self._spawning
+        orphans = []
+        for pane in found:
+            server = identify(pane.server)
+            if pane.terminal in named or server is None or pane.home not in {"", self._home}:
+                continue
+            if not pane.terminal and not looks_like_ours(pane.name):
+                continue
+            orphans.append(
+                Orphan(
+                    terminal_id=pane.terminal or pane.unclaimed_id,
+                    agent_id=pane.agent,
+                    strategy=self.name,
+                    handle=msgspec.to_builtins(pane.handle(self._tmux.socket, server)),
+                    started_at=pane.created,
+                    note=f"tmux session {pane.name} in {pane.path}",
+                )
+            )
+        return orphans
+
+    # Ending
+
+    async def terminate(self, record: TerminalRecord) -> None:
+        """Hang up on the program, and kill the session, and return when both are gone."""
+        survival: Survival
+        pane: Pane | None = None
+        try:
+            found = await self._panes(_ASK_WITHIN)
+            pane = panes.by_terminal(found, self._home).get(record.id)
+            server = found[0].server if found else 0
+            survival = panes.judge_missing(record, server, self._tmux.socket)
+        except TmuxError as error:
+            survival = panes.judge_without_server(record, error.message)
+        if pane is None and survival.life is Life.DEAD:
+            await self.forget(record)
+            return
+        if pane is None:
+            raise UnreachableError(survival.reason, hint="Try again when it answers.")
+        connection = self._connections.get(record.id)
+        await self._maker.end(pane, _GRACE)
+        if connection is not None:
+            await connection.end_recorder()
+        self._drop(record.id)
+        self._place.remove(record.id)
+
+    async def forget(self, record: TerminalRecord) -> None:
+        """End the recorder of a terminal that was found dead, and remove its socket."""
+        if not is_terminal_id(record.id):
+            return
+        self._drop(record.id)
+        with suppress(OSError, UnreachableError), self._place.connect(record.id) as recorder:
+            recorder.send(_HELLO + _TERMINATE)  # Its first bytes: there is room for so few.
+        self._place.remove(record.id)
+
+
+async def _settle_all(connections: Sequence[TmuxConnection], deadline: float) -> None:
+    """Wait until each has been answered or will not be, but at most `deadline` seconds for all."""
+    async with anyio.create_task_group() as tasks:
+        for connection in connections:
+            if connection.pending:
+                tasks.start_soon(connection.settle, deadline)

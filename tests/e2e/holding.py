@@ -1,0 +1,78 @@
+"""What each reconnect strategy has between the Tower and a terminal, and how tests let it end or hang."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import msgspec
+
+from afx.api.process import ProcessIdentity, identify, send_signal
+from afx.testing.tower_process import TowerProcess
+from e2e.tmux import Tmux
+
+
+def holder_of(tower: TowerProcess, terminal_id: str) -> ProcessIdentity:
+    """Return the identity of a terminal's holder, as it is stored."""
+    with sqlite3.connect(tower.home / "afx.db") as database:
+        (handle,) = database.execute(
+            "SELECT handle FROM terminal_sessions WHERE id = ?", [terminal_id]
+        ).fetchone()
+    return msgspec.convert(msgspec.json.decode(handle)["holder"], ProcessIdentity)
+
+
+class Holding(ABC):
+    """What holds terminals.
+
+    Attributes:
+        ended_state: The state of an agent whose terminal was ended by `end`.
+    """
+
+    ended_state: str
+
+    def __init__(self, tower: TowerProcess) -> None:
+        self.tower = tower
+
+    @abstractmethod
+    def recorder(self, terminal_id: str) -> ProcessIdentity:
+        """Return the process that keeps the terminal's output, and answers for it."""
+
+    @abstractmethod
+    def end(self, terminal_id: str) -> None:
+        """Let one terminal be gone, as happens without afx."""
+
+
+class ShellperHolding(Holding):
+    """A shellper is both the holder and the recorder."""
+
+    ended_state = "lost"
+
+    def recorder(self, terminal_id: str) -> ProcessIdentity:
+        return holder_of(self.tower, terminal_id)
+
+    def end(self, terminal_id: str) -> None:
+        assert send_signal(holder_of(self.tower, terminal_id), signal.SIGKILL)
+
+
+class TmuxHolding(Holding):
+    """The tmux server holds all terminals; each has a recorder. A person may end any session."""
+
+    ended_state = "exited"
+
+    def recorder(self, terminal_id: str) -> ProcessIdentity:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"record" in words and terminal_id.encode() in words:
+                found = identify(int(process.name))
+                assert found is not None
+                return found
+        raise AssertionError(f"nobody records terminal {terminal_id}")
+
+    def end(self, terminal_id: str) -> None:
+        tmux = Tmux(self.tower)
+        tmux.run("kill-session", "-t", tmux.session_of(terminal_id))
