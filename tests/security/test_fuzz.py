@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection
 
 from afx.testing.follower import open_terminal
 from afx.testing.tower_process import TowerProcess
-from afx_reconnect_shellper.shellper import frames
+from afx_holding import frames
 from security.conftest import PATIENCE, ask, host, with_key
 
 fuzzed = settings(

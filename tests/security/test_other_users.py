@@ -10,8 +10,8 @@ import pytest
 
 from afx.cli import launcher
 from afx.testing.tower_process import TowerFailedError, TowerProcess
-from afx_reconnect_shellper.places import Place
-from afx_reconnect_shellper.shellper import frames
+from afx_holding import frames
+from afx_holding.tower.places import Place
 from security.conftest import PATIENCE, with_key
 
 NOBODY = 65534
