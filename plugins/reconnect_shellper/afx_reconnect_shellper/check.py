@@ -21,10 +21,9 @@ from typing import NamedTuple
 import msgspec
 
 from afx.plugin import DoctorCheck, DoctorContext, Finding, TerminalId, UnreachableError
-
-from .messages import Welcome, read_welcome
-from .places import LONGEST_PATH, Place, socket_name
-from .shellper import frames
+from afx_holding import frames
+from afx_holding.tower.messages import Welcome, read_welcome
+from afx_holding.tower.places import LONGEST_PATH, Place, socket_name
 
 _ANSWER_WITHIN = 2.0
 _HELLO = frames.control(frames.HELLO, version=frames.VERSION, client="terminal", tail=0)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import anyio.to_thread
 import pytest
-from afx_reconnect_shellper.messages import Child, Welcome
 
 from afx.plugin import DoctorContext, Exit, Finding, Level, is_alive, send_signal
+from afx_holding.tower.messages import Child, Welcome
 from afx_reconnect_shellper.check import Greeted, ShellperCheck, judge
 from afx_reconnect_shellper.plugin import afx_doctor_checks
 from plugins.reconnect_shellper.conftest import World, until
