@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +36,7 @@ def _unavailable(reason: str) -> None:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Run Chromium, headless and with a profile of its own."""
-    path = os.environ.get("AFX_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    path = os.environ.get("AFX_TEST_CHROMIUM", "/usr/bin/chromium")
     if not Path(path).exists():
         _unavailable(f"There is no Chromium at {path}; AFX_TEST_CHROMIUM says where one is.")
     if not (ASSETS / "index.html").exists():

@@ -6,7 +6,7 @@ import re
 import time
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, WebSocket, expect
 
 from afx.testing.tower_process import TowerProcess
 
@@ -20,6 +20,8 @@ class Tab:
         self.tower = tower
         self.page: Page = context.new_page()
         self.conduct = Conduct(self.page)
+        self.open_sockets: set[WebSocket] = set()
+        self.page.on("websocket", self._count_socket)
         if not context.cookies(tower.url):
             code = tower.request("POST", "/api/login-codes")["code"]
             self.page.goto(f"{tower.url}/#code={code}")
@@ -68,6 +70,36 @@ class Tab:
                 raise AssertionError(f"Nothing after {after}; the last are {numbers[-3:]}")
             self.page.wait_for_timeout(20)
         return time.monotonic() - begin
+
+    def await_status(self, agent: dict[str, Any], status: str) -> None:
+        """Wait until an agent's terminal is connected so."""
+        self.page.wait_for_function(
+            "([id, status]) => afx.sessions.get(id)?.status === status", arg=[agent["id"], status]
+        )
+
+    def close_code(self, path: str) -> int:
+        """Open a WebSocket as the page would, and return the code with which the Tower closes it."""
+        code: int = self.page.evaluate(
+            """path => new Promise(resolve => {
+                new WebSocket(path.replace(/^/, location.origin.replace('http', 'ws')))
+                    .onclose = event => resolve(event.code);
+            })""",
+            path,
+        )
+        return code
+
+    def weight(self) -> tuple[int, int]:
+        """Return how many event listeners and documents the page holds, once its garbage is gone."""
+        session = self.page.context.new_cdp_session(self.page)
+        session.send("Performance.enable")
+        session.send("HeapProfiler.collectGarbage")
+        metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+        session.detach()
+        return int(metrics["JSEventListeners"]), int(metrics["Documents"])
+
+    def _count_socket(self, socket: WebSocket) -> None:
+        self.open_sockets.add(socket)
+        socket.on("close", lambda _: self.open_sockets.discard(socket))
 
     def loads(self) -> int:
         """Return how often this page was loaded: 1 unless something reloaded it."""

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
 from typing import Any
 
-from afx.testing.tower_process import TowerProcess
+import pytest
+from playwright.sync_api import BrowserContext, WebSocketRoute, expect
 
-from .conftest import OpenTab
+from afx.api.process import send_signal
+from afx.testing.tower_process import TowerProcess, processes_of
+
+from .conftest import COUNTER, OpenTab
+from .tab import Tab
 
 SOON = 2.0
 """How long after the Tower is ready a terminal may take to go on, in seconds."""
+OUTAGE = float(os.environ.get("AFX_TEST_OUTAGE", "6"))
+"""How long the Tower is down in the test of a long outage, in seconds."""
+RESTARTS = int(os.environ.get("AFX_TEST_RESTARTS", "20"))
+
+
+def counts_whole(numbers: list[int]) -> bool:
+    """Tell whether a counter is seen from its beginning, every number once and in order."""
+    return bool(numbers) and numbers == list(range(1, numbers[-1] + 1))
 
 
 def test_a_terminal_goes_on_after_a_restart_of_the_tower_with_every_byte_once(
@@ -22,10 +40,254 @@ def test_a_terminal_goes_on_after_a_restart_of_the_tower_with_every_byte_once(
 
     tower.start()
 
-    # A counter runs on while its Tower is away: what it said meanwhile comes first.
+    # The counter ran on while its Tower was away: what it said meanwhile comes first.
     assert tab.await_more(counter, shown) < SOON
     tab.await_link()
     tab.await_more(counter, shown + 100)
-    numbers = tab.numbers(counter)
-    assert numbers == list(range(1, numbers[-1] + 1))
+    assert counts_whole(tab.numbers(counter))
+    assert tab.loads() == 1
+
+
+def test_a_tab_moves_to_the_successor_of_a_terminal_that_died_with_its_tower_lesson_13(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    request = {"workspace": workspace, "kind": "architect", "name": "main", "task": "Plan the shop"}
+    agent = tower.request("POST", "/api/agents", request)["agent"]
+    tab = open_tab()
+    tab.await_text(agent, "heard 1: Plan the shop")
+
+    tower.kill()
+    for holder in processes_of(tower.home):
+        send_signal(holder, signal.SIGKILL)
+    tower.start()
+    expect(tab.page.locator(".ending")).to_contain_text("Lost", timeout=20_000)
+    tower.request("POST", f"/api/agents/{agent['id']}/resume", {})
+
+    begin = time.monotonic()
+    tab.await_text(agent, "turns=1 ")
+    assert time.monotonic() - begin < SOON
+    successor = tower.agents()["architect/main"]["terminal"]
+    assert agent["terminal"]["id"] in successor["predecessors"]
+    assert tab.page.evaluate("id => afx.sessions.get(id).terminal", agent["id"]) == successor["id"]
+    assert tab.close_code(f"/ws/terminal/{agent['terminal']['id']}") == 4404
+    assert tab.loads() == 1
+
+
+def test_a_lost_agent_is_brought_back_by_its_one_button(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    request = {"workspace": workspace, "kind": "architect", "name": "main", "task": "Plan the shop"}
+    agent = tower.request("POST", "/api/agents", request)["agent"]
+    tab = open_tab()
+    tab.await_text(agent, "heard 1: Plan the shop")
+    tower.kill()
+    for holder in processes_of(tower.home):
+        send_signal(holder, signal.SIGKILL)
+    tower.start()
+
+    expect(tab.page.locator(".ending")).to_contain_text("heard 1: Plan the shop", timeout=20_000)
+    tab.page.get_by_role("button", name="Bring it back").click()
+
+    tab.await_text(agent, "turns=1 ")
+    expect(tab.page.locator(".ending")).to_have_count(0)
+
+
+def test_a_terminal_that_was_not_there_and_returns_under_the_very_same_id_heals_lesson_13(
+    counter: dict[str, Any], context: BrowserContext, open_tab: OpenTab
+) -> None:
+    refused: list[WebSocketRoute] = []
+
+    def refuse_twice(route: WebSocketRoute) -> None:
+        if 0 < len(refused) <= 2:
+            route.close(code=4404, reason="There is no such terminal.")
+        else:
+            route.connect_to_server()
+        refused.append(route)
+
+    context.route_web_socket(lambda url: "/ws/terminal/" in url, refuse_twice)
+    tab = open_tab()
+    tab.await_text(counter, "count 5")
+    shown = tab.numbers(counter)[-1]
+
+    refused[0].close(code=4404, reason="There is no such terminal.")
+
+    assert tab.await_more(counter, shown) < SOON
+    assert len(refused) == 4
+    assert counts_whole(tab.numbers(counter))
+
+
+def test_a_tower_that_knows_nothing_of_a_terminal_is_no_reason_to_forget_it(
+    tower: TowerProcess, counter: dict[str, Any], open_tab: OpenTab
+) -> None:
+    """The state directory was not mounted yet: another, empty one was served for a moment."""
+    tab = open_tab()
+    tab.await_text(counter, "count 5")
+    tower.stop()
+    empty = TowerProcess(tower.home.with_name("t"), tower.env)
+    empty.home.mkdir(mode=0o700)
+    shutil.copy(tower.home / "key", empty.home / "key")
+    try:
+        empty.start()
+        expect(tab.page.get_by_text("Nobody works here yet")).to_be_visible(timeout=20_000)
+    finally:
+        empty.stop()
+    shown = tab.numbers(counter)[-1]
+
+    tower.start()
+
+    assert tab.await_more(counter, shown) < SOON
+    assert counts_whole(tab.numbers(counter))
+    assert tab.loads() == 1
+
+
+def test_restarts_in_a_row_leak_nothing_on_either_side(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    agents = [tower.shell(workspace, COUNTER, f"counter-{number}") for number in range(6)]
+    tabs: list[Tab] = []
+    for agent in agents:
+        # Each on its own page: browsers count connections by host, over all pages.
+        tabs.append(open_tab(f"#/shop/shell/{agent['name']}"))
+        tabs[-1].await_text(agent, "count 1$")
+    before = [tab.weight() for tab in tabs]
+    connections = tower.connections()
+    for _ in range(RESTARTS):
+        tower.stop()
+        tower.start()
+        for tab in tabs:
+            tab.await_link()
+
+    for tab, agent in zip(tabs, agents, strict=True):
+        tab.await_more(agent, (tab.numbers(agent) or [0])[-1] + 10)
+        assert counts_whole(tab.numbers(agent))
+        assert tab.loads() == 1
+        assert len(tab.open_sockets) == 2, tab.open_sockets
+    assert tower.eventually(lambda: tower.connections() <= connections)
+    for tab, (listeners, documents) in zip(tabs, before, strict=True):
+        now = tab.weight()
+        assert now[0] <= listeners * 1.2 + 20, (now, listeners)
+        assert now[1] <= documents
+
+
+def test_a_long_outage_and_a_sleep_end_soon_after_the_tower_is_back(
+    tower: TowerProcess, counter: dict[str, Any], context: BrowserContext, open_tab: OpenTab
+) -> None:
+    tab = open_tab()
+    tab.await_text(counter, "count 5")
+    tower.stop()
+    tab.page.wait_for_timeout(OUTAGE * 1000)
+    expect(tab.page.get_by_text("Reconnecting…")).to_be_visible()
+    shown = tab.numbers(counter)[-1]
+    tower.start()
+    assert tab.await_more(counter, shown) < SOON
+
+    context.set_offline(True)
+    tower.kill()
+    tower.start()
+    expect(tab.page.get_by_text("Reconnecting…")).to_be_visible(timeout=20_000)
+    tab.page.wait_for_timeout(2000)
+    shown = tab.numbers(counter)[-1]
+    context.set_offline(False)
+    assert tab.await_more(counter, shown) < SOON
+
+    assert counts_whole(tab.numbers(counter))
+    assert tab.loads() == 1
+
+
+def test_scroll_position_and_selection_stay_where_they_were(
+    tower: TowerProcess, counter: dict[str, Any], open_tab: OpenTab
+) -> None:
+    tab = open_tab()
+    tab.await_text(counter, "count 120")
+    terminal = f"afx.sessions.get('{counter['id']}').screen.terminal"
+    tab.page.evaluate(f"{terminal}.scrollToLine(10); {terminal}.select(0, 12, 8)")
+    tab.page.wait_for_timeout(200)  # xterm.js rounds to whole lines with its next frame.
+    place = tab.page.evaluate(f"{terminal}.buffer.active.viewportY")
+    selected = tab.page.evaluate(f"{terminal}.getSelection()")
+    assert selected.startswith("count ")
+    assert place < 15
+    shown = tab.numbers(counter)[-1]
+
+    tower.stop()
+    tower.start()
+
+    tab.await_more(counter, shown + 30)
+    assert tab.page.evaluate(f"{terminal}.buffer.active.viewportY") == place
+    assert tab.page.evaluate(f"{terminal}.getSelection()") == selected
+
+
+def test_keys_typed_while_the_tower_is_away_are_refused_for_all_to_see(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    agent = tower.shell(workspace, "stty -echo; read line; echo got $line; sleep 1000", "reader")
+    tab = open_tab()
+    tab.await_status(agent, "live")
+    tab.page.keyboard.type("one")
+    tower.stop()
+    expect(tab.page.get_by_text("Reconnecting…")).to_be_visible(timeout=20_000)
+
+    tab.page.keyboard.type("lost")
+
+    expect(tab.page.get_by_text("What you typed was not sent.")).to_be_visible()
+    tower.start()
+    tab.await_status(agent, "live")
+    tab.page.keyboard.type("two\r")
+    tab.await_text(agent, "^got onetwo$")
+
+
+def test_a_programs_wish_to_erase_the_scrollback_is_not_granted(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    script = r"seq 1 200; printf '\033[H\033[2J\033[3J'; echo end; sleep 1000"
+    agent = tower.shell(workspace, script, "eraser")
+    tab = open_tab()
+
+    tab.await_text(agent, "^end$")
+
+    lines = tab.text(agent)
+    assert [line for line in lines if line.isdigit()][:150] == [str(number) for number in range(1, 151)]
+
+
+def test_a_replay_answers_no_question_of_the_program_lesson_37(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    script = r"stty raw -echo; printf '\033[c\033[6n\033]11;?\007asked\r\n'; cat -v"
+    agent = tower.shell(workspace, script, "asker")
+    tab = open_tab()
+    tab.await_text(agent, "asked")
+    tower.stop()
+    tower.start()
+    tab.await_status(agent, "live")
+    again = open_tab("#/shop/shell/asker")
+    again.await_text(agent, "asked")
+    again.page.keyboard.type("typed")
+
+    again.await_text(agent, "typed")
+
+    assert not any("^[" in line for line in again.text(agent)), again.text(agent)
+
+
+@pytest.mark.parametrize("key", ["another", None])
+def test_a_cookie_that_is_no_good_any_more_leads_to_signing_in_again(
+    tower: TowerProcess, counter: dict[str, Any], open_tab: OpenTab, key: str | None
+) -> None:
+    tab = open_tab()
+    tab.await_text(counter, "count 5")
+    shown = tab.numbers(counter)[-1]
+    tower.stop()
+    Path(tower.home, "key").unlink()
+    if key is not None:
+        path = Path(tower.home, "key")
+        path.touch(mode=0o600)
+        path.write_text(key * 8)
+    tower.start()
+    expect(tab.page.get_by_text("You are signed out.")).to_be_visible(timeout=20_000)
+    expect(tab.page.get_by_text("afx open")).to_be_visible()
+
+    code = tower.request("POST", "/api/login-codes")["code"]
+    tab.page.evaluate("code => { location.hash = `code=${code}` }", code)
+
+    assert tab.await_more(counter, shown) < 2 * SOON
+    assert counts_whole(tab.numbers(counter))
+    assert "code=" not in tab.page.url
     assert tab.loads() == 1

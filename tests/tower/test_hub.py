@@ -97,6 +97,15 @@ async def test_only_the_leaders_window_counts_when_it_changes_lesson_36(
     assert connection.sizes[1:] == [WIDE, Size(90, 30)]
 
 
+async def test_one_who_opens_a_window_later_leads_where_nobody_does(
+    hub: TerminalHub, connection: RecordingConnection
+) -> None:
+    onlooker = await hub.join()
+    await onlooker.resize(WIDE)
+    assert connection.sizes[-1] == WIDE
+    assert hub.leader is onlooker
+
+
 async def test_when_the_leader_leaves_the_latest_window_leads_lesson_36(
     hub: TerminalHub, connection: RecordingConnection
 ) -> None:

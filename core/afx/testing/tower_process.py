@@ -155,6 +155,13 @@ class TowerProcess:
         text = urlencode({name: value for name, value in query.items() if value is not None})
         return f"ws://127.0.0.1:{self.port}/ws/terminal/{terminal_id}" + (f"?{text}" if text else "")
 
+    def connections(self) -> int:
+        """Return how many sockets the Tower's process has open (Linux only)."""
+        if self.process is None:
+            return 0
+        links = Path(f"/proc/{self.process.pid}/fd").iterdir()
+        return sum(str(link.readlink()).startswith("socket:") for link in links)
+
     def eventually(self, look: Callable[[], Found], timeout: float = 10) -> Found:
         """Look again and again until something true is seen, and return it.
 

@@ -65,6 +65,8 @@ class Onlooker:
     async def resize(self, size: Size) -> None:
         """Say that the onlooker's window has another size."""
         self.size = size
+        if self._hub.leader is None:
+            self._hub.leader = self
         if self._hub.leader is self:
             await self._hub.resize(size)
 

@@ -42,11 +42,19 @@ export class App {
   changed = (): void => {
     if (this.drawing) return;
     this.drawing = true;
-    queueMicrotask(() => {
-      this.drawing = false;
-      this.draw();
-    });
+    queueMicrotask(() => this.drawNow());
   };
+
+  private drawNow(): void {
+    this.drawing = false;
+    this.draw();
+  }
+
+  /** Have the next key go to the terminal that is worked in, which has to be drawn for that. */
+  private focusTerminal(): void {
+    this.drawNow();
+    this.currentSession?.focus();
+  }
 
   get currentSession(): Session | null {
     return this.current === null ? null : (this.sessions.get(this.current) ?? null);
@@ -73,9 +81,7 @@ export class App {
       const address = addressOf(this.link.state, found.workspace, found.agent);
       if (location.hash !== address) history.pushState(null, "", address);
     }
-    this.changed();
-    // After the drawing, which gives it a size.
-    setTimeout(() => this.currentSession?.focus());
+    this.focusTerminal();
   }
 
   /** Go to the agent so many places further in the list. */
@@ -106,8 +112,8 @@ export class App {
       for (const { agent } of everyone(this.link.state)) if (agent.terminal !== null) this.session(agent.id);
     }
     this.menu = false;
-    this.changed();
-    if (layout === "single") setTimeout(() => this.currentSession?.focus());
+    if (layout === "single") this.focusTerminal();
+    else this.changed();
   }
 
   open(dialog: Dialog): void {
@@ -116,9 +122,9 @@ export class App {
   }
 
   closeDialog = (): void => {
+    if (this.dialog === null) return;
     this.dialog = null;
-    this.changed();
-    setTimeout(() => this.currentSession?.focus());
+    this.focusTerminal();
   };
 
   /** Have terminals read aloud, or not any more. It costs time with every line, so it has to be asked for. */

@@ -12,24 +12,10 @@ export type Closing =
 
 /** Say what a close code means. `opened` tells whether the socket ever was open. */
 export function classifyClose(code: number, opened: boolean): Closing {
-  switch (code) {
-    case 4401:
-      return "sign-in";
-    case 1013:
-      return "later";
-    case 4404:
-    case 4410:
-      return "gone";
-    case 1008:
-      // What was asked for does not fit this terminal; the state says what does.
-      return "gone";
-    case 1001:
-    case 1006:
-    case 1011:
-    case 1012:
-      return "away";
-    default:
-      // 4xxx is the Tower's own word and final; a handshake that was refused shows as 1006 and is not.
-      return opened && code >= 4400 && code < 4500 ? "gone" : "away";
-  }
+  if (code === 4401) return "sign-in";
+  if (code === 1013) return "later";
+  // 44xx are the Tower's own words, and final; 1008 says that what was asked for does not fit.
+  if (code === 1008 || (code >= 4400 && code < 4500)) return "gone";
+  // An upgrade that was refused with a 4xx looks like one that nobody answered: the state tells which it was.
+  return opened ? "away" : "gone";
 }

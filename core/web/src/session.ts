@@ -54,14 +54,14 @@ export class Session {
     this.observer = new ResizeObserver(() => this.place());
     this.observer.observe(this.screen.host);
     this.stopListening = link.listen(() => this.follow());
-    this.follow();
   }
 
-  /** Show it so, or (null) not at all. What is not shown stays connected. */
+  /** Show it so, or (null) not at all. What was shown once stays connected. */
   show(role: Role | null): void {
     if (role === this.role) return;
     this.role = role;
     this.place();
+    this.follow();
   }
 
   focus(): void {
@@ -105,7 +105,9 @@ export class Session {
 
   /** Go where the state says the agent's terminal is; called whenever the state or the link changed. */
   private follow(): void {
-    if (this.link.status !== "live") return;
+    // Before it is shown it has no size to come with.
+    const isNew = this.role === null && this.terminal === null;
+    if (this.link.status !== "live" || isNew) return;
     const relinked = this.link.times !== this.linkedTimes;
     this.linkedTimes = this.link.times;
     const agent = this.agent();

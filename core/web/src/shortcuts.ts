@@ -59,7 +59,8 @@ function handle(app: App, event: KeyboardEvent): boolean {
 }
 
 function changeSides(session: Session | null): void {
-  const list = document.querySelector<HTMLElement>(".agents [aria-current], .agents button");
+  const list = document.querySelector<HTMLElement>(".agents [aria-current]") ??
+    document.querySelector<HTMLElement>(".agents button");
   if (session?.screen.host.contains(document.activeElement)) list?.focus();
   else session?.focus();
 }

@@ -1,7 +1,7 @@
 // What lies over the page: one dialog at a time, as the browser's own <dialog>, which keeps the focus inside.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { App } from "../app";
 import { findAgent } from "../lookup";
 import { SHORTCUTS } from "../shortcuts";
@@ -35,7 +35,8 @@ export function Box({ app, title, children, kind = "" }: {
   app: App; title: string; children: ComponentChildren; kind?: string;
 }) {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before the next key, which is meant for the dialog already.
+  useLayoutEffect(() => {
     box.current?.showModal();
   }, []);
   return (

@@ -20,7 +20,7 @@ export function Header({ app }: { app: App }) {
       <h1>afx</h1>
       <p class={`tower ${live ? "good" : "ask"}`} role="status" data-tower={link.status}>
         <span aria-hidden="true">{live ? "●" : "◌"}</span>
-        {live ? "Tower" : "Reconnecting…"}
+        <span class="word">{live ? "Tower" : "Reconnecting…"}</span>
       </p>
       <button class="search" type="button" onClick={() => app.open({ kind: "palette" })}>
         <span>Search and commands</span><kbd>Ctrl K</kbd>

@@ -7,15 +7,15 @@ export function KeyBar({ session }: { session: Session }) {
   const application = () => session.screen.terminal.modes.applicationCursorKeysMode;
   const key = (text: string, name: string, keys: () => string) => (
     <button
-      type="button" aria-label={name} key={name}
+      type="button" key={text} {...(name ? { "aria-label": name } : {})}
       // The terminal keeps the focus, and the phone its keyboard.
       onPointerDown={(event) => event.preventDefault()} onClick={() => session.type(keys())}
     >{text}</button>
   );
   return (
     <div class="keybar" role="toolbar" aria-label="Keys">
-      {key("Esc", "Escape", () => "\x1b")}
-      {key("Tab", "Tab", () => "\t")}
+      {key("Esc", "", () => "\x1b")}
+      {key("Tab", "", () => "\t")}
       <button
         type="button" aria-pressed={session.ctrl} onPointerDown={(event) => event.preventDefault()}
         onClick={() => session.pressCtrl()}

@@ -1,12 +1,12 @@
 // Search in one terminal's output.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { App } from "../app";
 import type { Session } from "../session";
 
 export function SearchBar({ app, session }: { app: App; session: Session }) {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus(), [session]);
+  useLayoutEffect(() => field.current?.focus(), [session]);
   const find = (back: boolean) => {
     const text = field.current?.value ?? "";
     if (text) session.screen.search[back ? "findPrevious" : "findNext"](text);

@@ -26,15 +26,15 @@ export function Stage({ app }: { app: App }) {
 
 function Tabs({ app }: { app: App }) {
   return (
-    <div class="tabs" role="tablist" aria-label="Open terminals">
+    <ul class="tabs" aria-label="Open terminals">
       {[...app.sessions.keys()].map((id) => {
         const found = findAgent(app.link.state, id);
         const mark = found && markOf(found.agent);
         const name = found ? found.agent.name : "removed";
         return (
-          <div class={`tab ${app.current === id ? "current" : ""}`} key={id} role="presentation">
+          <li class={`tab ${app.current === id ? "current" : ""}`} key={id}>
             <button
-              type="button" role="tab" id={`tab-${id}`} aria-selected={app.current === id} aria-controls={`pane-${id}`}
+              type="button" class="to" {...(app.current === id ? { "aria-current": "page" } : {})}
               title={found ? `${label(found.agent)} · ${found.workspace.name}` : ""} onClick={() => app.go(id)}
             >
               <span class={`mark ${mark?.tone ?? "calm"}`} aria-hidden="true">{mark?.symbol ?? "○"}</span>
@@ -42,10 +42,10 @@ function Tabs({ app }: { app: App }) {
               <span class="visually-hidden">, {mark?.word ?? "removed"}</span>
             </button>
             <button type="button" class="close" aria-label={`Close the tab of ${name}`} onClick={() => app.closeTab(id)}>×</button>
-          </div>
+          </li>
         );
       })}
-    </div>
+    </ul>
   );
 }
 
@@ -56,7 +56,7 @@ function Pane({ app, id, session, grid }: { app: App; id: string; session: Sessi
   return (
     <section
       id={`pane-${id}`} class={`pane ${shown ? "" : "hidden"} ${session.status}`} data-agent={id}
-      {...(grid ? { "aria-label": found ? label(found.agent) : "removed" } : { role: "tabpanel", "aria-labelledby": `tab-${id}` })}
+      aria-label={found ? label(found.agent) : "removed"}
     >
       {grid && found && mark && (
         <button type="button" class="caption" onClick={() => app.go(id)}>

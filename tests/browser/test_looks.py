@@ -1,0 +1,296 @@
+"""What a person sees and can do: signing in, agents, palette, dialogs, phones, and those who use no mouse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from afx.testing.tower_process import TowerProcess
+from web.sources import installed_web
+
+from .conftest import OpenTab
+
+_SERIOUS = {"serious", "critical"}
+
+
+def faults(page: Page) -> list[str]:
+    """Return the serious faults that axe finds in what a page shows."""
+    page.evaluate((installed_web() / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {[(node['html'][:120], node['failureSummary'][:300]) for node in one['nodes']]}"
+        for one in found["violations"]
+        if one["impact"] in _SERIOUS
+    ]
+
+
+@pytest.fixture
+def team(tower: TowerProcess, workspace: str) -> dict[str, dict[str, Any]]:
+    """An architect, a builder, a shell that failed and one that was stopped."""
+    for kind, name, task in (("architect", "main", None), ("builder", "login", "Add a login page")):
+        tower.request(
+            "POST", "/api/agents", {"workspace": workspace, "kind": kind, "name": name, "task": task}
+        )
+    tower.shell(workspace, "echo the last words; exit 3", "broken")
+    halted = tower.shell(workspace, "sleep 1000", "halted")
+    tower.request("POST", f"/api/agents/{halted['id']}/stop")
+    tower.eventually(lambda: tower.agents()["shell/broken"]["state"] == "crashed")
+    agents: dict[str, dict[str, Any]] = {agent["name"]: agent for agent in tower.agents().values()}
+    return agents
+
+
+def test_the_plain_address_says_which_command_lets_one_in(
+    tower: TowerProcess, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    page.goto(tower.url)
+
+    expect(page.get_by_text("afx open")).to_be_visible()
+    assert faults(page) == []
+
+
+def test_a_code_lets_one_browser_in_once_and_leaves_the_address(
+    tower: TowerProcess, browser: Browser, open_tab: OpenTab
+) -> None:
+    code = tower.request("POST", "/api/login-codes")["code"]
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{tower.url}/#code={code}")
+    expect(page.locator("[data-tower=live]")).to_be_visible()
+    assert code not in page.url
+    cookie = context.cookies()[0]
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
+    context.close()
+
+    stranger = browser.new_context()
+    page = stranger.new_page()
+    page.goto(f"{tower.url}/#code={code}")
+    expect(page.get_by_text("afx open")).to_be_visible()
+    stranger.close()
+
+
+def test_an_empty_page_teaches_the_first_step(tower: TowerProcess, open_tab: OpenTab) -> None:
+    tab = open_tab()
+    expect(tab.page.get_by_text("afx up")).to_be_visible()
+    assert faults(tab.page) == []
+
+
+def test_agents_are_listed_with_a_word_and_a_symbol(
+    team: dict[str, dict[str, Any]], open_tab: OpenTab
+) -> None:
+    tab = open_tab()
+    listed = tab.page.locator(".agent").all_inner_texts()
+    names = [entry.split()[:3] for entry in listed]
+    assert [name[1:] for name in names] == [
+        ["architect", "main"],
+        ["builder", "login"],
+        ["shell", "broken"],
+        ["shell", "halted"],
+    ]
+    assert names[2][0] == "✕"
+    assert names[3][0] == "■"
+    assert "builder/login" in listed[1]
+    assert "claude" in listed[1]
+    assert "crashed" in listed[2]
+    assert tab.page.title().startswith("(1) ")
+
+
+def test_an_ended_agent_shows_its_last_screen_why_it_ended_and_one_button(
+    team: dict[str, dict[str, Any]], open_tab: OpenTab
+) -> None:
+    tab = open_tab("#/shop/shell/broken")
+    tab.await_text(team["broken"], "the last words")
+    ending = tab.page.locator(".ending")
+    expect(ending).to_contain_text("Crashed.")
+    expect(ending).to_contain_text("exit code 3")
+    expect(ending.get_by_role("button")).to_have_text("Start again")
+    tab.go(team["halted"])
+    expect(tab.page.locator("#pane-" + team["halted"]["id"]).get_by_text("Stopped.")).to_be_visible()
+
+
+def test_everything_is_reached_by_keys_alone(
+    tower: TowerProcess, team: dict[str, dict[str, Any]], open_tab: OpenTab
+) -> None:
+    tab = open_tab("#/shop/architect/main")
+    keyboard = tab.page.keyboard
+    tab.await_status(team["main"], "live")
+    keyboard.type("hello\r")
+    tab.await_text(team["main"], "heard 1: hello")
+
+    keyboard.press("Control+k")
+    keyboard.type("go builder/log")
+    expect(tab.page.get_by_text("Nothing fits.")).to_be_visible()
+    keyboard.press("Control+a")
+    keyboard.type("log")
+    keyboard.press("Enter")
+    tab.await_text(team["login"], "heard 1: Add a login page")
+    expect(tab.page).to_have_url(f"{tower.url}/#/shop/builder/login")
+    keyboard.press("Control+Shift+ArrowUp")
+    expect(tab.page).to_have_url(f"{tower.url}/#/shop/architect/main")
+
+    keyboard.press("F6")
+    expect(tab.page.locator(".agent[aria-current]")).to_be_focused()
+    keyboard.press("F6")
+
+    keyboard.press("Control+k")
+    keyboard.type("stop builder/login")
+    keyboard.press("Enter")
+    expect(tab.page.get_by_role("heading", name="Stop builder/login?")).to_be_visible()
+    tab.page.get_by_role("button", name="Stop it").press("Enter")
+    tower.eventually(lambda: tower.agents()["builder/login"]["state"] == "stopped")
+    expect(tab.page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_ctrl_k_twice_is_for_the_program(tower: TowerProcess, workspace: str, open_tab: OpenTab) -> None:
+    agent = tower.shell(workspace, "stty raw -echo; cat -v", "echo")
+    tab = open_tab()
+    tab.await_status(agent, "live")
+    tab.page.keyboard.press("Control+k")
+    expect(tab.page.get_by_role("combobox")).to_be_focused()
+    tab.page.keyboard.press("Control+k")
+    tab.await_text(agent, r"\^K")
+
+
+def test_an_agent_is_spawned_and_cleaned_up_with_a_word_about_what_would_be_lost(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    tab = open_tab()
+    tab.page.get_by_role("button", name="Spawn an agent").first.click()
+    tab.page.get_by_label("Task").fill("Add a cart")
+    tab.page.get_by_label("Name").fill("cart")
+    assert faults(tab.page) == []
+    tab.page.get_by_role("button", name="Spawn", exact=True).click()
+    tower.eventually(lambda: "builder/cart" in tower.agents())
+    agent = tower.agents()["builder/cart"]
+    tab.await_text(agent, "heard 1: Add a cart")
+    Path(agent["cwd"], "cart.py").write_text("# the cart\n")
+
+    tab.page.evaluate("id => afx.open({kind: 'cleanup', agent: id})", agent["id"])
+    dialog = tab.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("This would be lost: 1 file not in git")
+    clean_up = dialog.get_by_role("button", name="Clean up")
+    expect(clean_up).to_be_disabled()
+    assert faults(tab.page) == []
+    dialog.get_by_label("Lose it").check()
+    clean_up.click()
+
+    tower.eventually(lambda: "builder/cart" not in tower.agents())
+    assert not Path(agent["cwd"]).exists()
+    assert Path(workspace).exists()
+
+
+def test_agents_are_recovered_after_a_look_at_the_plan(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    request = {"workspace": workspace, "kind": "architect", "name": "main", "task": "Plan the shop"}
+    agent = tower.request("POST", "/api/agents", request)["agent"]
+    tower.eventually(
+        lambda: b"heard 1" in tower.request("GET", f"/api/terminals/{agent['terminal']['id']}/output")
+    )
+    tower.stop()
+    tower.end_everything()
+    tower.start()
+    tab = open_tab()
+
+    tab.page.get_by_role("button", name="Recover 1").click()
+    dialog = tab.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("stored")
+    assert tower.agents()["architect/main"]["state"] == "lost"
+    assert faults(tab.page) == []
+    dialog.get_by_role("button", name="Bring back 1").click()
+
+    expect(dialog).to_contain_text("revived", timeout=20_000)
+    assert tower.agents()["architect/main"]["state"] == "running"
+
+
+def test_all_terminals_are_watched_at_once_without_changing_their_size(
+    tower: TowerProcess, team: dict[str, dict[str, Any]], open_tab: OpenTab
+) -> None:
+    tab = open_tab("#/shop/shell/halted")
+    tab.await_status(team["main"], "live")
+    before = sizes(tower)
+    tab.page.get_by_role("button", name="All terminals at a glance").click()
+
+    tab.await_text(team["login"], "heard 1")
+    tab.await_text(team["broken"], "the last words")
+    assert tab.page.locator(".pane:visible").count() == 4
+    assert sizes(tower) == before
+    assert faults(tab.page) == []
+    tab.page.locator(".caption", has_text="login").click()
+    expect(tab.page).to_have_url(f"{tower.url}/#/shop/builder/login")
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_a_phone_has_room_for_all_of_it(
+    browser: Browser, tower: TowerProcess, team: dict[str, dict[str, Any]], open_tab: OpenTab, scheme: Any
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True, color_scheme=scheme
+    )
+    tab = open_tab("#/shop/architect/main", context=context)
+    tab.await_status(team["main"], "live")
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert faults(tab.page) == []
+
+    tab.page.get_by_role("button", name="Agents").tap()
+    tab.page.locator(".agent", has_text="login").tap()
+    tab.await_text(team["login"], "heard 1")
+    bar = tab.page.get_by_role("toolbar", name="Keys")
+    for key in ("Esc", "Tab", "Left", "Up", "Down", "Right"):
+        expect(bar.get_by_role("button", name=key)).to_be_visible()
+    # Ctrl, then D: the fake agent ends.
+    bar.get_by_role("button", name="Ctrl").tap()
+    tab.page.keyboard.type("d")
+    tower.eventually(lambda: tower.agents()["builder/login"]["state"] == "exited")
+    tab.conduct.check()
+    context.close()
+
+
+def test_a_notification_comes_when_an_agent_needs_somebody_and_not_before_it_was_asked_for(
+    tower: TowerProcess, workspace: str, context: BrowserContext, open_tab: OpenTab
+) -> None:
+    context.add_init_script("""
+        window.notified = [];
+        window.Notification = class { constructor(title) { notified.push(title); } };
+        Notification.permission = 'default';
+        Notification.requestPermission = async () => (Notification.permission = 'granted');
+    """)
+    script = "read line; exit 1"
+    one, two, three = (tower.shell(workspace, script, name) for name in ("one", "two", "three"))
+    tab = open_tab("#/shop/shell/one")
+    tab.await_status(one, "live")
+    end_by_enter(tower, two)
+    expect(tab.page.locator(".agent", has_text="two")).to_contain_text("crashed")
+    assert tab.page.evaluate("notified") == []
+
+    tab.page.get_by_role("button", name="Notify me").click()
+    end_by_enter(tower, three)
+
+    tab.page.wait_for_function("() => notified.length > 0")
+    assert tab.page.evaluate("notified") == ["shell/three crashed"]
+    assert tab.page.title().startswith("(2) ")
+
+
+def sizes(tower: TowerProcess) -> dict[str, Any]:
+    return {name: agent["terminal"]["size"] for name, agent in tower.agents().items() if agent["terminal"]}
+
+
+def end_by_enter(tower: TowerProcess, agent: dict[str, Any]) -> None:
+    tower.request("POST", f"/api/agents/{agent['id']}/send", {"text": "end"})
+
+
+def test_a_program_is_searched_for_words(tower: TowerProcess, workspace: str, open_tab: OpenTab) -> None:
+    agent = tower.shell(workspace, "echo needle; seq 1 300; sleep 1000", "hay")
+    tab = open_tab()
+    tab.await_text(agent, "^300$")
+    tab.page.keyboard.press("Control+Shift+F")
+    tab.page.keyboard.type("needle")
+    tab.page.keyboard.press("Enter")
+    terminal = f"afx.sessions.get('{agent['id']}').screen.terminal"
+    tab.page.wait_for_function(f"() => {terminal}.getSelection() === 'needle'")
+    tab.page.keyboard.press("Escape")
+    expect(tab.page.get_by_role("search")).to_have_count(0)
