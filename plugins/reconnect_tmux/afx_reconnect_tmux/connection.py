@@ -31,6 +31,7 @@ from afx.plugin import (
     Watch,
     identify,
     is_alive,
+    read_to_end,
 )
 from afx_holding import frames
 from afx_holding.tower import messages
@@ -254,6 +255,12 @@ class TmuxConnection(Connection):
     async def watch(self, since: Position | None = None, *, tail: int | None = None) -> Watch:
         """Begin to watch the output, over a connection of its own."""
         return await open_watch(self._place, self.terminal_id, since, tail, _ANSWER_WITHIN)
+
+    async def glance(self, tail: int) -> bytes:
+        """Return about the last `tail` bytes of output, unseen by the program."""
+        return await read_to_end(
+            await open_watch(self._place, self.terminal_id, None, tail, _ANSWER_WITHIN, unseen=True)
+        )
 
     async def write(self, data: bytes) -> None:
         """Type `data`, whole and unmixed. A person who scrolls in tmux is taken back to the program."""

@@ -263,7 +263,7 @@ class Recorder:
         client.stream = stream
         if self._exit is not None:
             stream.tell(self._ring.end, frames.control(frames.EXIT, **self._exit))
-        elif stream.alternate and stream.position > 0:
+        elif stream.alternate and stream.position > 0 and fields.get("unseen") is not True:
             # Only a replay from the very beginning shows all of a full-screen program's screen for certain.
             self._jiggle()
 
