@@ -48,8 +48,10 @@ class Tmux:
 
     def session_of(self, terminal_id: str) -> str:
         """Return the id of a terminal's session."""
-        lines = self.run("list-panes", "-a", "-F", "#{@afx_terminal} #{session_id}").splitlines()
-        return dict(line.split(" ", 1) for line in lines)[terminal_id]
+        lines = self.run("list-panes", "-a", "-F", "#{session_id} #{@afx_terminal}").splitlines()
+        return {terminal: session for session, _, terminal in (line.partition(" ") for line in lines)}[
+            terminal_id
+        ]
 
     def signal(self, server: ProcessIdentity, number: signal.Signals) -> None:
         """Send the server a signal."""

@@ -1,13 +1,15 @@
 """A reconnect strategy whose terminals exist only in memory, for tests of what stands on strategies.
 
 Its terminals outlive the strategy object, as real ones outlive the Tower: they live in a `World` that several
-strategy objects may share, one after the other. The world can be told to let a holder hang, die or answer.
+strategy objects may share, one after the other. The world can be told to let a holder hang, die or answer,
+and may be given a stand-in for the program that runs in its terminals.
 """
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
@@ -46,6 +48,7 @@ class Holder:
         connections: How often it was connected to.
         signals: What it was sent.
         acknowledged: The ends that the Tower said it had noted.
+        news: What those who watch are told, and after how much of the output.
     """
 
     def __init__(self, spec: TerminalSpec) -> None:
@@ -60,24 +63,53 @@ class Holder:
         self.signals: list[int] = []
         self.acknowledged: list[Exit] = []
         self.hold: MemoryConnection | None = None
+        self.news: list[tuple[int, Ended | Resized | Respawned]] = []
+        self._changed = anyio.Event()
 
-    def say(self, notice: Notice) -> None:
-        """Tell the Tower, if it is connected."""
+    def say(self, notice: Ended | Resized | Respawned) -> None:
+        """Tell those who watch, and the Tower, if it is connected."""
+        self.news.append((len(self.output), notice))
+        self._wake()
         if self.hold is not None:
             self.hold.news.send_nowait(notice)
+
+    def write(self, output: bytes) -> None:
+        """Let the program write."""
+        self.output += output
+        self._wake()
 
     def end(self, end: Exit) -> None:
         """Let the program end."""
         self.exit = end
         self.say(Ended(end))
 
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    async def change(self) -> None:
+        """Wait until there is output or news."""
+        await self._changed.wait()
+
 
 class World:
-    """All the holders there are, by terminal id."""
+    """All the holders there are, by terminal id.
+
+    Attributes:
+        refuses: While set, nothing can be started, and this is why.
+        program: What stands in for a terminal's program: it is called with what is typed, and at the start
+            with nothing. None: nothing happens.
+    """
 
     def __init__(self) -> None:
         self.holders: dict[TerminalId, Holder] = {}
         self.refuses: str = ""
+        self.program: Callable[[Holder, bytes], None] | None = None
+
+    def type(self, holder: Holder, data: bytes) -> None:
+        """Let the program have what is typed."""
+        if self.program is not None and holder.exit is None:
+            self.program(holder, data)
 
     def kill(self, terminal_id: TerminalId) -> None:
         """Let a holder die without a word."""
@@ -87,16 +119,18 @@ class World:
 
 
 class MemoryWatch(Watch):
-    """Everything a holder has put out so far, in one piece, and then nothing more."""
+    """Everything a holder puts out, and what happens to it in between."""
 
     def __init__(self, holder: Holder, since: Position | None) -> None:
         known = since is not None and since.epoch == EPOCH and since.offset <= len(holder.output)
-        offset = since.offset if since is not None and known else 0
-        start = Position(EPOCH, offset)
+        self._holder = holder
+        self._offset = since.offset if since is not None and known else 0
+        self._told = len(holder.news)
+        start = Position(EPOCH, self._offset)
         self._end = Position(EPOCH, len(holder.output))
-        self._items: list[WatchItem] = [Resumed(start) if known else Reset(start)]
-        if holder.output[offset:]:
-            self._items.append(bytes(holder.output[offset:]))
+        self._first: WatchItem | None = Resumed(start) if known else Reset(start)
+        if holder.exit is not None:
+            self._told -= 1  # The news that it ended is the last there is.
 
     @property
     def end(self) -> Position:
@@ -104,10 +138,22 @@ class MemoryWatch(Watch):
         return self._end
 
     async def receive(self) -> WatchItem:
-        """Return the next item, or wait for ever."""
-        if not self._items:
-            await anyio.sleep_forever()
-        return self._items.pop(0)
+        """Return the next item as soon as there is one."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        holder = self._holder
+        while True:
+            news = holder.news[self._told] if self._told < len(holder.news) else None
+            until = len(holder.output) if news is None else max(news[0], self._offset)
+            if self._offset < until:
+                piece = bytes(holder.output[self._offset : until])
+                self._offset = until
+                return piece
+            if news is not None:
+                self._told += 1
+                return news[1]
+            await holder.change()
 
     async def aclose(self) -> None:
         """Stop watching."""
@@ -116,8 +162,9 @@ class MemoryWatch(Watch):
 class MemoryConnection(Connection):
     """A hold on a `Holder`."""
 
-    def __init__(self, holder: Holder) -> None:
+    def __init__(self, holder: Holder, world: World) -> None:
         self._holder = holder
+        self._world = world
         self.news, self._heard = anyio.create_memory_object_stream[Notice](64)
         holder.connections += 1
         holder.hold = self
@@ -147,6 +194,7 @@ class MemoryConnection(Connection):
     async def write(self, data: bytes) -> None:
         """Remember what was typed."""
         self._holder.typed += data
+        self._world.type(self._holder, data)
 
     async def resize(self, size: Size) -> None:
         """Give the terminal another size."""
@@ -154,8 +202,14 @@ class MemoryConnection(Connection):
         self._holder.say(Resized(size))
 
     async def signal(self, number: int) -> None:
-        """Remember the signal."""
+        """Remember the signal. One that nothing can stand ends the program."""
         self._holder.signals.append(number)
+        if number == signal.SIGKILL and self._holder.exit is None:
+            self._holder.end(Exit(signal=number, at=time.time()))
+
+    async def show(self, data: bytes) -> None:
+        """Put `data` into the output."""
+        self._holder.write(data)
 
     async def acknowledge(self, end: Exit) -> None:
         """Remember that the end was noted."""
@@ -163,7 +217,8 @@ class MemoryConnection(Connection):
 
     async def aclose(self) -> None:
         """Let go."""
-        self._holder.hold = None
+        if self._holder.hold is self:
+            self._holder.hold = None
         self.news.close()
         self._heard.close()
 
@@ -181,13 +236,28 @@ class MemoryStrategy(ReconnectStrategy):
     def __init__(self, context: StrategyContext, world: World) -> None:
         super().__init__(context)
         self.world = world
+        self._held: list[MemoryConnection] = []
 
     async def spawn(self, spec: TerminalSpec) -> Spawned:
         """Start a terminal, unless the world refuses."""
         if self.world.refuses:
             raise SpawnError(self.world.refuses)
+        if spec.id in self.world.holders:
+            raise SpawnError(f"There is a terminal {spec.id} that is alive.")
         holder = self.world.holders[spec.id] = Holder(spec)
-        return Spawned(MemoryConnection(holder), {})
+        connection = self._hold(holder)
+        self.world.type(holder, b"")
+        return Spawned(connection, {})
+
+    def _hold(self, holder: Holder) -> MemoryConnection:
+        connection = MemoryConnection(holder, self.world)
+        self._held.append(connection)
+        return connection
+
+    async def aclose(self) -> None:
+        """Let go of every holder."""
+        while self._held:
+            await self._held.pop().aclose()
 
     async def survey(
         self, records: Sequence[TerminalRecord], deadline: float
@@ -211,14 +281,19 @@ class MemoryStrategy(ReconnectStrategy):
         holder = self.world.holders.get(record.id)
         if holder is None or holder.hangs:
             raise ConnectionLostError("The holder does not answer.")
-        return MemoryConnection(holder)
+        return self._hold(holder)
 
     async def respawn(self, connection: Connection, command: Command) -> None:
         """Run a new command in a terminal."""
         holder = next(one for one in self.world.holders.values() if one.hold is connection)
+        if holder.exit is None:
+            raise SpawnError("The terminal's program still runs.", hint="Stop it first.")
+        if self.world.refuses:
+            raise SpawnError(self.world.refuses)
         holder.spec = msgspec.structs.replace(holder.spec, command=command)
         holder.exit = None
         holder.say(Respawned(None))
+        self.world.type(holder, b"")
 
     async def terminate(self, record: TerminalRecord) -> None:
         """End a terminal."""
@@ -231,6 +306,7 @@ class MemoryStrategy(ReconnectStrategy):
     async def orphans(self, known: Sequence[TerminalRecord]) -> Sequence[Orphan]:
         """Return the holders that no record names."""
         named = {record.id for record in known}
+        named |= {one for one, holder in self.world.holders.items() if holder.hold in self._held}
         return [
             Orphan(
                 terminal_id=terminal_id,

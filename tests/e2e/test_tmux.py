@@ -1,0 +1,313 @@
+"""Terminals in tmux: beside shellpers in one Tower, and beside the people who live in tmux."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyte
+import pytest
+
+from afx.api.process import send_signal
+from afx.testing.follower import Follower, open_terminal, type_into
+from afx.testing.tower_process import RequestFailedError, TowerProcess
+from e2e.holding import TmuxHolding
+from e2e.steps import recover, spawn, talk
+from e2e.tmux import Tmux
+
+COUNTER = "i=0; while :; do echo count $i; i=$((i+1)); sleep 0.01; done"
+
+
+@pytest.fixture
+def strategy() -> str:
+    return "tmux"
+
+
+def start(tower: TowerProcess, workspace: str, name: str, script: str, **more: object) -> Any:
+    """Start a shell agent that runs a script of /bin/sh."""
+    body = {"workspace": workspace, "kind": "shell", "name": name, "args": ["-c", script], **more}
+    return tower.request("POST", "/api/agents", body)["agent"]
+
+
+def state_of(tower: TowerProcess, name: str) -> str:
+    return str(tower.agents()[name]["state"])
+
+
+def test_stopped_server_holds_nobody_up_and_comes_back_lesson_02(
+    tower: TowerProcess, workspace: str, tmux: Tmux
+) -> None:
+    for number in ("1", "2"):
+        start(tower, workspace, number, COUNTER)
+    start(tower, workspace, "held", COUNTER, strategy="shellper")
+    ids = {name: agent["terminal"]["id"] for name, agent in tower.agents().items()}
+    server = tmux.server
+    tower.kill()
+    tmux.signal(server, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        tower.start()
+        assert time.monotonic() - began < 3 + 3, "one deadline of 3 s over all probes, and the start"
+        found = {name: (agent["state"], agent["terminal"]["id"]) for name, agent in tower.agents().items()}
+        assert found == {
+            "shell/1": ("unreachable", ids["shell/1"]),
+            "shell/2": ("unreachable", ids["shell/2"]),
+            "shell/held": ("running", ids["shell/held"]),
+        }
+        assert "does not answer" in tower.agents()["shell/1"]["reason"]
+    finally:
+        tmux.signal(server, signal.SIGCONT)
+    tower.eventually(
+        lambda: {state_of(tower, name) for name in ids} == {"running"},
+        timeout=2,
+    )
+    assert {name: agent["terminal"]["id"] for name, agent in tower.agents().items()} == ids
+
+
+@pytest.mark.parametrize("tower_runs", [True, False])
+def test_killed_server_is_named_and_its_agents_recovered(
+    tower: TowerProcess, workspace: str, tmux: Tmux, *, tower_runs: bool
+) -> None:
+    agents = {name: spawn(tower, workspace, name) for name in ("a", "b")}
+    for name, agent in agents.items():
+        talk(tower, agent, f"I am {name}")
+    held = start(tower, workspace, "held", COUNTER, strategy="shellper")
+    server = tmux.server
+    if not tower_runs:
+        tower.kill()
+    tmux.run("kill-server")
+    if not tower_runs:
+        tower.start()
+    tower.eventually(lambda: {state_of(tower, f"builder/{name}") for name in agents} == {"lost"})
+    for name in agents:
+        found = tower.agents()[f"builder/{name}"]
+        assert f"tmux server (process {server.pid}) is gone" in found["reason"]
+        assert found["terminal"] is None
+    now = tower.agents()["shell/held"]
+    assert (now["state"], now["terminal"]["id"]) == ("running", held["terminal"]["id"])
+    assert recover(tower)[-1]["revived"] >= 2
+    for name, agent in agents.items():
+        found = tower.agents()[f"builder/{name}"]
+        assert (found["state"], found["conversation"]["id"]) == ("running", agent["conversation"]["id"])
+        follower = Follower(tower, found["terminal"]["id"])
+        follower.wait_for(rb"turns=1")
+        follower.close()
+
+
+def test_a_session_that_a_person_ends_is_no_crash(tower: TowerProcess, workspace: str, tmux: Tmux) -> None:
+    agent = spawn(tower, workspace, "a")
+    start(tower, workspace, "other", COUNTER)
+    tmux.run("kill-session", "-t", tmux.session_of(agent["terminal"]["id"]))
+    found = tower.eventually(
+        lambda: (now := tower.agents()["builder/a"])["state"] == "exited" and now, timeout=10
+    )
+    assert found["reason"] == "Its tmux session was ended in tmux."
+    assert found["terminal"] is None
+    time.sleep(1)  # A crash would have been resumed by now.
+    assert state_of(tower, "builder/a") == "exited"
+    assert state_of(tower, "shell/other") == "running"
+
+
+def test_a_renamed_session_is_still_ours_and_a_stranger_of_its_name_is_not(
+    tower: TowerProcess, workspace: str, tmux: Tmux
+) -> None:
+    agent = start(tower, workspace, "1", COUNTER)
+    name = tmux.run("list-sessions", "-F", "#{session_name}")
+    assert name == "shell-repo-1"
+    tmux.run("rename-session", "-t", f"={name}", "mine")
+    tmux.run("new-session", "-d", "-s", name, "exec cat")
+    tower.kill()
+    tower.start()
+    now = tower.agents()["shell/1"]
+    assert (now["state"], now["terminal"]["id"]) == ("running", agent["terminal"]["id"])
+    tower.request("DELETE", f"/api/agents/{agent['id']}")
+    assert tmux.run("list-sessions", "-F", "#{session_name}") == name
+    again = start(tower, workspace, "1", COUNTER)
+    assert set(tmux.run("list-sessions", "-F", "#{session_name}").splitlines()) == {name, f"{name}-2"}
+    tower.request("DELETE", f"/api/agents/{again['id']}")
+
+
+def test_no_name_reaches_another_session_lesson_47(tower: TowerProcess, workspace: str, tmux: Tmux) -> None:
+    tmux.run("new-session", "-d", "-s", "bystander", "exec cat")
+    tmux.run("new-session", "-d", "-s", "shell-repo", "exec cat")
+    before = tmux.run("list-panes", "-a", "-F", "#{session_name} #{pane_id} #{pane_pid}").splitlines()
+    refused: list[tuple[str, int, str]] = []
+    for name in ("../x", "a:b.c", "-t", "x" * 300, "🙂", "a\nb", "bystander", "$0", "=bystander"):
+        try:
+            agent = start(tower, workspace, name, "exec cat")
+        except RequestFailedError as error:
+            refused.append((name, error.status, error.error["message"]))
+            continue
+        session = tmux.session_of(agent["terminal"]["id"])
+        assert tmux.run("display-message", "-p", "-t", session, "#{session_name}").startswith("shell-repo-")
+        tower.request("DELETE", f"/api/agents/{agent['id']}")
+    after = tmux.run("list-panes", "-a", "-F", "#{session_name} #{pane_id} #{pane_pid}").splitlines()
+    assert after == before
+    assert {status for _, status, _ in refused} == {400}
+    assert all(message.endswith(".") for _, _, message in refused)
+
+
+def test_neither_arguments_nor_environment_show_anything_lesson_41(
+    tower: TowerProcess, workspace: str, tmux: Tmux
+) -> None:
+    tower.kill()
+    tower.env["API_TOKEN"] = "precious"
+    tower.start()
+    agent = start(tower, workspace, "1", "echo token $API_TOKEN; exec cat")
+    follower = Follower(tower, agent["terminal"]["id"])
+    follower.wait_for(rb"token precious")
+    type_into(tower, agent["terminal"]["id"], b"typed-secret\r")
+    follower.wait_for(rb"typed-secret\r\ntyped-secret")
+    follower.close()
+    shown = subprocess.run(["ps", "-eo", "args", "-ww"], capture_output=True, text=True, check=True).stdout
+    assert "precious" not in shown
+    assert "typed-secret" not in shown
+    assert [path.name for path in (tower.home / "tmux").iterdir()] == [f"{agent['terminal']['id']}.sock"]
+    assert tmux.is_running
+
+
+class Screen:
+    """What a terminal shows, read as a browser reads it and drawn by an emulator."""
+
+    def __init__(self, tower: TowerProcess, terminal_id: str, cols: int = 90, rows: int = 28) -> None:
+        self.emulator = pyte.Screen(cols, rows)
+        stream = pyte.ByteStream(self.emulator)
+        with open_terminal(tower, terminal_id, cols=cols, rows=rows) as websocket:
+            quiet = 0
+            while quiet < 4:
+                try:
+                    message = websocket.recv(timeout=0.25)
+                except TimeoutError:
+                    quiet += 1
+                    continue
+                quiet = 0
+                if isinstance(message, bytes):
+                    stream.feed(message)
+                    continue
+                said = json.loads(message)
+                if said["type"] in {"hello", "resync"} and not said.get("resumed"):
+                    self.emulator.reset()
+                    stream.feed(base64.b64decode(said["prologue"]))
+
+    def cells(self) -> list[list[tuple[object, ...]]]:
+        """Return every cell with its colours and attributes."""
+        emulator = self.emulator
+        return [
+            [tuple(emulator.buffer[row][column]) for column in range(emulator.columns)]
+            for row in range(emulator.lines)
+        ]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.emulator.display)
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        return self.emulator.cursor.y, self.emulator.cursor.x
+
+
+FULL_SCREEN = {
+    "vim": "printf 'über 文字 🙂 line %s\\n' $(seq 1 200) > text; "
+    "exec vim -u NONE -N +120 +'set number hlsearch' text",
+    "less": "printf 'über 文字 line %s\\n' $(seq 1 200) > text; exec less -N +100 text",
+    "plain": "i=0; while [ $i -lt 60 ]; do printf '\\033[3%dmline %d\\033[0m 文字\\r\\n' $((i%8)) $i; "
+    "i=$((i+1)); done; printf 'prompt> '; exec cat",
+}
+
+
+@pytest.mark.parametrize("recorder_dies", [False, True])
+@pytest.mark.parametrize("program", FULL_SCREEN)
+def test_screen_is_the_same_cell_by_cell_after_a_restart(
+    tower: TowerProcess, workspace: str, program: str, short_directory: Path, *, recorder_dies: bool
+) -> None:
+    script = f"cd {short_directory} && {FULL_SCREEN[program]}"
+    agent = start(tower, workspace, "1", script, size={"cols": 90, "rows": 28})
+    terminal_id = agent["terminal"]["id"]
+    marks = {"vim": "120 über", "less": "100 über", "plain": "prompt>"}
+
+    def shown() -> Screen | None:
+        screen = Screen(tower, terminal_id)
+        return screen if marks[program] in screen.text.replace("  ", " ") else None
+
+    before = tower.eventually(shown, timeout=20)
+    tower.kill()
+    if recorder_dies:
+        recorder = TmuxHolding(tower).recorder(terminal_id)
+        assert send_signal(recorder, signal.SIGKILL)
+    tower.start()
+    after = Screen(tower, terminal_id)
+    assert after.text == before.text
+    assert after.cells() == before.cells()
+    assert after.cursor == before.cursor
+
+
+@pytest.fixture
+def attached() -> Iterator[list[int]]:
+    """The terminals, of 70 by 20, in which `attach` runs `tmux attach` as a person does."""
+    masters: list[int] = []
+    yield masters
+    for master in masters:
+        os.close(master)
+
+
+def attach(tmux: Tmux, session: str, masters: list[int]) -> int:
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execvpe("tmux", ["tmux", "attach", "-t", session], {**tmux.env, "TERM": "xterm"})  # noqa: S606
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 70, 0, 0))
+    masters.append(master)
+    return master
+
+
+def read_until(master: int, wanted: bytes, timeout: float = 10) -> bytes:
+    got = b""
+    deadline = time.monotonic() + timeout
+    while wanted not in got:
+        left = deadline - time.monotonic()
+        assert left > 0, f"{wanted!r} did not come; the end is {got[-300:]!r}"
+        if select.select([master], [], [], left)[0]:
+            got += os.read(master, 65536)
+    return got
+
+
+def test_a_person_attaches_beside_us_and_sizes_follow_lesson_36(
+    tower: TowerProcess, workspace: str, tmux: Tmux, attached: list[int]
+) -> None:
+    agent = start(tower, workspace, "1", "echo ready; exec cat", size={"cols": 90, "rows": 28})
+    terminal_id = agent["terminal"]["id"]
+    master = attach(tmux, tmux.session_of(terminal_id), attached)
+    read_until(master, b"ready")
+
+    def size() -> tuple[int, int]:
+        now = tower.agents()["shell/1"]["terminal"]["size"]
+        return now["cols"], now["rows"]
+
+    os.write(master, b"from tmux\r")
+    read_until(master, b"from tmux")
+    tower.eventually(lambda: size()[0] == 70)
+    follower = Follower(tower, terminal_id)
+    follower.wait_for(rb"from tmux\r\nfrom tmux")
+    with open_terminal(tower, terminal_id, cols=100, rows=30) as websocket:
+        websocket.recv(timeout=5)
+        websocket.send(b"from afx\r")
+        follower.wait_for(rb"from afx\r\nfrom afx")
+        read_until(master, b"from afx")
+        tower.eventually(lambda: size() == (100, 30))
+    follower.close()
+    # A person who scrolls back in tmux does not keep what is typed by way of afx from the program.
+    tmux.run("copy-mode", "-t", tmux.session_of(terminal_id))
+    type_into(tower, terminal_id, b"q and on\r")
+    follower = Follower(tower, terminal_id)
+    follower.wait_for(rb"q and on\r\nq and on")
+    follower.close()
