@@ -53,7 +53,7 @@ def test_the_plain_address_says_which_command_lets_one_in(
 
 
 def test_a_code_lets_one_browser_in_once_and_leaves_the_address(
-    tower: TowerProcess, browser: Browser, open_tab: OpenTab
+    tower: TowerProcess, browser: Browser
 ) -> None:
     code = tower.request("POST", "/api/login-codes")["code"]
     context = browser.new_context()
@@ -73,15 +73,14 @@ def test_a_code_lets_one_browser_in_once_and_leaves_the_address(
     stranger.close()
 
 
-def test_an_empty_page_teaches_the_first_step(tower: TowerProcess, open_tab: OpenTab) -> None:
+def test_an_empty_page_teaches_the_first_step(open_tab: OpenTab) -> None:
     tab = open_tab()
     expect(tab.page.get_by_text("afx up")).to_be_visible()
     assert faults(tab.page) == []
 
 
-def test_agents_are_listed_with_a_word_and_a_symbol(
-    team: dict[str, dict[str, Any]], open_tab: OpenTab
-) -> None:
+@pytest.mark.usefixtures("team")
+def test_agents_are_listed_with_a_word_and_a_symbol(open_tab: OpenTab) -> None:
     tab = open_tab()
     listed = tab.page.locator(".agent").all_inner_texts()
     names = [entry.split()[:3] for entry in listed]
@@ -167,6 +166,7 @@ def test_an_agent_is_spawned_and_cleaned_up_with_a_word_about_what_would_be_lost
     tower.eventually(lambda: "builder/cart" in tower.agents())
     agent = tower.agents()["builder/cart"]
     tab.await_text(agent, "heard 1: Add a cart")
+    expect(tab.page.get_by_role("dialog")).to_have_count(0)
     Path(agent["cwd"], "cart.py").write_text("# the cart\n")
 
     tab.page.evaluate("id => afx.open({kind: 'cleanup', agent: id})", agent["id"])

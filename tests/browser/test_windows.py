@@ -9,7 +9,7 @@ import select
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Any, Self
 
 from playwright.sync_api import Browser, expect
 
@@ -89,7 +89,7 @@ def test_who_types_sets_the_size_and_nobody_sees_garbage_lesson_36(
     assert seen_size(wide, agent) == small
     assert_frame(wide, agent, small)
 
-    with attached(tower, "frame", cols=100, rows=30) as shown:
+    with Attached(tower, "frame", cols=100, rows=30) as shown:
         shown.wait_for(rb"size \d+x\d+")
         shown.type(b"a")
         shown.wait_for(rb"size 100x30")
@@ -114,7 +114,7 @@ def assert_frame(tab: Tab, agent: dict[str, Any], size: tuple[int, int]) -> None
     assert all(len(line) < 20 for line in screen[:-1]), screen
 
 
-class attached:
+class Attached:
     """An `afx attach` in a terminal of its own."""
 
     def __init__(self, tower: TowerProcess, name: str, *, cols: int, rows: int) -> None:
@@ -134,7 +134,7 @@ class attached:
         os.close(side)
         self._main = main
 
-    def __enter__(self) -> attached:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
