@@ -11,6 +11,8 @@ import re
 from afx.plugin import Doing
 
 _LOWER_ROWS = 12
+# What was said begins like the input line, which is near the bottom.
+_LOWEST_ROWS = 6
 _WORKS = re.compile(r"esc to interrupt\)")
 # A question has a list of numbered answers, of which an angle marks one, or says how to choose.
 _ASKS = re.compile(
@@ -19,7 +21,7 @@ _ASKS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 # Its input line begins with a single angle quotation mark.
-_FIELD = re.compile(r"^\s*\u203a ", re.MULTILINE)
+_FIELD = re.compile(r"\s*\u203a ")
 
 
 def doing(screen: str) -> Doing:
@@ -29,7 +31,7 @@ def doing(screen: str) -> Doing:
         return Doing.WAITING
     if _WORKS.search(lower):
         return Doing.WORKING
-    return Doing.WAITING if _FIELD.search(lower) else Doing.UNKNOWN
+    return Doing.WAITING if _has_field(lower) else Doing.UNKNOWN
 
 
 def takes_messages(screen: str) -> bool | None:
@@ -37,7 +39,11 @@ def takes_messages(screen: str) -> bool | None:
     lower = _lower(screen)
     if _ASKS.search(lower):
         return False
-    return True if _FIELD.search(lower) else None
+    return True if _has_field(lower) else None
+
+
+def _has_field(lower: str) -> bool:
+    return any(_FIELD.match(row) for row in lower.splitlines()[-_LOWEST_ROWS:])
 
 
 def _lower(screen: str) -> str:

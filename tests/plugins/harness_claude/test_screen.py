@@ -80,3 +80,12 @@ TRUST = f"""{RULE}
 )
 def test_a_screen_says_whether_the_agent_waits(screen: str, doing: Doing) -> None:
     assert ClaudeHarness().doing(screen) is doing
+
+
+@pytest.mark.parametrize(
+    ("screen", "takes"), [(PERMISSION, False), (TRUST, False), (IDLE, None), (WORKING, None), ("", None)]
+)
+async def test_where_a_question_is_shown_no_message_is_taken_lesson_38(
+    screen: str, *, takes: bool | None
+) -> None:
+    assert await ClaudeHarness().takes_messages(None, screen) is takes
