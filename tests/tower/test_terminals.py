@@ -80,7 +80,7 @@ class Lab:
 
         async with anyio.create_task_group() as tasks:
             terminals = Terminals(agents, {"memory": strategy}, tasks)
-            terminals.told(running=(on_running,), ended=(on_ended,), enter=())
+            terminals.told(running=(on_running,), ended=(on_ended,), lost=(), enter=())
             await terminals.boot(deadline)
             yield agents, terminals
             await terminals.aclose()

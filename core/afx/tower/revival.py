@@ -28,6 +28,7 @@ from afx.api.model import (
     Message,
 )
 
+from . import interruption
 from .agents import Agents
 from .resume import Action, Facts, FoundTranscript, Presence, ResumePlan, StoredConversation, plan
 from .starter import Starter
@@ -39,8 +40,9 @@ Answer = TypeVar("Answer")
 
 _MOST_ASKED = 20
 _ANSWER_WITHIN = 5.0
+_LETS_GO_WITHIN = 10.0
+_LOOK_AGAIN = 0.1
 _NOT_INTERRUPTED = frozenset({AgentState.STOPPED, AgentState.EXITED})
-MESSAGE_PREFIX = "[afx] "
 
 
 class Revival:
@@ -124,7 +126,24 @@ class Revival:
                     code="cannot-resume",
                 )
             case Action.RESUME | Action.BEGIN:
-                return made, await self._starter.start(agent, made, also=self._what_happened(agent, made))
+                also = await self._what_happened(agent, made)
+                return made, await self._starter.start(agent, made, also=also)
+
+    async def until_let_go(self, agent: Agent) -> None:
+        """Wait for what is left of an agent's program to let go of its conversation; not for ever.
+
+        A program may end a moment after what started it, or after its terminal.
+        """
+        harness = self._starter.harness_of(agent)
+        conversation = self._agents.conversation_of(agent.id)
+        if harness is None or harness.session is None or conversation is None:
+            return
+        place = self._starter.place_of(agent)
+        with anyio.move_on_after(_LETS_GO_WITHIN):
+            while True:
+                if await _answer(harness.session.held_by(conversation.id, place), None) is None:
+                    return
+                await anyio.sleep(_LOOK_AGAIN)
 
     async def choose(self, agent_id: AgentId, wanted: ConversationId | None) -> Agent:
         """Say which of an agent's conversations it is resumed with next; None takes the last choice back.
@@ -291,23 +310,36 @@ class Revival:
         process = await _answer(session.held_by(conversation_id, place), None)
         return "" if process is None else f"process {process.pid}"
 
-    def _what_happened(self, agent: Agent, made: ResumePlan) -> list[Message]:
+    async def _what_happened(self, agent: Agent, made: ResumePlan) -> list[Message]:
         """Return the message by which a resumed agent learns that it was interrupted, in place of older ones.
 
         It is delivered once the agent's program has come up.
         """
         if made.action is not Action.RESUME or agent.state in _NOT_INTERRUPTED:
             return []
-        text = (
-            f"{MESSAGE_PREFIX}You were interrupted, and your conversation has been restored. {agent.reason} "
-            "A tool call that was running then may not have finished: check before you rely on it, and go on."
-        )
         now = self._clock()
-        older = [one for one in self._agents.waiting(agent.id) if one.text.startswith(MESSAGE_PREFIX)]
+        record = self._agents.terminal_of(agent.id)
+        ended = None if record is None else record.exit
+        text = interruption.message(
+            agent.reason,
+            ended_at=None if ended is None else ended.at,
+            written_at=await self._written_at(agent, made) if ended is None else None,
+            now=now,
+        )
+        waiting = self._agents.waiting(agent.id)
+        older = [one for one in waiting if one.text.startswith(interruption.PREFIX)]
         return [
             *(msgspec.structs.replace(one, delivered_at=now) for one in older),
             Message(id=os.urandom(8).hex(), agent_id=agent.id, text=text, at=now),
         ]
+
+    async def _written_at(self, agent: Agent, made: ResumePlan) -> float | None:
+        """Return when the transcript of the conversation that is resumed was last written to."""
+        harness = self._starter.harness_of(agent)
+        if harness is None or harness.session is None or made.session_id is None:
+            return None
+        found = await _answer(harness.session.describe(made.session_id, self._starter.place_of(agent)), None)
+        return None if found is None else found.modified_at
 
 
 def _given(agent: Agent, wanted: ConversationId) -> Conversation:

@@ -2,7 +2,8 @@
 
 A quit is left alone: the terminal shows it, and Enter begins a new conversation. A crash is resumed in the
 same terminal, with a growing pause; a rung that fails three times in a row, each time at once, is given up
-for the next; and where none is left, the agent needs attention and the reason stands on its screen.
+for the next; and where none is left, the agent needs attention and the reason stands on its screen. An agent
+whose terminal is lost while the Tower looks on has crashed, too: it is resumed in a new terminal.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ log = logging.getLogger("afx.supervisor")
 FAST = 15.0
 TRIES = 3
 _FIRST_PAUSE = 0.25
+_AT_ONCE = 4
+_DOWN = frozenset({AgentState.CRASHED, AgentState.LOST})
 _TAIL = 4096
 _TAIL_WITHIN = 2.0
 
@@ -90,6 +93,8 @@ class Supervisor:
         self._starter = starter
         self._began: dict[AgentId, float] = {}
         self._failures: dict[AgentId, list[Failure]] = {}
+        # Many may end at once, as when memory runs out or a tmux server is killed.
+        self._turns = anyio.CapacityLimiter(_AT_ONCE)
 
     def forget(self, agent_id: AgentId) -> None:
         """Forget about an agent that was removed."""
@@ -109,6 +114,16 @@ class Supervisor:
             await self._deal_with(agent_id)
         except NotFoundError:
             return  # It was removed meanwhile.
+        except AfxError as error:
+            log.warning("Agent %s could not be brought back: %s", agent_id, error.message)
+            await self._give_up(agent_id, error.message)
+
+    async def on_lost(self, agent_id: AgentId) -> None:
+        """Deal with the loss of an agent's terminal under a running Tower: as with a crash, in a new one."""
+        try:
+            await self._deal_with_loss(agent_id)
+        except NotFoundError:
+            return
         except AfxError as error:
             log.warning("Agent %s could not be brought back: %s", agent_id, error.message)
             await self._give_up(agent_id, error.message)
@@ -144,14 +159,26 @@ class Supervisor:
             await self._agents.transition(agent_id, AgentState.EXITED, agent.reason)
             await self._show(agent_id, f"{label} has ended. Enter begins a new conversation.")
             return
-        failures = self._note_failure(agent, kind, info.ran_for)
+        await self._decide(agent, kind, info.ran_for)
+
+    async def _deal_with_loss(self, agent_id: AgentId) -> None:
+        agent = self._agents.agent(agent_id)
+        is_gone = agent.state in _DOWN and self._agents.terminal_of(agent_id) is None
+        if is_gone and self._starter.harness_of(agent) is not None:
+            ran_for = time.time() - self._began.pop(agent_id, 0.0)
+            await self._decide(agent, ExitKind.CRASH, max(0.0, ran_for))
+
+    async def _decide(self, agent: Agent, kind: ExitKind, ran_for: float) -> None:
+        failures = self._note_failure(agent, kind, ran_for)
         match decide(kind, failures):
             case GiveUp(reason):
-                await self._give_up(agent_id, f"{reason} {agent.reason}")
+                await self._give_up(agent.id, f"{reason} {agent.reason}")
             case TryAgain(pause, failed):
-                await self._show(agent_id, f"{agent.reason} It is being brought back.")
+                await self._show(agent.id, f"{agent.reason} It is being brought back.")
                 await anyio.sleep(pause)
-                await self._bring_back(agent_id, failed)
+                async with self._turns:
+                    await self._revival.until_let_go(agent)
+                    await self._bring_back(agent.id, failed)
             case Leave():
                 return
 
@@ -166,7 +193,7 @@ class Supervisor:
 
     async def _bring_back(self, agent_id: AgentId, failed: frozenset[Rung]) -> None:
         async with self._revival.alone_with(agent_id):
-            if self._agents.agent(agent_id).state is not AgentState.CRASHED:
+            if self._agents.agent(agent_id).state not in _DOWN:
                 return  # A person was quicker.
             await self._revival.bring_back_alone(agent_id, failed=failed)
 

@@ -71,17 +71,26 @@ class Terminals:
         self._tasks = tasks
         self._on_running: Sequence[Told] = ()
         self._on_ended: Sequence[Told] = ()
+        self._on_lost: Sequence[Told] = ()
         self._on_enter: Sequence[Told] = ()
         self._hubs: dict[TerminalId, TerminalHub] = {}
         self._ending: set[TerminalId] = set()
         self._lost = anyio.Event()
 
-    def told(self, *, running: Sequence[Told], ended: Sequence[Told], enter: Sequence[Told]) -> None:
+    def told(
+        self,
+        *,
+        running: Sequence[Told],
+        ended: Sequence[Told],
+        lost: Sequence[Told],
+        enter: Sequence[Told],
+    ) -> None:
         """Say who is told of an agent whose process runs or has ended, and of Enter typed where none runs.
 
+        `lost` are told of one whose terminal is gone that was there when the Tower booted, or came later.
         Each is called in a task of its own, with the agent's id.
         """
-        self._on_running, self._on_ended, self._on_enter = running, ended, enter
+        self._on_running, self._on_ended, self._on_lost, self._on_enter = running, ended, lost, enter
 
     async def boot(self, deadline: float) -> None:
         """Find every recorded terminal again, or find out why it is gone.
@@ -318,7 +327,7 @@ class Terminals:
 
     def _after_loss(self, loss: Prune) -> Agent:
         agent = self._agents.without_terminal(loss.record)
-        if agent.state is AgentState.STOPPED or agent.removed_at is not None:
+        if agent.state in {AgentState.STOPPED, AgentState.NEEDS_ATTENTION} or agent.removed_at is not None:
             return agent
         end = loss.exit or loss.record.exit
         if end is None:
@@ -423,6 +432,10 @@ class Terminals:
                         await self._carry_out(d for d in decisions if not isinstance(d, Wait))
                     except StorageError:
                         log.exception("What became of lost terminals could not be stored; trying again.")
+                        continue
+                    for decision in decisions:
+                        if isinstance(decision, Prune):
+                            self._tell(self._on_lost, decision.record.agent_id)
                 with anyio.move_on_after(pause):
                     await self._lost.wait()
                 pause = min(pause * 2, _RETRY_LONGEST)

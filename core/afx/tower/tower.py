@@ -130,6 +130,7 @@ class Tower:
             terminals.told(
                 running=(supervisor.on_running, inbox.on_running, capture.on_running),
                 ended=(supervisor.on_ended,),
+                lost=(supervisor.on_lost,),
                 enter=(supervisor.on_enter,),
             )
             lifecycle = Lifecycle(

@@ -72,7 +72,7 @@ def chat_files(cwd: Path, env: Mapping[str, str]) -> list[Path]:
     Raises:
         OSError: A directory or the register is there and cannot be read.
     """
-    return [path for directory in _project_directories(cwd, env) for path in _chats_in(directory)]
+    return [path for directory in project_directories(cwd, env) for path in _chats_in(directory)]
 
 
 def keep(session_id: str, cwd: Path, env: Mapping[str, str]) -> None:
@@ -81,7 +81,7 @@ def keep(session_id: str, cwd: Path, env: Mapping[str, str]) -> None:
     What cannot be kept is left as it is: it can be resumed all the same.
     """
     with suppress(OSError):
-        for directory in _project_directories(cwd, env):
+        for directory in project_directories(cwd, env):
             for path in _chats_in(directory):
                 if not is_named_for(path, session_id):
                     continue
@@ -120,7 +120,7 @@ def read(path: Path) -> Chat | None:
         id=head["sessionId"],
         project=str(head.get("projectHash", "")),
         is_main=head.get("kind", "main") == "main",
-        began_at=_time(head.get("startTime")),
+        began_at=time_of(head.get("startTime")),
         has_turn=any(kind == "gemini" or not words.startswith(_COMMANDS) for kind, words in said),
         first=next((words for kind, words in said if kind == "user"), ""),
         last=said[-1][1] if said else "",
@@ -148,7 +148,8 @@ def _link(path: Path, other: Path) -> None:
     new.replace(other)
 
 
-def _project_directories(cwd: Path, env: Mapping[str, str]) -> Iterator[Path]:
+def project_directories(cwd: Path, env: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the directories, which need not exist, in which the program keeps what belongs to `cwd`."""
     real_path, directory = str(cwd.resolve()), home(env)
     names = {project_hash(real_path)}
     with suppress(FileNotFoundError):
@@ -201,12 +202,17 @@ def _said(message: object) -> tuple[str, str]:
     content = message.get("content")
     parts = content if isinstance(content, list) else [{"text": content}]
     texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
-    words = " ".join(text for text in texts if not text.startswith(_NOT_A_PERSON))[: 10 * _LONGEST_TEXT]
-    line = "".join(letter for letter in " ".join(words.split()) if letter.isprintable())
-    return message["type"], line[:_LONGEST_TEXT]
+    return message["type"], one_line(" ".join(text for text in texts if not text.startswith(_NOT_A_PERSON)))
 
 
-def _time(text: object) -> float | None:
+def one_line(text: str) -> str:
+    """Return the beginning of a text on one line."""
+    line = " ".join(text[: 10 * _LONGEST_TEXT].split())
+    return "".join(letter for letter in line if letter.isprintable())[:_LONGEST_TEXT]
+
+
+def time_of(text: object) -> float | None:
+    """Return the time of a date as the program writes it, or None where it is none."""
     try:
         return datetime.fromisoformat(str(text)).timestamp()
     except (ValueError, OverflowError):

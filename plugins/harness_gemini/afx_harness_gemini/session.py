@@ -14,9 +14,19 @@ from uuid import UUID
 
 import anyio.to_thread
 
-from afx.plugin import ConversationId, Evidence, HarnessSession, Place, ProcessIdentity, Transcript, identify
+from afx.plugin import (
+    ConversationId,
+    Evidence,
+    HarnessSession,
+    Launched,
+    Place,
+    ProcessIdentity,
+    Transcript,
+    identify,
+    is_alive,
+)
 
-from . import chats
+from . import chats, cleared
 
 _PROC = Path("/proc")
 RESUME = "--resume"
@@ -68,6 +78,10 @@ class GeminiSession(HarnessSession):
     async def discover(self, place: Place) -> Sequence[Transcript]:
         """Return the conversations of exactly `place.cwd` in which something was said, newest first."""
         return await anyio.to_thread.run_sync(_discover, place, abandon_on_cancel=True)
+
+    async def capture(self, launched: Launched) -> ConversationId | None:
+        """Return the conversation that a person began in the program with `/clear`, if that is certain."""
+        return await anyio.to_thread.run_sync(_captured, launched, abandon_on_cancel=True)
 
     async def held_by(self, session_id: ConversationId, place: Place) -> ProcessIdentity | None:
         """Return a process in a terminal that was started with this id. The program leaves no other trace.
@@ -130,6 +144,17 @@ def _transcripts(path: Path, cwd: Path) -> list[Transcript]:
     ]
 
 
+def _captured(launched: Launched) -> str | None:
+    if launched.process is None:
+        return None
+    with suppress(OSError):
+        argv = (_PROC / str(launched.process.pid) / "cmdline").read_bytes().decode("utf-8", "replace")
+        named = _named_in(argv.split("\0"))
+        if named is not None and is_alive(launched.process):
+            return cleared.current(named, launched.at, launched.place)
+    return None
+
+
 def _started_with(session_id: str) -> ProcessIdentity | None:
     if not (_PROC / "self" / "cmdline").exists():
         return None
@@ -138,7 +163,11 @@ def _started_with(session_id: str) -> ProcessIdentity | None:
             continue
         with suppress(OSError):
             argv = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-            if _names(argv, session_id) and _has_terminal(entry) and (found := identify(int(entry.name))):
+            if (
+                _named_in(argv) == session_id
+                and _has_terminal(entry)
+                and (found := identify(int(entry.name)))
+            ):
                 return found
     return None
 
@@ -150,10 +179,9 @@ def _has_terminal(process: Path) -> bool:
     return status[status.rindex(b")") + 1 :].split()[4] != b"0"
 
 
-def _names(argv: Sequence[str], session_id: str) -> bool:
-    """Tell whether these are the arguments of the program, started with this id."""
+def _named_in(argv: Sequence[str]) -> str | None:
+    """Return the id in the arguments of the program; None where there is none, or they are of another one."""
     if not any(Path(word).name in {"gemini", "gemini.js"} for word in argv[:4]):
-        return False
-    return any(name in _NAMING and value == session_id for name, value in pairwise(argv)) or any(
-        f"{name}={session_id}" in argv for name in _NAMING
-    )
+        return None
+    joined = (word.partition("=")[::2] for word in argv if "=" in word)
+    return next((value for name, value in (*pairwise(argv), *joined) if name in _NAMING), None)
