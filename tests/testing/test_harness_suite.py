@@ -1,0 +1,45 @@
+"""The suite finds what is wrong with a harness, and says so by a test's name, a reason and a sentence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from afx.testing.conformance import Failure, Outcome, examine
+
+TEXT = Path(__file__).with_name("wrong_harnesses.py").read_text()
+CAUGHT_BY = dict(re.findall(r'class (Test\w+)\(Suite\):\n    caught_by = "(\w+)"', TEXT))
+
+
+@pytest.fixture(scope="module")
+def outcome() -> Outcome:
+    outcome = examine(TEXT)
+    assert not outcome.trouble
+    return outcome
+
+
+def test_there_are_enough_wrong_ones() -> None:
+    assert len(CAUGHT_BY) >= 12
+    assert len(set(CAUGHT_BY.values())) == len(CAUGHT_BY)
+
+
+def test_the_right_one_passes(outcome: Outcome) -> None:
+    assert outcome.passed > 30
+    assert [failure for failure in outcome.failures if failure.suite == "TestRight"] == []
+
+
+@pytest.mark.parametrize("suite", CAUGHT_BY)
+def test_a_wrong_one_is_caught_by_name(outcome: Outcome, suite: str) -> None:
+    caught = {failure.test: failure for failure in outcome.failures if failure.suite == suite}
+    assert CAUGHT_BY[suite] in caught
+    failure = caught[CAUGHT_BY[suite]]
+    assert isinstance(failure, Failure)
+    assert failure.why.endswith(".")
+    assert failure.message
+
+
+def test_what_cannot_be_run_is_told() -> None:
+    assert "no_such_module" in examine("import no_such_module").trouble
+    assert not examine("").ok
