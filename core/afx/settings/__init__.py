@@ -125,7 +125,7 @@ class Settings(Mapping[str, object]):
         return self._values[name].origin
 
     def section(self, name: str) -> Mapping[str, Any]:
-        """Return what is set in a plugin's section, such as ``strategy.shellper``; empty where nothing is."""
+        """Return what is set in a plugin's section, such as ``harness.claude``; empty where nothing is."""
         found: Any = self._sections
         for part in name.split("."):
             found = found.get(part, {}) if isinstance(found, Mapping) else {}

@@ -93,7 +93,7 @@ class Supervisor:
         self._starter = starter
         self._began: dict[AgentId, float] = {}
         self._failures: dict[AgentId, list[Failure]] = {}
-        # Many may end at once, as when memory runs out or a tmux server is killed.
+        # Many may end at once, as when memory runs out, or when what held them all is killed.
         self._turns = anyio.CapacityLimiter(_AT_ONCE)
 
     def forget(self, agent_id: AgentId) -> None:
