@@ -10,8 +10,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from . import boot, command_line, echo, flood, holder_memory, spawn, stalled_viewer, storage
+from . import boot, command_line, echo, flood, holder_memory, kept, planning, spawn, stalled_viewer, storage
 from .measure import Options
 from .table import Finding, print_json, print_table
 
@@ -23,6 +24,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], list[Finding]]] = {
     "echo": echo.run,
     "command-line": command_line.run,
     "storage": storage.run,
+    "planning": planning.run,
     "stalled-viewer": stalled_viewer.run,
 }
 
@@ -38,6 +40,7 @@ def main() -> int:
     parser.add_argument("--terminals", type=int, default=300, help="how many terminals a crowd has (300)")
     parser.add_argument("--large", action="store_true", help="measure a boot with 1000 terminals, too")
     parser.add_argument("--json", action="store_true", help="print JSON lines instead of tables")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="add the findings to FILE, a line each")
     given = parser.parse_args()
     unknown = [name for name in given.names if name not in BENCHMARKS]
     if unknown:
@@ -49,14 +52,23 @@ def main() -> int:
     options = Options(runs=given.runs, seconds=given.seconds, terminals=given.terminals, large=given.large)
     if not given.json:
         print(_machine(), end="\n\n", flush=True)
+    found: list[Finding] = []
     for name in given.names or BENCHMARKS:
         began = time.monotonic()
         findings = BENCHMARKS[name](options)
+        found += findings
+        if given.keep is not None:
+            with given.keep.open("a", encoding="utf-8") as file:
+                print_json(findings, file)
         if given.json:
             print_json(findings)
         else:
             print(f"{name} ({time.monotonic() - began:.0f} s)")
             print_table(findings)
+    last = kept.newest()
+    if last is not None and not given.json:
+        changes = kept.worse(kept.read(last), found)
+        print(*changes or [f"Nothing is worse by more than a third than in {last.stem}."], sep="\n")
     return 0
 
 
