@@ -12,7 +12,19 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from . import boot, command_line, echo, flood, holder_memory, kept, planning, spawn, stalled_viewer, storage
+from . import (
+    boot,
+    command_line,
+    echo,
+    flood,
+    growth,
+    holder_memory,
+    kept,
+    planning,
+    spawn,
+    stalled_viewer,
+    storage,
+)
 from .measure import Options
 from .table import Finding, print_json, print_table
 
@@ -20,6 +32,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], list[Finding]]] = {
     "holder-memory": holder_memory.run,
     "spawn": spawn.run,
     "boot": boot.run,
+    "growth": growth.run,
     "flood": flood.run,
     "echo": echo.run,
     "command-line": command_line.run,
@@ -38,7 +51,7 @@ def main() -> int:
         "--seconds", type=float, default=4.0, help="how long keys are typed; floods take 3 x this (4)"
     )
     parser.add_argument("--terminals", type=int, default=300, help="how many terminals a crowd has (300)")
-    parser.add_argument("--large", action="store_true", help="measure a boot with 1000 terminals, too")
+    parser.add_argument("--large", action="store_true", help="measure with 1000 terminals, too")
     parser.add_argument("--json", action="store_true", help="print JSON lines instead of tables")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="add the findings to FILE, a line each")
     given = parser.parse_args()
