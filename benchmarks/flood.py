@@ -13,10 +13,14 @@ from .flooding import Flood, follow, producer
 from .measure import Options, Samples, finding
 from .stage import Stage, stage
 from .table import Beside, Finding
+from .terminado_server import is_installed, serving
 from .viewer import Viewer
 
 _SIZES = {"lines": 32_000_000, "frames": 192_000_000}
-_TARGETS = {"lines": "whole; >= 0.9 x bare", "frames": "whole; >= 0.8 x bare"}
+_TARGETS = {
+    "lines": "whole; >= 0.9 x bare, >= terminado",
+    "frames": "whole; >= 0.8 x bare, >= terminado",
+}
 _NAMES = {"lines": "short lines", "frames": "full-screen frames"}
 
 
@@ -27,13 +31,14 @@ def run(options: Options) -> list[Finding]:
 
 
 def _measure(here: Stage, kind: str, runs: int) -> Finding:
-    bare = Samples()
-    delivered = Samples()
+    bare, delivered, terminado = Samples(), Samples(), Samples()
     lost: list[str] = []
     for _ in range(runs):
         bare.append(_through_bare(kind).rate)
         flood, resyncs = _through_tower(here, kind)
         delivered.append(flood.rate)
+        if is_installed():
+            terminado.append(_through_terminado(kind).rate)
         if not flood.whole:
             lost.append(f"{flood.received} of {flood.expected} bytes, {resyncs} resyncs")
     return finding(
@@ -42,7 +47,10 @@ def _measure(here: Stage, kind: str, runs: int) -> Finding:
         delivered,
         "MB/s",
         scale=1e-6,
-        beside=[Beside("bare PTY", bare.median * 1e-6)],
+        beside=[
+            Beside("bare PTY", bare.median * 1e-6),
+            Beside("terminado", terminado.median * 1e-6 if terminado else None, "not installed"),
+        ],
         target=_TARGETS[kind],
         note="; ".join(lost) or f"checksums of all {runs} floods are right",
     )
@@ -54,6 +62,11 @@ def _through_bare(kind: str) -> Flood:
         return follow(kind, _SIZES[kind], terminal.read, terminal.type)
     finally:
         terminal.close()
+
+
+def _through_terminado(kind: str) -> Flood:
+    with serving(producer(kind, _SIZES[kind])) as viewer:
+        return follow(kind, _SIZES[kind], viewer.read_output, viewer.type)
 
 
 def _through_tower(here: Stage, kind: str) -> tuple[Flood, int]:

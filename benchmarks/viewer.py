@@ -15,7 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _PIECE = 256 * 1024
-_TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
+TEXT = 1
+"""The opcode of a text message (RFC 6455)."""
+_BINARY, _CLOSE, _PING, _PONG = 2, 8, 9, 10
 
 
 class Viewer:
@@ -56,8 +58,8 @@ class Viewer:
         """Leave without a word."""
         self.socket.close()
 
-    def read(self) -> bytes | dict[str, Any]:
-        """Return the next piece of output, or the next control message.
+    def read(self) -> Any:  # noqa: ANN401 - bytes or any JSON
+        """Return the next piece of output, as bytes, or the next control message, which is JSON.
 
         Raises:
             ConnectionError: The Tower has closed the connection.
@@ -74,19 +76,19 @@ class Viewer:
                 return piece
             whole = self._take(self._left)
             self._left = 0
-            if self._opcode == _TEXT:
-                control: dict[str, Any] = json.loads(whole)
-                return control
+            if self._opcode == TEXT:
+                return json.loads(whole)
             if self._opcode == _PING:
-                self._send(_PONG, whole)
+                self.send(_PONG, whole)
             if self._opcode == _CLOSE:
                 raise ConnectionResetError("The Tower has closed the connection.")
 
     def type(self, data: bytes) -> None:
         """Send input of at most 125 bytes."""
-        self._send(_BINARY, data)
+        self.send(_BINARY, data)
 
-    def _send(self, opcode: int, data: bytes) -> None:
+    def send(self, opcode: int, data: bytes) -> None:
+        """Send a message of at most 125 bytes."""
         # A mask of zeros is a mask.
         self.socket.sendall(bytes((0x80 | opcode, 0x80 | len(data), 0, 0, 0, 0)) + data)
 
