@@ -110,8 +110,12 @@ class Revival:
         wanted: ConversationId | None = None,
         only_fresh: bool = False,
         failed: frozenset[Rung] = frozenset(),
+        interrupted: bool = True,
     ) -> tuple[ResumePlan, list[str]]:
-        """Do what `bring_back` does, for a caller who is `alone_with` the agent already."""
+        """Do what `bring_back` does, for a caller who is `alone_with` the agent already.
+
+        Unless it was `interrupted`, it is told of no interruption.
+        """
         agent = self._agents.agent(agent_id)
         made = await self.make_plan(agent, wanted=wanted, only_fresh=only_fresh, failed=failed)
         match made.action:
@@ -124,7 +128,8 @@ class Revival:
                     code="cannot-resume",
                 )
             case Action.RESUME | Action.BEGIN:
-                return made, await self._starter.start(agent, made, also=self._what_happened(agent, made))
+                also = self._what_happened(agent, made) if interrupted else []
+                return made, await self._starter.start(agent, made, also=also)
 
     async def choose(self, agent_id: AgentId, wanted: ConversationId | None) -> Agent:
         """Say which of an agent's conversations it is resumed with next; None takes the last choice back.
