@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from . import boot, command_line, echo, flood, holder_memory, spawn, stalled_viewer, storage
+from . import boot, command_line, echo, flood, holder_memory, spawn, stalled_viewer, storage, survey
 from .measure import Options
 from .table import Finding, print_json, print_table
 
@@ -24,6 +24,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], list[Finding]]] = {
     "command-line": command_line.run,
     "storage": storage.run,
     "stalled-viewer": stalled_viewer.run,
+    "survey": survey.run,
 }
 
 
