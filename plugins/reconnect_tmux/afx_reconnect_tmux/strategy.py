@@ -69,7 +69,7 @@ class TmuxStrategy(ReconnectStrategy):
 
     def __init__(self, context: StrategyContext) -> None:
         super().__init__(context)
-        self._tmux = Tmux.of(context.settings)
+        self._tmux = Tmux.of(context.settings, context.directory)
         self._home = str(context.directory)
         self._place = Place(context.directory)
         self._maker = SessionMaker(self._tmux, context.directory)
