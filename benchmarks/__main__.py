@@ -24,6 +24,7 @@ from . import (
     spawn,
     stalled_viewer,
     storage,
+    survey,
 )
 from .measure import Options
 from .table import Finding, print_json, print_table
@@ -39,6 +40,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], list[Finding]]] = {
     "storage": storage.run,
     "planning": planning.run,
     "stalled-viewer": stalled_viewer.run,
+    "survey": survey.run,
 }
 
 

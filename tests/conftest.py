@@ -19,12 +19,14 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def a_world_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test away from the real home, state directory, configuration and key (lesson 48)."""
+    """Keep every test away from the real home, state directory, configuration, key and tmux (lesson 48)."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("AFX_HOME", str(home / "afx"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("TMUX_TMPDIR", str(home))
+    monkeypatch.delenv("TMUX", raising=False)
     for name in ("AFX_PORT", "AFX_DISABLED_PLUGINS", "AFX_HOST_ID", "AFX_AGENT", "AFX_TERMINAL"):
         monkeypatch.delenv(name, raising=False)

@@ -9,6 +9,7 @@ import os
 import pty
 import select
 import signal
+import sqlite3
 import struct
 import subprocess
 import termios
@@ -311,3 +312,91 @@ def test_a_person_attaches_beside_us_and_sizes_follow_lesson_36(
     follower = Follower(tower, terminal_id)
     follower.wait_for(rb"q and on\r\nq and on")
     follower.close()
+
+
+def test_a_session_without_a_record_is_offered_and_adopted_where_asked_lesson_06(
+    tower: TowerProcess, workspace: str, tmux: Tmux
+) -> None:
+    script = "printf 'before \\033[31mred\\033[0m\\n'; exec cat"
+    tmux.run("new-session", "-d", "-s", "shell-repo-old", "-x", "90", "-y", "28", "-c", workspace, script)
+    tmux.run("new-session", "-d", "-s", "private", "-c", workspace, "exec cat")
+    options = tmux.run("show-options", "-p", "-t", "=private:")
+    (orphan,) = tower.request("GET", "/api/orphans")["orphans"]
+    assert (orphan["name"], orphan["strategy"], orphan["agent_id"]) == ("shell-repo-old", "tmux", "")
+    assert tower.agents() == {}
+    agent = tower.request("POST", "/api/orphans/adopt", {"orphan": "shell-repo-old"})["agent"]
+    assert (agent["kind"], agent["name"], agent["state"]) == ("shell", "old", "running")
+    assert tower.request("GET", "/api/orphans")["orphans"] == []
+    screen = Screen(tower, agent["terminal"]["id"])
+    assert "before red" in screen.text
+    assert screen.emulator.buffer[0][7].fg == "red"
+    type_into(tower, agent["terminal"]["id"], b"typed\r")
+    tower.kill()
+    tower.start()
+    now = tower.agents()["shell/old"]
+    assert (now["state"], now["terminal"]["id"]) == ("running", agent["terminal"]["id"])
+    assert "typed" in Screen(tower, now["terminal"]["id"]).text
+    assert tmux.run("show-options", "-p", "-t", "=private:") == options
+
+
+def test_a_session_of_a_known_agent_is_adopted_by_itself_lesson_06(
+    tower: TowerProcess, workspace: str
+) -> None:
+    agent = start(tower, workspace, "1", COUNTER)
+    tower.kill()
+    with sqlite3.connect(tower.home / "afx.db") as database:
+        database.execute("DELETE FROM terminal_sessions")
+    tower.start()
+    now = tower.agents()["shell/1"]
+    assert (now["state"], now["terminal"]["id"]) == ("running", agent["terminal"]["id"])
+
+
+@pytest.mark.parametrize(
+    ("orphan", "status"), [({"orphan": "nobody"}, 404), ({"orphan": "shell-elsewhere-1"}, 400)]
+)
+def test_an_adoption_that_cannot_be_says_why(
+    tower: TowerProcess, workspace: str, tmux: Tmux, orphan: dict[str, str], status: int
+) -> None:
+    tmux.run("new-session", "-d", "-s", "shell-elsewhere-1", "-c", workspace, "exec cat")
+    with pytest.raises(RequestFailedError) as refused:
+        tower.request("POST", "/api/orphans/adopt", orphan)
+    assert refused.value.status == status
+    assert refused.value.error["hint"]
+    assert tower.agents() == {}
+
+
+def test_an_agent_moves_between_strategies_with_its_conversation(
+    tower: TowerProcess, workspace: str, tmux: Tmux
+) -> None:
+    agent = spawn(tower, workspace, "a")
+    talk(tower, agent, "remember me")
+    for strategy in ("shellper", "tmux"):
+        before = tower.agents()["builder/a"]
+        answer = tower.request(
+            "POST", f"/api/agents/{agent['id']}/convert", {"strategy": strategy}, timeout=60
+        )
+        now = tower.agents()["builder/a"]
+        assert answer["plan"]["action"] == "resume"
+        assert now["state"] == "running"
+        assert now["conversation"]["id"] == before["conversation"]["id"]
+        assert now["terminal"]["strategy"] == strategy
+        assert now["terminal"]["predecessors"][0] == before["terminal"]["id"]
+        follower = Follower(tower, now["terminal"]["id"])
+        follower.wait_for(rb"turns=1")
+        follower.close()
+        assert tmux.is_running == (strategy == "tmux")
+    with pytest.raises(RequestFailedError, match="already"):
+        tower.request("POST", f"/api/agents/{agent['id']}/convert", {"strategy": "tmux"})
+    with pytest.raises(RequestFailedError, match="no reconnect strategy"):
+        tower.request("POST", f"/api/agents/{agent['id']}/convert", {"strategy": "screen"})
+
+
+def test_a_shell_moves_only_where_its_program_may_end(tower: TowerProcess, workspace: str) -> None:
+    agent = start(tower, workspace, "1", COUNTER)
+    path = f"/api/agents/{agent['id']}/convert"
+    with pytest.raises(RequestFailedError, match="no conversation"):
+        tower.request("POST", path, {"strategy": "shellper"})
+    assert tower.agents()["shell/1"]["terminal"]["pid"] == agent["terminal"]["pid"]
+    tower.request("POST", path, {"strategy": "shellper", "now": True})
+    now = tower.agents()["shell/1"]
+    assert (now["state"], now["terminal"]["strategy"]) == ("running", "shellper")

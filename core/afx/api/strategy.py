@@ -51,6 +51,8 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
         agent_id: The agent that its holder keeps, which lets the Tower adopt it.
         handle: What a record of it would have as handle.
         note: What it is, in words for a person.
+        name: What it is called where it lives, such as a session's name; empty where it has no such name.
+        cwd: The directory its program works in, where that is known.
     """
 
     terminal_id: TerminalId
@@ -59,6 +61,8 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
     handle: dict[str, Any]
     started_at: float
     note: str
+    name: str = ""
+    cwd: str = ""
 
 
 class TerminalFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -337,3 +341,13 @@ class ReconnectStrategy(ABC):
         """Return live terminals of ours that none of `known` names."""
         del known
         return ()
+
+    async def adopt(self, record: TerminalRecord) -> Connection:
+        """Connect to a terminal that was an orphan. A person, or its own id of an agent, says whose it is.
+
+        The default reconnects. A strategy whose terminals know their agent notes the agent there.
+
+        Raises:
+            ConnectionLostError: It does not answer (any more).
+        """
+        return await self.reconnect(record)

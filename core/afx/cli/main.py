@@ -26,6 +26,8 @@ COMMANDS = {
     "stop": Lazy("agents:stop", "Stop an agent; it stays stopped."),
     "cleanup": Lazy("agents:cleanup", "Remove an agent with its terminal and worktree."),
     "conversations": Lazy("conversations:conversations", "List an agent's conversations, or choose one."),
+    "orphans": Lazy("orphans:orphans", "List live terminals that belong to no agent."),
+    "adopt": Lazy("orphans:adopt", "Make an orphan the terminal of an agent."),
     "explain": Lazy("explain:explain", "Explain how an agent was brought back, and why so."),
     "architect": Lazy("architect:architect", "Start, stop, list, add and remove architects."),
     "workspace": Lazy("workspace:workspace", "Start, stop, list, forget and recover workspaces."),

@@ -19,7 +19,10 @@ _PATH = click.argument("path", required=False, type=click.Path(path_type=Path))
 
 @click.group(
     cls=LazyGroup,
-    lazy={"recover": Lazy("recover:recover", "Bring back the agents that do not run.")},
+    lazy={
+        "recover": Lazy("recover:recover", "Bring back the agents that do not run."),
+        "convert": Lazy("orphans:convert", "Have another reconnect strategy hold an agent's terminal."),
+    },
     example="afx workspace list\nafx workspace stop ~/src/shop\nafx workspace recover --apply\n",
 )
 def workspace() -> None:

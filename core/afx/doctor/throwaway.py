@@ -192,4 +192,6 @@ def parent_of(pid: int | None) -> int | None:
 def _environment(directory: Path, home: Path) -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AFX_", "GIT_"))}
     config = str(directory / "no-config.toml")
-    return {**env, "AFX_HOME": str(home), "AFX_PORT": "0", "AFX_CONFIG": config, "SHELL": "/bin/sh"}
+    # AFX_THROWAWAY tells strategies that holders will be killed here, so that none of them is shared.
+    own = {"AFX_HOME": str(home), "AFX_PORT": "0", "AFX_CONFIG": config, "AFX_THROWAWAY": "1"}
+    return {**env, **own, "SHELL": "/bin/sh"}

@@ -19,6 +19,7 @@ from .answers import error_response
 from .auth import Gate
 from .events import Events
 from .guard import Guard
+from .moving_routes import MovingRoutes
 from .page import Page
 from .revival_routes import RevivalRoutes
 from .routes import Routes
@@ -40,6 +41,7 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
     page = Page()
     events = Events(tower, stopping)
     bring = RevivalRoutes(tower)
+    moving = MovingRoutes(tower)
     return Starlette(
         routes=[
             Route("/", page.index),
@@ -63,6 +65,9 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
             Route("/api/agents/{agent}/conversations", bring.choose, methods=["POST"]),
             Route("/api/recover", bring.recover, methods=["POST"]),
             Route("/api/recover/apply", bring.recover_apply, methods=["POST"]),
+            Route("/api/agents/{agent}/convert", moving.convert, methods=["POST"]),
+            Route("/api/orphans", moving.orphans),
+            Route("/api/orphans/adopt", moving.adopt, methods=["POST"]),
             Route("/api/agents/{agent}/stop", do.stop_agent, methods=["POST"]),
             Route("/api/agents/{agent}/send", do.send, methods=["POST"]),
             Route("/api/terminals/{terminal}/resize", do.resize, methods=["POST"]),

@@ -6,6 +6,7 @@ import os
 
 from afx import __version__
 from afx.api.model import Agent, TerminalRecord, TerminalState
+from afx.api.strategy import Orphan
 from afx.tower.tower import Tower
 
 from .wire import (
@@ -42,21 +43,25 @@ def state_view(tower: Tower, url: str) -> StateView:
             )
             for workspace, members in agents.by_workspace()
         ],
-        orphans=[
-            OrphanView(
-                terminal_id=orphan.terminal_id,
-                agent_id=orphan.agent_id,
-                strategy=orphan.strategy,
-                started_at=orphan.started_at,
-                note=orphan.note,
-            )
-            for orphan in tower.terminals.orphans
-        ],
+        orphans=[orphan_view(orphan) for orphan in tower.terminals.orphans],
         plugins=[
             BrokenPluginView(name=row.name, state=row.state, error=row.error, hint=row.hint, since=row.since)
             for row in tower.plugins.rows()
             if row.state != "active"
         ],
+    )
+
+
+def orphan_view(orphan: Orphan) -> OrphanView:
+    """Return an orphan as clients see it."""
+    return OrphanView(
+        terminal_id=orphan.terminal_id,
+        agent_id=orphan.agent_id,
+        strategy=orphan.strategy,
+        started_at=orphan.started_at,
+        note=orphan.note,
+        name=orphan.name,
+        cwd=orphan.cwd,
     )
 
 

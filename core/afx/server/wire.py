@@ -20,6 +20,7 @@ from afx.api.model import (
     WorkspacePath,
 )
 from afx.quarantine import PluginInfo
+from afx.tower.adoption import AdoptRequest
 from afx.tower.lifecycle import AgentRequest
 from afx.tower.recovery import RecoveryNews, RecoveryRow
 from afx.tower.resume import ResumePlan
@@ -198,6 +199,8 @@ class OrphanView(msgspec.Struct, frozen=True, kw_only=True):
     strategy: str
     started_at: float
     note: str
+    name: str
+    cwd: str
 
 
 class BrokenPluginView(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,6 +235,27 @@ class ResumeAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     agent: AgentView
     plan: ResumePlan
+    notes: list[str]
+
+
+class OrphansAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The live terminals that no record names."""
+
+    orphans: list[OrphanView]
+
+
+class ConvertRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The reconnect strategy that an agent is to move to; `now`: whatever it is doing."""
+
+    strategy: str
+    now: bool = False
+
+
+class ConvertAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent after it was moved, and how it was brought back; no plan where it did not run."""
+
+    agent: AgentView
+    plan: ResumePlan | None
     notes: list[str]
 
 
@@ -343,15 +367,19 @@ class StateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of all shapes, under ``$defs``."""
     shapes = (
+        AdoptRequest,
         AgentAnswer,
         AgentRequest,
         ConversationRequest,
         ConversationsAnswer,
+        ConvertAnswer,
+        ConvertRequest,
         ErrorAnswer,
         Health,
         LoginCode,
         LoginRequest,
         LossesAnswer,
+        OrphansAnswer,
         PlanAnswer,
         PluginsAnswer,
         RecoverAnswer,

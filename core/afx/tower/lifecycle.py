@@ -159,7 +159,7 @@ class Lifecycle:
         """
         workspace = self._agents.workspace(request.workspace)
         async with self._one_at_a_time(f"{workspace.path}\n{request.kind}"):
-            agent, _ = self._design(workspace, request)
+            agent, _ = self.design(workspace, request)
             made = None
             if agent.kind is AgentKind.BUILDER:
                 made = await worktree.add(Path(workspace.path), Path(agent.cwd), str(agent.branch))
@@ -214,7 +214,7 @@ class Lifecycle:
     async def _take_in(self, workspace: Workspace, request: AgentRequest) -> Agent:
         """Make an agent of a worktree that is there already."""
         async with self._one_at_a_time(f"{workspace.path}\n{request.kind}"):
-            agent, _ = self._design(workspace, request)
+            agent, _ = self.design(workspace, request)
             branch = None
             if request.kind is AgentKind.BUILDER:
                 branch = await worktree.branch_of(Path(workspace.path), Path(agent.cwd))
@@ -288,7 +288,7 @@ class Lifecycle:
             repository, Path(agent.cwd), delete_branch=agent.owns_branch, branch=agent.branch
         )
 
-    def _design(self, workspace: Workspace, request: AgentRequest) -> tuple[Agent, HarnessProvider | None]:
+    def design(self, workspace: Workspace, request: AgentRequest) -> tuple[Agent, HarnessProvider | None]:
         """Turn a request into the agent it asks for; nothing is made yet."""
         settings = self._settings_for(Path(workspace.path))
         name = request.name if request.name is not None else self._free_name(workspace, request.kind)

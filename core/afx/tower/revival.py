@@ -112,8 +112,12 @@ class Revival:
         wanted: ConversationId | None = None,
         only_fresh: bool = False,
         failed: frozenset[Rung] = frozenset(),
+        interrupted: bool = True,
     ) -> tuple[ResumePlan, list[str]]:
-        """Do what `bring_back` does, for a caller who is `alone_with` the agent already."""
+        """Do what `bring_back` does, for a caller who is `alone_with` the agent already.
+
+        Unless it was `interrupted`, it is told of no interruption.
+        """
         agent = self._agents.agent(agent_id)
         made = await self.make_plan(agent, wanted=wanted, only_fresh=only_fresh, failed=failed)
         match made.action:
@@ -126,7 +130,7 @@ class Revival:
                     code="cannot-resume",
                 )
             case Action.RESUME | Action.BEGIN:
-                also = await self._what_happened(agent, made)
+                also = await self._what_happened(agent, made) if interrupted else []
                 return made, await self._starter.start(agent, made, also=also)
 
     async def until_let_go(self, agent: Agent) -> None:

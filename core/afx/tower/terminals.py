@@ -30,6 +30,7 @@ from afx.api.strategy import (
 
 from .agents import Agents, describe_end
 from .hub import TerminalHub
+from .orphans import seek_orphans
 from .reconcile import Adopt, Decision, FinishStop, Prune, Reconnect, Report, Wait, judge, reconcile
 
 log = logging.getLogger("afx.terminals")
@@ -39,6 +40,7 @@ Told: TypeAlias = Callable[[AgentId], Coroutine[Any, Any, None]]
 _RETRY_FIRST = 0.1
 _RETRY_LONGEST = 1.0
 _RETRY_DEADLINE = 1.0
+_SEEK_DEADLINE = 3.0
 _STORE_AGAIN_AFTER = 1.0
 
 
@@ -97,7 +99,7 @@ class Terminals:
 
         Returns within about `deadline` seconds, whatever the holders do.
         """
-        records = [record for record in self._agents.terminals() if record.host == self._agents.host]
+        records = self._records()
         survivals: dict[TerminalId, Survival] = {}
         orphans: list[Orphan] = []
 
@@ -105,17 +107,13 @@ class Terminals:
             mine = [record for record in records if record.strategy == name]
             survivals.update(await self._survey(strategy, mine, deadline))
 
-        async def seek(strategy: ReconnectStrategy) -> None:
-            with anyio.move_on_after(deadline):
-                try:
-                    orphans.extend(await strategy.orphans(records))
-                except Exception:
-                    log.exception("Looking for orphans of strategy %s failed.", strategy.name)
+        async def seek() -> None:
+            orphans.extend(await seek_orphans(self._strategies.values(), records, deadline))
 
         async with anyio.create_task_group() as probes:
+            probes.start_soon(seek)
             for name, strategy in self._strategies.items():
                 probes.start_soon(survey, name, strategy)
-                probes.start_soon(seek, strategy)
         await self._carry_out(
             reconcile(
                 host=self._agents.host,
@@ -126,6 +124,32 @@ class Terminals:
             )
         )
         self._tasks.start_soon(self._regain_lost)
+
+    async def seek_orphans(self) -> Sequence[Orphan]:
+        """Look again for live terminals that no record names, and return them."""
+        found = await seek_orphans(self._strategies.values(), self._records(), _SEEK_DEADLINE)
+        named = {record.id for record in self._agents.terminals()}
+        self.orphans = [orphan for orphan in found if orphan.terminal_id not in named]
+        return self.orphans
+
+    async def adopt(self, orphan: Orphan, agent: Agent) -> None:
+        """Make an orphan the terminal of an agent that has none.
+
+        Raises:
+            ConnectionLostError: It does not answer.
+        """
+        if agent.strategy != orphan.strategy:
+            await self._agents.commit(msgspec.structs.replace(agent, strategy=orphan.strategy))
+        record = self._record_of(msgspec.structs.replace(orphan, agent_id=agent.id))
+        outcome = _Outcome([], [], [], set())
+        await self._take_back(record, outcome, adopted=True)
+        if not outcome.connected:
+            raise ConnectionLostError("The orphan does not answer (any more).")
+        await self._settle(outcome)
+        self.orphans = [one for one in self.orphans if one.terminal_id != orphan.terminal_id]
+
+    def _records(self) -> list[TerminalRecord]:
+        return [record for record in self._agents.terminals() if record.host == self._agents.host]
 
     def hub(self, terminal_id: TerminalId) -> TerminalHub:
         """Return the hub of a connected terminal.
@@ -254,6 +278,9 @@ class Terminals:
         outcome = _Outcome([], [], [], set())
         for decision in decisions:
             await self._prepare(decision, outcome)
+        await self._settle(outcome)
+
+    async def _settle(self, outcome: _Outcome) -> None:
         await self._agents.commit(*outcome.put, prune=[record.id for record in outcome.gone])
         for record, connection in outcome.connected:
             self._follow(record, connection)
@@ -286,7 +313,8 @@ class Terminals:
         adopted: bool = False,
     ) -> None:
         try:
-            connection = await self._strategy(record.strategy).reconnect(record)
+            strategy = self._strategy(record.strategy)
+            connection = await (strategy.adopt(record) if adopted else strategy.reconnect(record))
         except ConnectionLostError as lost:
             if adopted:
                 log.warning("An orphan could not be adopted: %s", lost.message)

@@ -24,9 +24,11 @@ from afx.api.strategy import ReconnectStrategy, StrategyContext
 from afx.loader import Plugins
 from afx.settings import Settings
 
+from .adoption import Adoption
 from .agents import Agents, Change
 from .attention import Attention
 from .capture import Capture
+from .conversion import Conversion
 from .harnesses import Harnesses
 from .inbox import Inbox
 from .lifecycle import Lifecycle
@@ -59,6 +61,8 @@ class Tower:
         inbox: Inbox,
         revival: Revival,
         recovery: Recovery,
+        adoption: Adoption,
+        conversion: Conversion,
         observers: Observers,
         settings: Settings,
     ) -> None:
@@ -72,6 +76,8 @@ class Tower:
         self.inbox = inbox
         self.revival = revival
         self.recovery = recovery
+        self.adoption = adoption
+        self.conversion = conversion
         self.observers = observers
         self.settings = settings
 
@@ -144,9 +150,22 @@ class Tower:
                 env=env,
             )
             recovery = Recovery(agents, terminals, revival, tasks)
+            adoption = Adoption(agents, terminals, lifecycle, revival)
+            conversion = Conversion(agents, terminals, revival, strategies)
             observers = Observers(agents, plugins.emit)
             tower = cls(
-                home, plugins, agents, terminals, lifecycle, inbox, revival, recovery, observers, settings
+                home,
+                plugins,
+                agents,
+                terminals,
+                lifecycle,
+                inbox,
+                revival,
+                recovery,
+                adoption,
+                conversion,
+                observers,
+                settings,
             )
             await terminals.boot(settings["tower.boot_deadline"])
             for part in (supervisor, revival, inbox, capture):

@@ -18,6 +18,8 @@ from .panes import Pane
 from .tmux import Tmux, TmuxError
 
 _FOLLOW_CLIENT = "set-option -w window-size latest"
+_SCROLLBACK = 4 * 1024 * 1024
+"""How much of an adopted session's output is kept."""
 _PAUSE = 0.02
 
 
@@ -37,16 +39,10 @@ class SessionMaker:
             TmuxError: It could not be made. A session of this name was there before, or nothing is left.
         """
         target = exact(name)
-        notes = {
-            "@afx_terminal": spec.id,
-            "@afx_agent": spec.agent_id,
-            "@afx_home": str(self._directory),
-            "@afx_scrollback": str(spec.scrollback),
-        }
         answer = await self._tmux.ask(
             ["new-session", "-d", "-s", name, "-x", str(spec.size.cols), "-y", str(spec.size.rows),
              "-c", literal(spec.command.cwd), command_line],
-            *(["set-option", "-p", "-t", target, option, value] for option, value in notes.items()),
+            *self._notes(target, spec.id, spec.agent_id, spec.scrollback),
             *_policy(target),
             ["pipe-pane", "-O", "-t", target, self._record(spec.id, "fresh")],
             ["display-message", "-p", "-t", target, panes.FORMAT],
@@ -56,6 +52,27 @@ class SessionMaker:
         if len(found) != 1:
             raise TmuxError("tmux says of the new session what nobody understands.")
         return found[0]
+
+    async def claim(self, pane: Pane, terminal_id: str, agent_id: str, deadline: float) -> None:
+        """Note on a pane that it is a terminal of ours from now on, and give it what that needs.
+
+        Raises:
+            TmuxError: tmux refuses, or does not answer.
+        """
+        await self._tmux.ask(
+            *self._notes(pane.pane, terminal_id, agent_id, _SCROLLBACK),
+            *_policy(pane.pane),
+            deadline=deadline,
+        )
+
+    def _notes(self, target: str, terminal_id: str, agent_id: str, scrollback: int) -> list[list[str]]:
+        notes = {
+            "@afx_terminal": terminal_id,
+            "@afx_agent": agent_id,
+            "@afx_home": str(self._directory),
+            "@afx_scrollback": str(scrollback),
+        }
+        return [["set-option", "-p", "-t", target, option, value] for option, value in notes.items()]
 
     async def record_again(self, pane: Pane, deadline: float) -> bytes:
         """Lay a new pipe from a pane to a new recorder, and return what the pane showed at that moment.

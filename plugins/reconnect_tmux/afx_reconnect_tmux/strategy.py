@@ -69,7 +69,7 @@ class TmuxStrategy(ReconnectStrategy):
 
     def __init__(self, context: StrategyContext) -> None:
         super().__init__(context)
-        self._tmux = Tmux.of(context.settings)
+        self._tmux = Tmux.of(context.settings, context.directory)
         self._home = str(context.directory)
         self._place = Place(context.directory)
         self._maker = SessionMaker(self._tmux, context.directory)
@@ -368,9 +368,26 @@ class TmuxStrategy(ReconnectStrategy):
                     handle=msgspec.to_builtins(pane.handle(self._tmux.socket, server)),
                     started_at=pane.created,
                     note=f"tmux session {pane.name} in {pane.path}",
+                    name=pane.name,
+                    cwd=pane.path,
                 )
             )
         return orphans
+
+    async def adopt(self, record: TerminalRecord) -> Connection:
+        """Note on an orphan's pane whose it is, and record it from now on."""
+        handle = panes.read_handle(record)
+        if handle is None or not is_terminal_id(record.id):
+            raise ConnectionLostError("It does not say where it is.")
+        try:
+            found = {pane.pane: pane for pane in await self._panes(_ASK_WITHIN)}
+            pane = found.get(handle.pane)
+            if pane is None or record.id not in {pane.terminal, pane.unclaimed_id}:
+                raise ConnectionLostError("Its tmux session is not there any more.")
+            await self._maker.claim(pane, record.id, record.agent_id, _ASK_WITHIN)
+        except TmuxError as error:
+            raise ConnectionLostError(error.message) from error
+        return await self.reconnect(record)
 
     # Ending
 

@@ -6,15 +6,18 @@ four different things. None of them means that there are no sessions.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio
 
 from afx.plugin import AfxError, BadInputError
+from afx_holding.tower.places import LONGEST_PATH
 
 OLDEST = (3, 2)
 """The oldest tmux that has what this needs: options of panes, and exact targets everywhere."""
@@ -48,15 +51,18 @@ class Tmux:
 
     Attributes:
         program: The executable, by name or path.
-        socket: The name of the server's socket (``-L``); empty for the user's own server.
+        socket: The name of the server's socket (``-L``), or its path; empty for the user's own server.
     """
 
     program: str = "tmux"
     socket: str = ""
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Tmux:
+    def of(cls, settings: Mapping[str, Any], directory: Path) -> Tmux:
         """Read the settings ``program`` and ``socket``.
+
+        In a throwaway Tower, whose holders are going to be killed, the server is one of its own, found in
+        `directory` or named after it: never the person's.
 
         Raises:
             BadInputError: One of them is no program or no name of a socket.
@@ -68,12 +74,18 @@ class Tmux:
             raise BadInputError(
                 f"strategy.tmux.socket is {socket!r}.", hint="Give a plain name, as after `tmux -L`."
             )
+        if os.environ.get("AFX_THROWAWAY"):
+            socket = str(directory / "server")
+            if len(os.fsencode(socket)) > LONGEST_PATH:
+                socket = f"afx-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]}"
         return cls(program, socket)
 
     @property
     def argv(self) -> list[str]:
         """How every command line begins."""
-        return [self.program, *(["-L", self.socket] if self.socket else [])]
+        if not self.socket:
+            return [self.program]
+        return [self.program, "-S" if "/" in self.socket else "-L", self.socket]
 
     @property
     def called(self) -> str:

@@ -23,18 +23,16 @@ class TmuxStage(Stage):
         needs_tmux()
         self.directory = directory / "s"
         self.directory.mkdir(mode=0o700)
-        self.socket = f"afx-test-{directory.name}"
+        self.socket = "afx-test"
+        os.environ["TMUX_TMPDIR"] = str(directory)  # Short, and set back with the test's own environment.
 
     def strategy(self) -> TmuxStrategy:
         return TmuxStrategy(StrategyContext(self.directory, {"socket": self.socket}))
 
     def run(self, *arguments: str) -> str:
         """Run a tmux command and return what it prints, nothing where there is no server."""
-        env = {name: value for name, value in os.environ.items() if name != "TMUX"}
         argv = ["tmux", "-L", self.socket, *arguments]
-        return subprocess.run(
-            argv, env=env, check=False, capture_output=True, text=True, timeout=20
-        ).stdout.strip()
+        return subprocess.run(argv, check=False, capture_output=True, text=True, timeout=20).stdout.strip()
 
     def server(self, record: TerminalRecord) -> ProcessIdentity:
         return msgspec.convert(record.handle["holder"], ProcessIdentity)
