@@ -9,6 +9,7 @@ result, needs no npm. Without node on the machine the build asks for a node that
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -117,9 +118,17 @@ def build(web: Path, assets: Path, *, stamp: str) -> None:
 
 
 def _installed(web: Path) -> bool:
-    """Tell whether node_modules is that of the lockfile."""
+    """Tell whether all that the build needs is in node_modules, in the versions of the lockfile."""
     theirs = web / "node_modules" / ".package-lock.json"
-    return theirs.is_file() and theirs.stat().st_mtime >= (web / "package-lock.json").stat().st_mtime
+    if not theirs.is_file():
+        return False
+    wanted = json.loads((web / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    there = json.loads(theirs.read_text(encoding="utf-8"))["packages"]
+    return all(
+        there.get(name, {}).get("version") == package["version"]
+        for name, package in wanted.items()
+        if name and not package.get("dev") and not package.get("optional")
+    )
 
 
 def _run(command: list[str], cwd: Path, env: dict[str, str]) -> None:
