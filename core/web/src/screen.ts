@@ -62,7 +62,7 @@ export class Screen {
     if (this.opened || this.host.clientWidth === 0) return;
     this.opened = true;
     this.terminal.open(this.host);
-    this.terminal.onCursorMove(() => this.watchCursor());
+    this.terminal.onRender(() => this.watchCursor());
     this.rename(this.host.dataset.label ?? "");
   }
 
@@ -91,6 +91,12 @@ export class Screen {
     };
   }
 
+  /** Whether another window's size is shown here. */
+  get foreign(): boolean {
+    const own = this.ownSize();
+    return own !== null && (own.cols !== this.terminal.cols || own.rows !== this.terminal.rows);
+  }
+
   /** Choose the letters' size so that the terminal, whose size others may have set, is seen as a whole. */
   adjust(role: Role): void {
     const own = this.ownSize();
@@ -106,13 +112,13 @@ export class Screen {
 
   /** Of a tile that shows a part only, show the part where something happens. */
   private watchCursor(): void {
-    const hidden = this.host.scrollHeight - this.host.clientHeight;
-    if (this.host.dataset.role !== "tile" || hidden <= 0) {
-      this.host.scrollTop = 0;
-      return;
+    let top = 0;
+    if (this.host.dataset.role === "tile") {
+      const height = this.host.querySelector(".xterm-screen")?.clientHeight ?? 0;
+      const line = height / this.terminal.rows;
+      top = Math.max(0, (this.terminal.buffer.active.cursorY + 3) * line - this.host.clientHeight);
     }
-    const { cursorY } = this.terminal.buffer.active;
-    this.host.scrollTop = hidden * Math.min(1, (cursorY + 1) / this.terminal.rows);
+    if (this.host.scrollTop !== Math.floor(top)) this.host.scrollTop = Math.floor(top);
   }
 
   resize(size: Size): void {

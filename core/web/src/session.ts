@@ -201,7 +201,10 @@ export class Session {
         this.enqueue(() => this.screen.resize(news.size));
         if (!news.resumed) this.beginAnew(news);
         this.become("live");
-        this.enqueue(() => this.place());
+        this.enqueue(() => {
+          this.place();
+          this.changed();
+        });
         break;
       case "resync":
         this.beginAnew(news);
@@ -210,6 +213,7 @@ export class Session {
         this.enqueue(() => {
           this.screen.resize(news);
           this.place();
+          this.changed();
         });
         break;
       case "error":

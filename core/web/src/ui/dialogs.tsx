@@ -35,13 +35,18 @@ export function Box({ app, title, children, kind = "" }: {
   app: App; title: string; children: ComponentChildren; kind?: string;
 }) {
   const box = useRef<HTMLDialogElement>(null);
+  // The browser tells of an end a little later, when another dialog may be open already.
+  const mine = useRef(app.dialog).current;
+  const closed = () => {
+    if (app.dialog === mine) app.closeDialog();
+  };
   // Before the next key, which is meant for the dialog already.
   useLayoutEffect(() => {
     box.current?.showModal();
   }, []);
   return (
     <dialog
-      ref={box} class={kind} aria-label={title} onClose={app.closeDialog}
+      ref={box} class={kind} aria-label={title} onClose={closed}
       onClick={(event) => { if (event.target === box.current) box.current?.close(); }}
     >
       <div class="box">

@@ -3,10 +3,11 @@
 import type { ResumePlan } from "../wire";
 
 export function Plan({ plan }: { plan: ResumePlan }) {
+  const saysMore = plan.steps.some((step) => step.why !== plan.why);
   return (
     <div class="plan">
       <p>{plan.why}</p>
-      {plan.steps.length > 0 && (
+      {saysMore && (
         <ol>
           {plan.steps.map((step, place) => (
             <li key={place} class={step.chosen ? "chosen" : ""}>

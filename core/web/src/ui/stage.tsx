@@ -67,6 +67,9 @@ function Pane({ app, id, session, grid }: { app: App; id: string; session: Sessi
         </button>
       )}
       <Mount session={session} role={shown ? (grid ? "tile" : "window") : null} />
+      {!grid && shown && found?.agent.state === "running" && session.status === "live" && session.screen.foreign && (
+        <p class="foreign">Another window sets the size. Type here to take it over.</p>
+      )}
       {!grid && shown && <Ending app={app} agent={found?.agent ?? null} session={session} />}
     </section>
   );
