@@ -12,12 +12,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from afx.api.process import is_alive, send_signal
+from afx.testing.follower import type_into
 from afx.testing.tower_process import TowerProcess, processes_of
 
 from .conftest import Home
@@ -91,7 +93,10 @@ def say(afx: Afx, server: ModelServer, agent: str, text: str) -> Any:
     """Send a message, and return the turn in which the model saw it."""
     since = len(server.turns)
     afx("send", agent, text)
-    return server.wait_for(lambda turn: text in turn.prompt, since=since, seconds=60)
+    try:
+        return server.wait_for(lambda turn: text in turn.prompt, since=since, seconds=60)
+    except AssertionError as missed:
+        raise AssertionError(f"{missed}\n{afx('status')}\n{afx('logs', agent)}") from None
 
 
 @pytest.mark.parametrize("program", [CLAUDE], ids=lambda one: one.name, indirect=True)
@@ -118,6 +123,15 @@ def test_architect_and_builder_talk_on_after_the_tower_was_killed(afx: Afx, serv
     assert any("pumpernickel" in text for _, text in turn.messages)
 
 
+def begin_another_conversation(afx: Afx, command: bytes) -> None:
+    """Do so in the builder's terminal, with the pause that a person makes before Enter."""
+    terminal = afx.agent("builder/fix")["terminal"]["id"]
+    type_into(afx.tower, terminal, command)
+    time.sleep(1)
+    type_into(afx.tower, terminal, b"\r")
+    time.sleep(1)
+
+
 @pytest.mark.parametrize("program", [CLAUDE, CODEX, GEMINI], ids=lambda one: one.name, indirect=True)
 def test_after_the_loss_of_everything_it_remembers(afx: Afx, server: ModelServer, program: Program) -> None:
     afx("tower", "start")
@@ -125,7 +139,7 @@ def test_after_the_loss_of_everything_it_remembers(afx: Afx, server: ModelServer
     afx("spawn", "fix", "--harness", program.name, "--task", "Say the word pumpernickel")
     server.wait_for(lambda turn: "pumpernickel" in turn.prompt, seconds=60)
     say(afx, server, "builder/fix", "Remember: the code word is marzipan")
-    answer = "Noted napizram."
+    word, answer = "marzipan", "Noted napizram."
     for boot in ("the same", "another, lesson 01"):
         # Programs write a moment after they have spoken; what was never written nobody can bring back.
         afx.tower.eventually(lambda answer=answer: answer in afx.last_words("builder/fix"), timeout=30)
@@ -141,9 +155,20 @@ def test_after_the_loss_of_everything_it_remembers(afx: Afx, server: ModelServer
         assert afx.agent("builder/fix")["conversation"]["id"] == conversation, afx("explain", "fix")
         turn = say(afx, server, "builder/fix", QUESTION)
         said = " ".join(text for _, text in turn.messages)
-        assert "pumpernickel" in said
-        assert "marzipan" in said
-        answer = "It was marzipan."
+        assert word in said, "it has forgotten"
+        assert ("pumpernickel" in said) is (word == "marzipan"), "the conversation is another one"
+        if word == "marzipan":
+            word, answer = "nougat", "Noted taguon."
+            begin_another_conversation(afx, b"/new" if program is CODEX else b"/clear")
+            say(afx, server, "builder/fix", f"Remember: the code word is {word}")
+            followed = partial(is_another, afx, conversation)
+            assert afx.tower.eventually(followed, timeout=30) == "captured"
+
+
+def is_another(afx: Afx, conversation_id: str) -> str | None:
+    """Return the source of the builder's conversation, if it is another one than this."""
+    now = afx.agent("builder/fix")["conversation"]
+    return None if now["id"] == conversation_id else str(now["source"])
 
 
 def forge_a_reboot(home: Path) -> None:

@@ -31,10 +31,11 @@ class RecordingConnection(Connection):
         self.typed: list[bytes] = []
         self.sizes: list[Size] = [Size()]
         self.slow = False
+        self.output = b""
 
     @property
     def facts(self) -> TerminalFacts:
-        return TerminalFacts(process=None, size=self.sizes[-1], end=Position("e", 0))
+        return TerminalFacts(process=None, size=self.sizes[-1], end=Position("e", len(self.output)))
 
     def notices(self) -> AsyncIterator[Notice]:
         raise NotImplementedError
@@ -42,6 +43,9 @@ class RecordingConnection(Connection):
     async def watch(self, since: Position | None = None, *, tail: int | None = None) -> Watch:
         del since, tail
         return OpenWatch()
+
+    async def glance(self, tail: int) -> bytes:
+        return self.output[-tail:]
 
     async def write(self, data: bytes) -> None:
         if self.slow:
@@ -203,3 +207,14 @@ async def test_keys_without_text_are_no_draft_lesson_38(hub: TerminalHub, keys: 
     await person.type(b"text")
     await person.type(keys)
     assert hub.has_draft, "nor do they end one"
+
+
+async def test_what_an_earlier_process_left_on_the_screen_is_not_the_new_ones_lesson_38(
+    hub: TerminalHub, connection: RecordingConnection
+) -> None:
+    connection.output = b"> Type your message"
+    assert (await hub.screen()).rstrip() == "> Type your message"
+    hub.note_start()
+    assert (await hub.screen()).strip() == ""
+    connection.output += b"\x1b[H\x1b[2Jcoming up"
+    assert (await hub.screen()).rstrip() == "coming up"

@@ -96,6 +96,7 @@ class TerminalHub:
         self._onlookers: list[Onlooker] = []
         self._typing = anyio.Lock()
         self._draft_at: float | None = None
+        self._began_at: int | None = None
 
     @property
     def facts(self) -> TerminalFacts:
@@ -177,13 +178,20 @@ class TerminalHub:
                     await anyio.sleep(pause)
                 await self.connection.write(part)
 
+    def note_start(self) -> None:
+        """Note that another process is about to start; what is shown already is no longer its screen."""
+        self._began_at = self.facts.end.offset
+
     async def screen(self) -> str:
-        """Return what the terminal shows, as text. The program does not notice.
+        """Return what the process shows in the terminal, as text. The program does not notice.
 
         Raises:
             ConnectionLostError: The terminal does not answer.
         """
-        output = await self.connection.glance(_GLANCE)
+        tail = _GLANCE
+        if self._began_at is not None:
+            tail = min(tail, self.facts.end.offset - self._began_at)
+        output = await self.connection.glance(tail) if tail > 0 else b""
         # In a thread of its own: it takes some milliseconds, for which nobody's keys should wait.
         return await anyio.to_thread.run_sync(shown, output, self.facts.size)
 

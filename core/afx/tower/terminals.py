@@ -213,6 +213,7 @@ class Terminals:
             StorageError: It runs, and could not be stored.
         """
         hub = self.hub(record.id)
+        hub.note_start()
         running = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
         # Stored before it is done: the new process may end, and its end be noted, before this goes on.
         await self._agents.commit(running, *also, msgspec.structs.replace(record, exit=None))

@@ -44,13 +44,12 @@ async def test_a_screen_says_what_the_agent_does_and_whether_it_takes_messages_l
     assert await harness.takes_messages(None, None) is None
 
 
-async def test_an_unknown_screen_is_that_of_a_program_that_comes_up_lesson_38() -> None:
+@pytest.mark.parametrize(("comes_up_within", "takes"), [(1e9, False), (0, None)])
+async def test_an_unknown_screen_is_for_a_while_that_of_a_program_that_comes_up_lesson_38(
+    monkeypatch: pytest.MonkeyPatch, comes_up_within: float, *, takes: bool | None
+) -> None:
+    monkeypatch.setattr(provider, "_COMES_UP_WITHIN", comes_up_within)
     me = identify(os.getpid())
     assert me is not None
-    assert await GeminiHarness().takes_messages(me, screen("starting")) is False
+    assert await GeminiHarness().takes_messages(me, screen("starting")) is takes
     assert await GeminiHarness().takes_messages(me, screen("idle")) is True
-
-
-async def test_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provider, "_COMES_UP_WITHIN", 0)
-    assert await GeminiHarness().takes_messages(identify(os.getpid()), screen("starting")) is None

@@ -447,7 +447,7 @@ CLEARED = ((-60.0, "hello"), (-0.5, "/clear"), (5.0, "/stats"), (9.0, SAID[0][1]
     [
         (CLEARED, -90.0, ("--session-id", ID), OTHER),
         (CLEARED, -90.0, (f"--resume={ID}",), OTHER),
-        # Another process, an earlier run, nothing cleared, nothing said since, something else said since.
+        # Of another process, of an earlier run, nothing cleared, nothing said since, something else said.
         (CLEARED, -90.0, ("--session-id", OTHER), None),
         (CLEARED, -90.0, (), None),
         (CLEARED, 0.0, ("--session-id", ID), None),
