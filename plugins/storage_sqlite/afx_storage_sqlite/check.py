@@ -9,6 +9,7 @@ from pathlib import Path
 from afx.plugin import DoctorCheck, DoctorContext, Finding, StorageError
 
 from .database import inspect_database
+from .rescue import DAMAGED
 from .schema import MIGRATIONS
 from .storage import FILE_NAME
 
@@ -40,6 +41,12 @@ class SqliteCheck(DoctorCheck):
                 f"Others may read or write {path}.", "It holds tasks and messages.", f"chmod 600 {path}"
             )
         yield _wholeness(path)
+        for damaged in sorted(path.parent.glob(f"{FILE_NAME}.{DAMAGED}-*[0-9]")):
+            yield Finding.warning(
+                f"The database was damaged once and rescued; the damaged file is {damaged.name}.",
+                "What could not be read of it may be missing. Compare, and remove it once all is well.",
+                f"ls -l {damaged}*",
+            )
 
 
 def _wholeness(path: Path) -> Finding:

@@ -25,6 +25,10 @@ BUSY_TIMEOUT = 5.0
 _SHORTEST = 512
 
 
+class DamagedError(StorageError):
+    """The file is no database any more, or not a whole one."""
+
+
 def open_database(path: Path, migrations: Sequence[Migration]) -> apsw.Connection:
     """Open the file at `path`, make it where it is missing, and run those of `migrations` that it lacks.
 
@@ -66,6 +70,18 @@ def inspect_database(path: Path, newest: int) -> list[str]:
         finally:
             connection.close()
     return [] if found == ["ok"] else [line for text in found for line in text.splitlines()]
+
+
+def is_ours(path: Path) -> bool:
+    """Tell whether a file says, however damaged it is, that it is a database of afx."""
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            return _pragma(connection, "application_id") == APPLICATION_ID
+        finally:
+            connection.close()
+    except (apsw.Error, StorageError):
+        return False
 
 
 def refuse_newer(connection: apsw.Connection, path: Path, newest: int) -> None:
@@ -120,14 +136,14 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except apsw.NotADBError as error:
-        raise StorageError(
+        raise DamagedError(
             f"{path} is no SQLite database.",
             hint="It was left as it is. Move it away, and afx makes a new one.",
         ) from error
     except apsw.CorruptError as error:
-        raise StorageError(
+        raise DamagedError(
             f"{path} is damaged: {error}.",
-            hint="Stop the Tower, keep a copy, and try `sqlite3 afx.db .recover`.",
+            hint="`afx tower restart` sets it aside and takes over what can be read; terminals live on.",
         ) from error
     except apsw.BusyError as error:
         raise StorageError(
@@ -215,7 +231,7 @@ def _migrate(connection: apsw.Connection, path: Path, migrations: Sequence[Migra
             if _pragma(connection, "user_version") >= migration.number:
                 continue
             if stored == migration.number - 1 > 0:
-                _copy(path, path.with_name(f"{path.name}.before-{migration.number}"))
+                copy_database(path, path.with_name(f"{path.name}.before-{migration.number}"))
             try:
                 for _ in connection.execute(migration.sql):
                     pass
@@ -236,11 +252,11 @@ def _migrate(connection: apsw.Connection, path: Path, migrations: Sequence[Migra
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _copy(path: Path, target: Path) -> None:
+def copy_database(path: Path, target: Path) -> None:
     """Copy the database, with what is still in its write-ahead log, to a file only its owner can read.
 
-    The caller is in a writing transaction that has changed nothing yet. So nobody else migrates meanwhile,
-    or writes the same copy.
+    Nobody else may write the same copy at the same time. Before a migration the caller is in a writing
+    transaction that has changed nothing yet, so that nobody migrates meanwhile.
     """
     unfinished = target.with_name(f"{target.name}.unfinished")
     unfinished.unlink(missing_ok=True)

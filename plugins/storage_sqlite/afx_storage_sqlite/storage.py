@@ -6,6 +6,8 @@ lock. How the file is opened is `database`'s, how records look in it `rows`'.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, TypeVar
 
@@ -30,6 +32,7 @@ from afx.plugin import (
 )
 
 from .database import open_database, refuse_newer, storage_errors, transaction
+from .rescue import COPY_EVERY, has_recent_copy, is_where_it_was, open_or_rescue, put_back, refresh_copy
 from .rows import AGENTS, CONVERSATIONS, MESSAGES, TERMINALS, WORKSPACES, Table
 from .schema import MIGRATIONS, Migration
 
@@ -43,6 +46,8 @@ _END_CLAIM = (
 )
 
 FILE_NAME = "afx.db"
+
+log = logging.getLogger("afx.storage")
 
 _R = TypeVar("_R", bound=Record)
 _T = TypeVar("_T")
@@ -62,6 +67,10 @@ class SqliteStorage(Storage):
         self.path = context.directory / FILE_NAME
         self._migrations = migrations
         self._connection: apsw.Connection | None = None
+        self._inode = 0
+        self._copied_at = 0.0
+        self._is_ahead = False
+        """Whether something was stored since the last copy."""
         self._turn = anyio.CapacityLimiter(1)
 
     async def open(self) -> None:
@@ -70,7 +79,10 @@ class SqliteStorage(Storage):
         def work() -> None:
             if self._connection is not None:
                 raise StorageError(f"{self.path} is open already.")
-            self._connection = open_database(self.path, self._migrations)
+            self._connection = open_or_rescue(self.path, self._migrations)
+            self._inode = self.path.stat().st_ino
+            if not has_recent_copy(self.path):
+                self._copy()
 
         await self._run(work)
 
@@ -95,7 +107,7 @@ class SqliteStorage(Storage):
         """Store the changes, all or none. Once begun it is carried through, even if it is cancelled."""
 
         def work() -> None:
-            connection = self._opened()
+            connection = self._present()
             batch = _Batch(host, changes.put)
             try:
                 with transaction(connection):
@@ -108,6 +120,9 @@ class SqliteStorage(Storage):
                 raise _refusal(error) from error
             except (OverflowError, TypeError, ValueError) as error:
                 raise StorageError(f"A value cannot be stored: {error}.") from error
+            self._is_ahead = True
+            if time.monotonic() - self._copied_at > COPY_EVERY:
+                self._copy()
 
         await self._run(work)
 
@@ -151,9 +166,17 @@ class SqliteStorage(Storage):
         """Close the file."""
 
         def work() -> None:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.close()
+            connection = self._connection
+            if connection is None:
+                return
+            try:
+                connection = self._present()
+                if self._is_ahead:
+                    self._copy()
+            except StorageError as error:
+                log.error("What was stored last may be lost: %s", error.message)
+            self._connection = None
+            connection.close()
 
         with anyio.CancelScope(shield=True):
             await self._run(work)
@@ -162,6 +185,21 @@ class SqliteStorage(Storage):
         if self._connection is None:
             raise StorageError(f"{self.path} is not open.")
         return self._connection
+
+    def _present(self) -> apsw.Connection:
+        """Return the connection, to a file that is still there: one that was deleted is written again."""
+        connection = self._opened()
+        if not is_where_it_was(self.path, self._inode):
+            put_back(connection, self.path)
+            self._connection = None
+            self._connection = connection = open_database(self.path, self._migrations)
+            self._inode = self.path.stat().st_ino
+        return connection
+
+    def _copy(self) -> None:
+        refresh_copy(self.path)
+        self._copied_at = time.monotonic()
+        self._is_ahead = False
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         def guarded() -> _T:

@@ -1,0 +1,168 @@
+"""The file is damaged, emptied, deleted, replaced: what was stored is back, and nothing is thrown away."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from afx.plugin import DoctorContext, StorageError
+from afx.testing.storage_records import HOST, a_conversation, an_agent, put
+from afx_storage_sqlite.check import SqliteCheck
+from afx_storage_sqlite.rescue import COPY_NAME
+from plugins.storage_sqlite.file import filled, looking, make, modes
+
+MANY = 300
+
+
+async def stored_ids(directory: Path) -> set[str]:
+    storage = make(directory)
+    await storage.open()
+    found = {one.id for one in (await storage.load(HOST)).conversations}
+    await storage.aclose()
+    return found
+
+
+async def with_many(directory: Path, first: int = 0) -> set[str]:
+    """Store many conversations; return the ids of all that are stored."""
+    storage = make(directory)
+    await storage.open()
+    await storage.apply(HOST, put(*(a_conversation(f"c{first + n}") for n in range(MANY))))
+    found = {one.id for one in (await storage.load(HOST)).conversations}
+    await storage.aclose()
+    return found
+
+
+def age_copy(directory: Path) -> None:
+    """Have the next opening make a new copy."""
+    os.utime(directory / COPY_NAME, (1, 1))
+
+
+def aside(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.glob("afx.db.damaged-*[0-9]"))
+
+
+def damage(path: Path, seed: int) -> None:
+    """Overwrite a page in the middle, as a bad disk does."""
+    dice = random.Random(seed)  # noqa: S311 - no secret
+    data = bytearray(path.read_bytes())
+    page = dice.randrange(2, len(data) // 4096)
+    data[page * 4096 : page * 4096 + 4096] = dice.randbytes(4096)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_bad_page_costs_nothing_that_was_copied(
+    tmp_path: Path, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    await filled(tmp_path)
+    ids = await with_many(tmp_path)
+    age_copy(tmp_path)
+    await stored_ids(tmp_path)
+    damage(tmp_path / "afx.db", seed)
+    damaged = (tmp_path / "afx.db").read_bytes()
+    with caplog.at_level(logging.ERROR):
+        assert await stored_ids(tmp_path) == ids
+    if not aside(tmp_path):  # The page was one that nobody reads.
+        return
+    assert (tmp_path / aside(tmp_path)[0]).read_bytes() == damaged
+    assert "It is kept as afx.db.damaged-" in caplog.text
+    assert {mode & 0o077 for mode in modes(tmp_path).values()} == {0}
+
+
+async def test_what_came_after_the_copy_is_read_from_the_damaged_file(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    await with_many(tmp_path)
+    ids = await with_many(tmp_path, first=1000)
+    path = tmp_path / "afx.db"
+    with looking(tmp_path) as connection:
+        found = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'messages'").fetchone()
+    assert found is not None
+    root = int(str(found[0]))
+    data = bytearray(path.read_bytes())
+    data[(root - 1) * 4096 : root * 4096] = b"\xee" * 4096
+    path.write_bytes(data)
+    assert await stored_ids(tmp_path) == ids, "the messages' page was lost, and no conversation was on it"
+    assert len(aside(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("left", [0, 100, 4096, 4096 * 5 + 17])
+async def test_a_file_that_was_cut_short_is_rescued(tmp_path: Path, left: int) -> None:
+    await filled(tmp_path)
+    ids = await with_many(tmp_path)
+    age_copy(tmp_path)
+    await stored_ids(tmp_path)
+    with (tmp_path / "afx.db").open("r+b") as file:
+        file.truncate(left)
+    assert await stored_ids(tmp_path) == ids
+    assert len(aside(tmp_path)) == 1
+
+
+async def test_garbage_in_its_place_is_set_aside_where_a_copy_shows_that_it_was_ours(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    (tmp_path / "afx.db").write_bytes(b"garbage" * 1000)
+    assert await stored_ids(tmp_path) == {a_conversation().id}
+    assert len(aside(tmp_path)) == 1
+
+
+async def test_a_database_of_another_program_is_never_rescued(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    (tmp_path / "afx.db").unlink()
+    with looking(tmp_path) as connection:
+        connection.execute("CREATE TABLE recipes (text)")
+    with pytest.raises(StorageError, match="another program"):
+        await make(tmp_path).open()
+    assert aside(tmp_path) == []
+
+
+async def test_a_damaged_copy_is_not_used(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    (tmp_path / COPY_NAME).write_bytes(b"garbage" * 1000)
+    with (tmp_path / "afx.db").open("r+b") as file:
+        file.truncate(4096)
+    assert await stored_ids(tmp_path) <= {a_conversation().id}
+    assert len(aside(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("parts", [("afx.db",), ("afx.db", "afx.db-wal", "afx.db-shm")])
+async def test_a_file_that_is_deleted_meanwhile_is_written_again(
+    tmp_path: Path, parts: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    await filled(tmp_path)
+    storage = make(tmp_path)
+    await storage.open()
+    await storage.apply(HOST, put(a_conversation("before")))
+    for name in parts:
+        (tmp_path / name).unlink()
+    with caplog.at_level(logging.ERROR):
+        await storage.apply(HOST, put(a_conversation("after")))
+    assert "was deleted while the Tower ran" in caplog.text
+    await storage.apply(HOST, put(a_conversation("later")))
+    await storage.aclose()
+    assert {"before", "after", "later"} <= await stored_ids(tmp_path)
+
+
+async def test_a_file_that_is_replaced_meanwhile_is_not_written_to(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    storage = make(tmp_path)
+    await storage.open()
+    (tmp_path / "afx.db").unlink()
+    (tmp_path / "afx.db").write_bytes(b"another")
+    with pytest.raises(StorageError, match="was replaced while"):
+        await storage.apply(HOST, put(an_agent(reason="new")))
+    with pytest.raises(StorageError):
+        await storage.apply(HOST, put(an_agent(reason="newer")))
+    await storage.aclose()
+    assert (tmp_path / "afx.db").read_bytes() == b"another"
+
+
+async def test_the_doctor_names_what_was_set_aside(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    with (tmp_path / "afx.db").open("r+b") as file:
+        file.truncate(0)
+    await stored_ids(tmp_path)
+    found = [*SqliteCheck().examine(DoctorContext(home=tmp_path, env={}))]
+    assert any(aside(tmp_path)[0] in finding.what for finding in found)
