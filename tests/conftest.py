@@ -12,6 +12,12 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say how long chaos lasts, and which."""
+    parser.addoption("--chaos-seconds", type=float, default=25, help="how long a random walk lasts")
+    parser.addoption("--chaos-seed", type=int, default=None, help="the seed of the random walk; else any")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

@@ -61,7 +61,8 @@ class TerminalSocket:
                 with suppress(ConnectionLostError):
                     await onlooker.aclose()
         if code is not None:
-            await websocket.close(code)
+            with suppress(WebSocketDisconnect):  # It may have left at the same moment.
+                await websocket.close(code)
 
     async def _carry(
         self, websocket: WebSocket, hub: TerminalHub, onlooker: Onlooker, window: Window

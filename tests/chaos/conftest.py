@@ -1,0 +1,7 @@
+"""The Tower, the repository and the scripted agent of the end-to-end tests."""
+
+from __future__ import annotations
+
+from e2e.conftest import short_directory, tower, workspace
+
+__all__ = ["short_directory", "tower", "workspace"]

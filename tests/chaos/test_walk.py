@@ -1,0 +1,47 @@
+"""A random walk through everything that can happen; `--chaos-seconds` has it last longer."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+
+import pytest
+
+from afx.testing.tower_process import TowerProcess, processes_of
+from chaos.seen import Guard
+from chaos.walk import Walk, strategies_here
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("strategy", strategies_here())
+def test_a_random_walk_breaks_nothing(
+    tower: TowerProcess, workspace: str, short_directory: Path, strategy: str, request: pytest.FixtureRequest
+) -> None:
+    seed = request.config.getoption("chaos_seed")
+    seed = secrets.randbelow(2**32) if seed is None else seed
+    seconds = request.config.getoption("chaos_seconds")
+    print(f"--chaos-seed={seed}")
+    guard = Guard(short_directory)
+    walk = Walk(tower, workspace, strategy, guard, seed)
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until:
+            walk.step()
+        walk.finish()
+    except BaseException as error:
+        done = "\n".join(walk.history[-40:])
+        lines = (tower.home / "tower.log").read_text().splitlines()
+        log = "\n".join([line[:300] for line in lines if "logger=uvicorn" not in line][-20:])
+        raise AssertionError(
+            f"--chaos-seed={seed}, after\n{done}\nThe log of the Tower:\n{log}\n{error!r}"
+        ) from error
+    finally:
+        for follower in walk.followers.values():
+            follower.close()
+        walk.let_go_on()
+        guard.close()
+    assert tower.process is not None
+    left = [process for process in processes_of(tower.home) if process.pid != tower.process.pid]
+    assert left == [], f"--chaos-seed={seed}"
+    print(f"{len(walk.history)} steps")
