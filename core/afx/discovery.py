@@ -6,6 +6,7 @@ stays with it and nothing is half registered. What becomes of the plugins is `af
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import logging
 import queue
@@ -169,6 +170,31 @@ def installed() -> tuple[list[EntryPoint], list[tuple[Origin, str]]]:
             if f"[{GROUP}]" in (distribution.read_text("entry_points.txt") or ""):
                 unreadable.append((Origin(name, name, ""), sentence(error)))
     return found, unreadable
+
+
+def import_class(entry: Entry, base: type[Any], *, any_name: bool = False) -> type[Any]:
+    """Import the class behind an entry.
+
+    Args:
+        entry: What a plugin said about it.
+        base: What it must be a subclass of.
+        any_name: Whether it may call itself otherwise than its entry does.
+
+    Raises:
+        DefectError: It is not what its entry says.
+        Exception: Whatever its import raises.
+    """
+    module, _, path = entry.factory.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    if not inspect.isclass(found) or not issubclass(found, base):
+        raise DefectError(f"{entry.factory} is no subclass of {base.__name__}.")
+    # Records in storage carry the class's name and are looked up by the entry's.
+    name = getattr(found, "name", None)
+    if name != entry.name and not any_name:
+        raise DefectError(f"The class behind {entry.name!r} calls itself {name!r}.")
+    return found
 
 
 def origin_of(entry_point: EntryPoint) -> Origin:

@@ -7,8 +7,6 @@ the others. Classes are imported when they are first asked for; how plugins are 
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import logging
 import os
 import time
@@ -30,6 +28,7 @@ from .discovery import (
     Origin,
     Registered,
     bounded,
+    import_class,
     installed,
     is_name,
     origin_of,
@@ -172,6 +171,14 @@ class Plugins:
         What cannot be read or written there is no error: then it is since now.
         """
         self._past = remember(path, self.rows())
+
+    def factories(self) -> list[tuple[EntryKind, str, str]]:
+        """Return kind, name and class of everything that can be made without settings."""
+        return [
+            (claim.kind, claim.entry.name, claim.entry.factory)
+            for claim in self._claims
+            if claim.state is PluginState.ACTIVE and not _declares(claim.entry)
+        ]
 
     def harness_names(self, settings: SettingsView | None = None) -> list[str]:
         """Return the name of every harness that can be asked for. Nothing is imported for it."""
@@ -360,7 +367,9 @@ def _make(claim: _Claim, base: type[Any], *arguments: object) -> Any:  # noqa: A
     """
     try:
         if claim.factory is None:
-            claim.factory = bounded("Its import", partial(_import_class, claim.entry, base))
+            claim.factory = bounded(
+                "Its import", partial(import_class, claim.entry, base, any_name=_declares(claim.entry))
+            )
         return claim.factory(*arguments)
     except BadInputError:
         # A mistake in its settings is the person's, and may stand in one workspace only.
@@ -371,20 +380,6 @@ def _make(claim: _Claim, base: type[Any], *arguments: object) -> Any:  # noqa: A
     except (Exception, SystemExit) as error:
         claim.end(PluginState.BROKEN, sentence(error))
         raise claim.refusal() from error
-
-
-def _import_class(entry: Entry, base: type[Any]) -> type[Any]:
-    module, _, path = entry.factory.partition(":")
-    found: Any = importlib.import_module(module)
-    for part in path.split("."):
-        found = getattr(found, part)
-    if not inspect.isclass(found) or not issubclass(found, base):
-        raise DefectError(f"{entry.factory} is no subclass of {base.__name__}.")
-    # Records in storage carry the class's name and are looked up by the entry's.
-    name = getattr(found, "name", None)
-    if name != entry.name and not _declares(entry):
-        raise DefectError(f"The class behind {entry.name!r} calls itself {name!r}.")
-    return found
 
 
 def _whole(origin: Origin, state: PluginState, error: str, summary: str = "") -> PluginInfo:

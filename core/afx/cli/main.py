@@ -35,6 +35,7 @@ COMMANDS = {
     "service": Lazy("service:service", "Have the Tower started at login."),
     "doctor": Lazy("doctor:doctor", "Check the machine and the installation."),
     "harness": Lazy("harness:harness", "Try a harness before an agent depends on it."),
+    "plugin": Lazy("plugin:plugin", "Write a plugin, and check one."),
     "plugins": Lazy("plugins:plugins", "List the plugins and what is wrong with them."),
     "config": Lazy("config:config", "Show the settings and where each comes from."),
     "completion": Lazy("completion:completion", "Print the completion script of a shell."),

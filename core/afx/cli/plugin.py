@@ -1,0 +1,70 @@
+"""Commands for those who write plugins: begin one, and check one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .commands import Command, LazyGroup
+from .here import current_directory
+from .output import json_option, print_json
+
+_FAILED = 1
+
+
+@click.group(cls=LazyGroup, example="afx plugin new harness foo\nafx plugin check afx-harness-foo\n")
+def plugin() -> None:
+    """Write a plugin, and check one."""
+
+
+@plugin.command("new", cls=Command, example="afx plugin new harness foo\nafx plugin new storage files\n")
+@click.argument("kind", type=click.Choice(["harness", "storage"]))
+@click.argument("name")
+@click.option("--directory", help="Where it is written; else a directory named like the distribution, here.")
+@json_option
+def new(*, kind: str, name: str, directory: str | None, as_json: bool) -> None:
+    """Write the package of a new plugin: it installs, passes its tests and its type check as it is."""
+    from afx.scaffold import KINDS, distribution_of, new_plugin
+
+    chosen = next(one for one in KINDS if one == kind)
+    target = Path(directory).expanduser() if directory else Path(distribution_of(chosen, name))
+    paths = new_plugin(chosen, name, current_directory() / target)
+    if as_json:
+        print_json({"directory": str(current_directory() / target), "files": [str(path) for path in paths]})
+        return
+    for path in paths:
+        click.echo(target / path)
+    click.echo(f"\nNow: cd {target} && pip install -e '.[test]' && pytest && mypy && afx plugins")
+
+
+@plugin.command("check", cls=Command, example="afx plugin check afx-harness-foo\n")
+@click.argument("distribution")
+@json_option
+def check(*, distribution: str, as_json: bool) -> int:
+    """Run the suites of afx on what a distribution brings; say what failed and why it matters.
+
+    Starting real terminals, and looking at what a program recorded, needs what only its author knows: that is
+    tested by the suite in the plugin's own tests.
+    """
+    from afx.checking import check_distribution
+
+    outcome = check_distribution(distribution)
+    if as_json:
+        import msgspec
+
+        print_json(msgspec.to_builtins(outcome))
+        return 0 if outcome.ok else _FAILED
+    for failure in outcome.failures:
+        click.echo(f"{click.style('failed', fg='red')} {failure.suite}: {_words(failure.test)}")
+        click.echo(f"  {failure.message}\n  Why: {failure.why}")
+    for reason in outcome.skipped:
+        click.echo(f"{click.style('not tested', fg='blue')} {reason}")
+    if outcome.trouble:
+        click.echo(f"{click.style('failed', fg='red')} {outcome.trouble}")
+    click.echo(f"{outcome.passed} passed, {len(outcome.failures)} failed.")
+    return 0 if outcome.ok else _FAILED
+
+
+def _words(test: str) -> str:
+    return test.removeprefix("test_").partition("_lesson_")[0].replace("_", " ")

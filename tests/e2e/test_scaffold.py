@@ -1,0 +1,227 @@
+"""A stranger's plugin from nothing: written, installed, tested, typed, and run under a Tower that is killed.
+
+All of it happens in a fresh virtual environment in which afx is installed from its wheel.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from afx.api.process import identify, is_alive, send_signal
+from afx.testing.tower_process import processes_of
+from e2e.conftest import make_repository, short_path
+
+ROOT = Path(__file__).parents[2]
+
+FOO = '''#!{python}
+"""A program as the scaffold expects one: it keeps what was said in ~/.foo/sessions/ID.jsonl."""
+import json, os, pathlib, sys
+
+arguments = sys.argv[1:]
+if "--version" in arguments:
+    print("foo 1.0")
+    raise SystemExit
+value = dict(zip(arguments, arguments[1:]))
+session = value.get("--resume") or value.get("--session-id")
+path = pathlib.Path.home() / ".foo/sessions" / f"{{session}}.jsonl"
+if "--resume" in value and not path.exists():
+    raise SystemExit("No such session.")
+turns = len(path.read_text().splitlines()) - 1 if path.exists() else 0
+print("foo", "resumed" if "--resume" in value else "began", session, "turns", turns, "role",
+      len(pathlib.Path(value["--system-prompt-file"]).read_text()) > 0, flush=True)
+
+def take(text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        if file.tell() == 0:
+            file.write(json.dumps({{"cwd": os.getcwd()}}) + "\\n")
+        file.write(json.dumps({{"said": text}}) + "\\n")
+    print("took", text, flush=True)
+
+if "--" in arguments:
+    take(arguments[arguments.index("--") + 1])
+for line in sys.stdin:
+    take(line.strip())
+'''
+
+
+class Environment:
+    """A virtual environment with afx from its wheel, and a state directory of its own."""
+
+    def __init__(self, directory: Path, wheel: Path) -> None:
+        self.directory = directory
+        self.bin = directory / "venv/bin"
+        subprocess.run([sys.executable, "-m", "venv", directory / "venv"], check=True)
+        site = next((directory / "venv/lib").glob("python*/site-packages"))
+        # What afx and the suites depend on is taken from the environment of the tests; afx itself is not.
+        (site / "depends.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        programs = directory / "programs"
+        programs.mkdir()
+        program = programs / "foo"
+        program.write_text(FOO.format(python=sys.executable))
+        program.chmod(0o755)
+        home = directory / "home"
+        home.mkdir()
+        self.env = {
+            "PATH": f"{self.bin}:{programs}:/usr/bin:/bin",
+            "HOME": str(home),
+            "AFX_HOME": str(directory / "s"),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "AFX_PORT": "0",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
+        }
+        self.install(wheel)
+
+    def run(self, *argv: str | Path, cwd: Path | None = None, status: int = 0) -> str:
+        """Run a command in the environment and return what it printed."""
+        done = subprocess.run(
+            argv,
+            env=self.env,
+            cwd=cwd or self.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=110,
+        )
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+    def afx(self, *arguments: str, cwd: Path | None = None, status: int = 0) -> str:
+        """Run afx."""
+        return self.run(self.bin / "afx", *arguments, cwd=cwd, status=status)
+
+    def install(self, what: Path) -> None:
+        """Install a wheel or a directory, without what it depends on."""
+        self.run(self.bin / "python", "-m", "pip", "install", "-q", "--no-deps", str(what))
+
+    def scaffold(self, kind: str, name: str) -> Path:
+        """Write a plugin, let it test and type-check itself, and install it."""
+        path = self.directory / f"new-{kind}"
+        self.afx("plugin", "new", kind, name, "--directory", str(path))
+        self.install(path)
+        pytest_says = self.run(self.bin / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=path)
+        assert "passed" in pytest_says
+        assert "failed" not in pytest_says
+        assert "Success" in self.run(self.bin / "python", "-m", "mypy", cwd=path)
+        return path
+
+    def agent(self, name: str) -> Any:
+        state = json.loads(self.afx("status", "--json"))
+        agents = [agent for workspace in state["workspaces"] for agent in workspace["agents"]]
+        return next(agent for agent in agents if agent["name"] == name)
+
+    def kill_the_tower(self) -> None:
+        pid = json.loads(self.afx("tower", "status", "--json"))["pid"]
+        tower = identify(pid)
+        assert tower is not None
+        send_signal(tower, signal.SIGKILL)
+        self.eventually(lambda: not is_alive(tower))
+
+    def eventually(self, look: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + 20
+        while not (seen := look()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return seen
+
+    def end_everything(self) -> None:
+        while found := processes_of(self.directory / "s"):
+            for one in found:
+                send_signal(one, signal.SIGKILL)
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of afx, without the page in the browser, which is not what is tested here."""
+    directory = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", directory, ROOT],
+        env={**os.environ, "AFX_WEB_BUILD": "skip"},
+        check=True,
+        timeout=110,
+    )
+    return next(directory.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path) -> Iterator[Environment]:
+    directory = short_path()
+    fresh = Environment(directory, wheel)
+    yield fresh
+    fresh.end_everything()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def repository(environment: Environment) -> Iterator[Path]:
+    path = Path(make_repository(environment.directory / "repo"))
+    yield path
+    environment.end_everything()
+    shutil.rmtree(path)
+    shutil.rmtree(environment.directory / "s", ignore_errors=True)
+
+
+def test_a_harness_from_nothing_to_a_resumed_conversation(environment: Environment, repository: Path) -> None:
+    afx = environment.afx
+    environment.scaffold("harness", "foo")
+    row = next(row for row in json.loads(afx("plugins", "--json")) if row["name"] == "foo")
+    assert (row["state"], row["distribution"]) == ("active", "afx-harness-foo")
+    assert " 0 failed" in afx("plugin", "check", "afx-harness-foo")
+
+    afx("tower", "start")
+    afx("workspace", "start", cwd=repository)
+    afx("spawn", "fix", "--harness", "foo", "--task", "Begin here.", cwd=repository)
+    environment.eventually(lambda: "took Begin here." in afx("logs", "builder/fix", cwd=repository))
+    before = environment.agent("fix")
+    session = before["conversation"]["id"]
+    assert f"foo began {session} turns 0 role True" in afx("logs", "builder/fix", cwd=repository)
+
+    environment.kill_the_tower()
+    afx("tower", "start")
+    after = environment.agent("fix")
+    assert (after["state"], after["terminal"]["id"], after["terminal"]["pid"]) == (
+        "running",
+        before["terminal"]["id"],
+        before["terminal"]["pid"],
+    )
+
+    afx("stop", "builder/fix", cwd=repository)
+    afx("spawn", "fix", "--resume", cwd=repository)
+    environment.eventually(
+        lambda: f"foo resumed {session} turns 1 role True" in afx("logs", "builder/fix", cwd=repository)
+    )
+    assert environment.agent("fix")["conversation"]["id"] == session
+
+
+def test_a_storage_from_nothing_to_a_restart(environment: Environment, repository: Path) -> None:
+    environment.scaffold("storage", "files")
+    environment.env["AFX_STORAGE"] = "files"
+    try:
+        environment.afx("tower", "start")
+        environment.afx("workspace", "start", cwd=repository)
+        environment.afx("shell", "s", cwd=repository)
+        before = environment.agent("s")
+        environment.kill_the_tower()
+        environment.afx("tower", "start")
+        after = environment.agent("s")
+        assert after["terminal"]["id"] == before["terminal"]["id"]
+        assert after["state"] == "running"
+        assert list((environment.directory / "s/files").glob("*.json"))
+        assert not list((environment.directory / "s").glob("*.db"))
+    finally:
+        del environment.env["AFX_STORAGE"]
