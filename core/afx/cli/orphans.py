@@ -82,7 +82,7 @@ def adopt(
     click.echo(plain(f"{session} is the terminal of {label} now. Look at it with `afx attach {label}`."))
 
 
-@click.command(cls=Command, example="afx workspace convert builder/fix --strategy tmux\n")
+@click.command(cls=Command, example="afx plugins\nafx workspace convert builder/fix --strategy NAME\n")
 @agent_argument
 @click.option("--strategy", required=True, metavar="NAME", help="The reconnect strategy to move it to.")
 @click.option("--now", is_flag=True, help="Do not wait for an idle moment; what runs is interrupted.")
