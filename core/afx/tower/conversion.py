@@ -103,6 +103,7 @@ class Conversion:
             await self._agents.commit(now)
             if not ran:
                 return now, None, []
+            await self._revival.until_let_go(now)
             plan, notes = await self._bring_back(now, record.strategy)
             return self._agents.agent(agent_id), plan, notes
 

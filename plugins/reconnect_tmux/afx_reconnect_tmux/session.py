@@ -42,6 +42,8 @@ class SessionMaker:
         answer = await self._tmux.ask(
             ["new-session", "-d", "-s", name, "-x", str(spec.size.cols), "-y", str(spec.size.rows),
              "-c", literal(spec.command.cwd), command_line],
+            # tmux 3.2 counts the status line in, though nobody is attached.
+            ["resize-window", "-t", target, "-x", str(spec.size.cols), "-y", str(spec.size.rows)],
             *self._notes(target, spec.id, spec.agent_id, spec.scrollback),
             *_policy(target),
             ["pipe-pane", "-O", "-t", target, self._record(spec.id, "fresh")],
