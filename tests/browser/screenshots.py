@@ -89,12 +89,12 @@ def take(browser: Browser, tower: TowerProcess, directory: Path, scheme: Any) ->
 
     def keep(tab: Tab, name: str) -> None:
         tab.page.wait_for_timeout(400)  # Fonts, the fading of what was there before.
-        tab.page.screenshot(path=directory / f"{name}-{scheme}.png")
+        tab.page.screenshot(path=directory / f"page-{name}-{scheme}.png")
 
     page = stranger.new_page()
     page.goto(tower.url)
     expect(page.get_by_text("afx open")).to_be_visible()
-    page.screenshot(path=directory / f"sign-in-{scheme}.png")
+    page.screenshot(path=directory / f"page-sign-in-{scheme}.png")
 
     agents = tower.agents()
     tab = Tab(context, tower)

@@ -73,6 +73,25 @@ def test_a_tab_moves_to_the_successor_of_a_terminal_that_died_with_its_tower_les
     assert tab.loads() == 1
 
 
+def test_a_tab_follows_when_a_holder_dies_and_its_tower_lives(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    request = {"workspace": workspace, "kind": "architect", "name": "main", "task": "Plan the shop"}
+    agent = tower.request("POST", "/api/agents", request)["agent"]
+    tab = open_tab()
+    tab.await_text(agent, "heard 1: Plan the shop")
+    assert tower.process is not None
+
+    for process in processes_of(tower.home):
+        if process.pid != tower.process.pid:
+            send_signal(process, signal.SIGKILL)
+
+    tab.await_text(agent, "turns=1 ")
+    tab.await_status(agent, "live")
+    assert agent["terminal"]["id"] in tower.agents()["architect/main"]["terminal"]["predecessors"]
+    assert tab.loads() == 1
+
+
 def test_a_lost_agent_is_brought_back_by_its_one_button(
     tower: TowerProcess, workspace: str, open_tab: OpenTab
 ) -> None:

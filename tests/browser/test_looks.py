@@ -208,7 +208,7 @@ def test_agents_are_recovered_after_a_look_at_the_plan(
 
 
 def test_all_terminals_are_watched_at_once_without_changing_their_size(
-    tower: TowerProcess, team: dict[str, dict[str, Any]], open_tab: OpenTab
+    tower: TowerProcess, workspace: str, team: dict[str, dict[str, Any]], open_tab: OpenTab
 ) -> None:
     tab = open_tab("#/shop/shell/halted")
     tab.await_status(team["main"], "live")
@@ -220,8 +220,13 @@ def test_all_terminals_are_watched_at_once_without_changing_their_size(
     assert tab.page.locator(".pane:visible").count() == 4
     assert sizes(tower) == before
     assert faults(tab.page) == []
+    late = tower.shell(workspace, "echo came later; sleep 1000", "late")
+    tab.await_text(late, "came later")
     tab.page.locator(".caption", has_text="login").click()
     expect(tab.page).to_have_url(f"{tower.url}/#/shop/builder/login")
+    # What was only watched is let go of, and leaves no tab behind.
+    expect(tab.page.locator(".tab")).to_have_count(3)
+    assert tab.page.evaluate("afx.sessions.size") == 3
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

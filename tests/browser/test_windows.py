@@ -24,9 +24,10 @@ ROUNDS = 5
 # Draws a frame of the terminal's size at every change of it, and says what was typed.
 FRAME = """
 import os, signal, termios
+heard = ""
 def draw(*_):
     cols, rows = os.get_terminal_size()
-    put(f"\\x1b[2J\\x1b[Hsize {cols}x{rows}\\x1b[{rows};{cols}H#")
+    put(f"\\x1b[2J\\x1b[Hsize {cols}x{rows}\\x1b[3;1H{heard}\\x1b[{rows};{cols}H#")
 def put(text):
     os.write(1, text.encode())
 mode = termios.tcgetattr(0)
@@ -35,7 +36,8 @@ termios.tcsetattr(0, termios.TCSANOW, mode)
 signal.signal(signal.SIGWINCH, draw)
 draw()
 while typed := os.read(0, 100):
-    put(f"\\x1b[3;1Hheard {typed.decode().strip()}\\x1b[K")
+    heard = f"heard {typed.decode().strip()}"
+    draw()
 """
 
 # Types letters one by one, and measures how long each takes to stand on the screen.

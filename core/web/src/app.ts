@@ -19,8 +19,10 @@ export interface Note { id: number; text: string; hint: string; tone: "good" | "
 const NOTE_MS = 8000;
 
 export class App {
-  /** Open terminals by agent, in the order of their tabs. */
+  /** The terminals that are followed, by agent: those in tabs, and while all are watched the others too. */
   readonly sessions = new Map<string, Session>();
+  /** The agents that have a tab, in its order. */
+  readonly tabs = new Set<string>();
   current: string | null = null;
   layout: "single" | "grid" = "single";
   dialog: Dialog | null = null;
@@ -73,9 +75,9 @@ export class App {
   /** Show an agent's terminal and work in it. */
   go(agentId: string): void {
     this.current = agentId;
-    this.layout = "single";
-    this.menu = false;
+    this.tabs.add(agentId);
     this.session(agentId);
+    this.lookAtOne();
     const found = findAgent(this.link.state, agentId);
     if (found !== null && this.link.state !== null) {
       const address = addressOf(this.link.state, found.workspace, found.agent);
@@ -94,10 +96,10 @@ export class App {
 
   /** Close an agent's tab; the agent goes on. */
   closeTab(agentId: string): void {
-    const order = [...this.sessions.keys()];
+    const order = [...this.tabs];
     const place = order.indexOf(agentId);
-    this.sessions.get(agentId)?.close();
-    this.sessions.delete(agentId);
+    this.tabs.delete(agentId);
+    this.drop(agentId);
     if (this.current === agentId) {
       this.current = null;
       const next = order[place + 1] ?? order[place - 1];
@@ -107,13 +109,31 @@ export class App {
   }
 
   show(layout: "single" | "grid"): void {
-    this.layout = layout;
-    if (layout === "grid") {
-      for (const { agent } of everyone(this.link.state)) if (agent.terminal !== null) this.session(agent.id);
+    if (layout === "single") {
+      this.lookAtOne();
+      this.focusTerminal();
+      return;
     }
+    this.layout = layout;
     this.menu = false;
-    if (layout === "single") this.focusTerminal();
-    else this.changed();
+    this.lookAtAll();
+    this.changed();
+  }
+
+  private lookAtAll(): void {
+    for (const { agent } of everyone(this.link.state)) if (agent.terminal !== null) this.session(agent.id);
+  }
+
+  /** Leave what was only looked at for the overview. */
+  private lookAtOne(): void {
+    this.layout = "single";
+    this.menu = false;
+    for (const id of [...this.sessions.keys()]) if (!this.tabs.has(id)) this.drop(id);
+  }
+
+  private drop(agentId: string): void {
+    this.sessions.get(agentId)?.close();
+    this.sessions.delete(agentId);
   }
 
   open(dialog: Dialog): void {
@@ -180,6 +200,7 @@ export class App {
         const first = agentAt(state, location.hash) ?? everyone(state).find(({ agent }) => agent.terminal !== null);
         if (first) this.go(first.agent.id);
       }
+      if (this.layout === "grid") this.lookAtAll();
     }
     announceNews(this);
     this.changed();

@@ -19,6 +19,8 @@ const ACKNOWLEDGE_EVERY = WINDOW / 8;
 const TAIL = 1024 * 1024;
 /** What a terminal that is not worked in may write in one frame, so that the others stay quick. */
 const FRAME = 64 * 1024;
+/** How long a refused key is spoken of. */
+const REFUSAL_MS = 2500;
 
 type Step = Uint8Array | (() => void);
 
@@ -27,10 +29,9 @@ export class Session {
   status: SessionStatus = "connecting";
   /** The terminal that is shown. */
   terminal: string | null = null;
-  /** When a key was last refused, since there was nobody to take it. */
-  refusedAt = 0;
   /** Whether the next character is taken with Ctrl, as the key bar has it. */
   ctrl = false;
+  private refusedAt = 0;
   private role: Role | null = null;
   private socket: Socket | null = null;
   private epoch: string | null = null;
@@ -75,10 +76,18 @@ export class Session {
       data = withCtrl(data);
       this.changed();
     }
-    if (!this.send(new TextEncoder().encode(data)) && !isReport(data)) {
-      this.refusedAt = Date.now();
-      this.changed();
-    }
+    if (!this.send(new TextEncoder().encode(data)) && !isReport(data)) this.refuse();
+  }
+
+  /** Whether a key was refused a moment ago, since there was nobody to take it. */
+  get refused(): boolean {
+    return Date.now() - this.refusedAt < REFUSAL_MS;
+  }
+
+  private refuse(): void {
+    this.refusedAt = Date.now();
+    this.changed();
+    setTimeout(this.changed, REFUSAL_MS);
   }
 
   /** Take the next character with Ctrl, or not after all. */
@@ -217,8 +226,7 @@ export class Session {
         });
         break;
       case "error":
-        this.refusedAt = Date.now();
-        this.changed();
+        this.refuse();
         break;
     }
   }

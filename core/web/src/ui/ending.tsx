@@ -10,11 +10,8 @@ import type { Session } from "../session";
 import type { AgentView } from "../wire";
 import { LastWords } from "./lastwords";
 
-const REFUSAL_MS = 2500;
-
 export function Ending({ app, agent, session }: { app: App; agent: AgentView | null; session: Session }) {
-  const refused = Date.now() - session.refusedAt < REFUSAL_MS;
-  if (refused) setTimeout(app.changed, REFUSAL_MS);
+  const { refused } = session;
   const ending = endingOf(agent, session.status, app.link.status);
   if (ending === null) {
     return refused ? <Strip tone="ask" refused passing><p>That key was not taken: the terminal did not answer.</p></Strip> : null;

@@ -27,7 +27,7 @@ export function Stage({ app }: { app: App }) {
 function Tabs({ app }: { app: App }) {
   return (
     <ul class="tabs" aria-label="Open terminals">
-      {[...app.sessions.keys()].map((id) => {
+      {[...app.tabs].map((id) => {
         const found = findAgent(app.link.state, id);
         const mark = found && markOf(found.agent);
         const name = found ? found.agent.name : "removed";
