@@ -266,6 +266,7 @@ def test_conversations_are_listed(afx: Afx, known: StubTower, arguments: tuple[s
     assert lines[2] == "    first  Repair the login  [2J"
     assert lines[3].startswith("    last   xxx")
     assert len(lines[3]) < 120
+    assert lines[4] == "    file   /t"
     assert json.loads(afx(*arguments, "--json").out) == CONVERSATIONS
 
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from . import loopback
-from .model_server import ModelServer, Turn, answer_to, command_in
+from .model_server import ModelServer, command_in
 
 # What the program itself puts into the person's mouth.
 _NOT_A_PERSON = ("<", "# AGENTS.md")
@@ -27,19 +27,10 @@ class CodexServer(ModelServer):
         messages = tuple(
             (item["role"], text)
             for item in said
-            if item["role"] != "developer"
-            and not (text := _text(item["content"])).startswith(("<", "# AGENTS.md"))
+            if item["role"] != "developer" and not (text := _text(item["content"])).startswith(_NOT_A_PERSON)
         )
-        turn = Turn(
-            system="\n".join([body.get("instructions", ""), *told]),
-            messages=messages,
-            has_tools=bool(body.get("tools")),
-            answer=answer_to(messages),
-        )
-        with self._changed:
-            self._turns.append(turn)
-            self._changed.notify_all()
-        return turn.answer
+        system = "\n".join([body.get("instructions", ""), *told])
+        return self.record(system=system, messages=messages, body=body)
 
 
 def serve() -> AbstractContextManager[CodexServer]:

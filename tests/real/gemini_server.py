@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from . import loopback
-from .model_server import ModelServer, Turn, answer_to, command_in
+from .model_server import ModelServer, command_in
 
 _CONTEXT = "<session_context>"
 
@@ -29,17 +29,7 @@ class GeminiServer(ModelServer):
             text = "\n".join(text for text in texts if not text.startswith(_CONTEXT))
             if text:
                 said.append(("user" if entry.get("role", "user") == "user" else "assistant", text))
-        messages = tuple(said)
-        turn = Turn(
-            system="\n".join(told),
-            messages=messages,
-            has_tools=bool(body.get("tools")),
-            answer=answer_to(messages),
-        )
-        with self._changed:
-            self._turns.append(turn)
-            self._changed.notify_all()
-        return turn.answer
+        return self.record(system="\n".join(told), messages=tuple(said), body=body)
 
 
 def serve() -> AbstractContextManager[GeminiServer]:

@@ -51,6 +51,11 @@ def serve(make: Callable[[str], Server], reply: Reply[Server]) -> Iterator[Serve
         def do_GET(self) -> None:
             self._answer({})
 
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             self._answer(json.loads(content or b"{}"))

@@ -13,7 +13,7 @@ from afx_harness_claude.provider import ClaudeHarness
 from afx_harness_codex.provider import CodexHarness
 from afx_harness_gemini.provider import GeminiHarness
 
-from . import codex_server, gemini_server, model_server
+from . import anthropic_server, codex_server, gemini_server
 from .model_server import ModelServer
 from .npm import installed
 
@@ -118,7 +118,7 @@ CLAUDE = Program(
     "claude",
     "@anthropic-ai/claude-code",
     _version("claude", ClaudeHarness.checked_versions),
-    model_server.serve,
+    anthropic_server.serve,
     _settle_claude,
 )
 CODEX = Program(

@@ -123,13 +123,13 @@ def test_architect_and_builder_talk_on_after_the_tower_was_killed(afx: Afx, serv
     assert any("pumpernickel" in text for _, text in turn.messages)
 
 
-def begin_another_conversation(afx: Afx, command: bytes) -> None:
-    """Do so in the builder's terminal, with the pause that a person makes before Enter."""
+def begin_another_conversation(afx: Afx, program: Program) -> None:
+    """Do so in the builder's terminal, with the pauses that a person makes."""
     terminal = afx.agent("builder/fix")["terminal"]["id"]
-    type_into(afx.tower, terminal, command)
-    time.sleep(1)
-    type_into(afx.tower, terminal, b"\r")
-    time.sleep(1)
+    # In a worktree Codex asks where the new conversation is to run; its first answer is: here.
+    for keys in (b"/new", b"\r", b"\r") if program is CODEX else (b"/clear", b"\r"):
+        type_into(afx.tower, terminal, keys)
+        time.sleep(1)
 
 
 @pytest.mark.parametrize("program", [CLAUDE, CODEX, GEMINI], ids=lambda one: one.name, indirect=True)
@@ -158,8 +158,12 @@ def test_after_the_loss_of_everything_it_remembers(afx: Afx, server: ModelServer
         assert word in said, "it has forgotten"
         assert ("pumpernickel" in said) is (word == "marzipan"), "the conversation is another one"
         if word == "marzipan":
+            # A program may take no command while it answers.
+            afx.tower.eventually(lambda: "It was marzipan." in afx.last_words("builder/fix"), timeout=30)
+            time.sleep(2)
+            afx.tower.eventually(lambda: afx.agent("builder/fix")["doing"] == "waiting", timeout=30)
             word, answer = "nougat", "Noted taguon."
-            begin_another_conversation(afx, b"/new" if program is CODEX else b"/clear")
+            begin_another_conversation(afx, program)
             say(afx, server, "builder/fix", f"Remember: the code word is {word}")
             followed = partial(is_another, afx, conversation)
             assert afx.tower.eventually(followed, timeout=30) == "captured"

@@ -312,7 +312,7 @@ def test_every_rung_passed_over_says_why() -> None:
             "discovered",
             None,
             False,
-            "Other agents work in its directory, so a transcript there may be theirs.",
+            "Its directory is not its alone, so a transcript there may be somebody else's.",
         ),
         ("fresh", None, True, "A new conversation can always begin."),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -64,6 +65,7 @@ class Lab:
         self.directory = directory
         self.ran: list[str] = []
         self.ended: list[str] = []
+        self.lost: list[str] = []
 
     @asynccontextmanager
     async def tower(self, deadline: float = 0.2) -> AsyncIterator[tuple[Agents, Terminals]]:
@@ -78,9 +80,12 @@ class Lab:
         async def on_ended(agent_id: str) -> None:
             self.ended.append(agent_id)
 
+        async def on_lost(agent_id: str) -> None:
+            self.lost.append(agent_id)
+
         async with anyio.create_task_group() as tasks:
             terminals = Terminals(agents, {"memory": strategy}, tasks)
-            terminals.told(running=(on_running,), ended=(on_ended,), lost=(), enter=())
+            terminals.told(running=(on_running,), ended=(on_ended,), lost=(on_lost,), enter=())
             await terminals.boot(deadline)
             yield agents, terminals
             await terminals.aclose()
@@ -127,6 +132,7 @@ async def test_the_dead_are_pruned_and_their_agents_lost(lab: Lab) -> None:
         assert agents.terminal_of("a") is None
         with pytest.raises(NotFoundError):
             terminals.hub("t-a")
+        assert lab.lost == [], "nobody looked on; it waits for a recovery"
     assert [record.id for record in (await lab.storage.load(HOST)).terminals] == ["t-b"]
 
 
@@ -220,8 +226,23 @@ async def test_a_holder_that_dies_under_the_tower_is_lost(lab: Lab) -> None:
     await lab.begin("a")
     async with lab.tower() as (agents, _):
         lab.world.kill("t-a")
-        await until(lambda: agents.agent("a").state is AgentState.LOST)
+        await until(lambda: lab.lost == ["a"])
+        assert agents.agent("a").state is AgentState.LOST
         assert agents.terminals() == []
+
+
+async def test_who_needs_attention_still_does_once_its_holder_is_gone_lesson_27(lab: Lab) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, _):
+        lab.world.holders["t-a"].end(Exit(code=3, at=5.0))
+        await until(lambda: lab.ended == ["a"])
+        await agents.transition("a", AgentState.NEEDS_ATTENTION, "It ended at once.")
+    lab.world.kill("t-a")
+    async with lab.tower() as (agents, _):
+        assert (agents.agent("a").state, agents.agent("a").reason) == (
+            AgentState.NEEDS_ATTENTION,
+            "It ended at once.",
+        )
 
 
 async def test_a_stop_that_was_begun_is_finished_at_boot_lesson_15(lab: Lab) -> None:
@@ -299,3 +320,24 @@ async def test_a_commit_that_fails_changes_nothing(lab: Lab) -> None:
             await agents.transition("a", AgentState.STOPPED)
         assert agents.agent("a").state is AgentState.LOST
         assert agents.version == version
+
+
+async def test_an_amendment_leaves_what_others_changed_meanwhile(lab: Lab) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, _):
+        async with anyio.create_task_group() as changes:
+            changes.start_soon(partial(agents.amend, "a", conversation="c"))
+            changes.start_soon(agents.transition, "a", AgentState.CRASHED, "It crashed.")
+            changes.start_soon(partial(agents.amend, "a", task="t"))
+        now = agents.agent("a")
+        assert (now.conversation, now.state, now.task) == ("c", AgentState.CRASHED, "t")
+        assert (await lab.storage.load(HOST)).agents == (now,)
+
+
+async def test_who_was_removed_is_told_from_who_was_not(lab: Lab) -> None:
+    await lab.begin("a", "b")
+    async with lab.tower() as (agents, _):
+        await agents.amend("a", removed_at=1.0)
+        assert agents.removed(["a", "b", "nobody"]) == ["a"]
+        with pytest.raises(NotFoundError):
+            await agents.amend("a", task="t")

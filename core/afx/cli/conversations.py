@@ -108,6 +108,9 @@ def _print(found: Found, answer: dict[str, Any], *, as_json: bool) -> None:
         mark = "*" if one["current"] else " "
         facts = f"{one['id']}  {one['harness']}  {one['source']}  {duration(now - one['at'])} ago  {size}"
         click.echo(plain(f"{mark} {facts}"))
-        for name in ("first", "last") if transcript is not None else ():
+        if transcript is None:
+            continue
+        for name in ("first", "last"):
             if line := " ".join(transcript[name].split()):
                 click.echo(plain(f"    {name:5}  {shorten(line, _WIDEST)}"))
+        click.echo(plain(f"    file   {transcript['path']}"))

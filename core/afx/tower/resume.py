@@ -239,7 +239,9 @@ def _discovered(facts: Facts) -> Step:
     """Weigh what was found on disk. What is shared says nothing about whose it is."""
     rung = Rung.DISCOVERED
     if not facts.alone:
-        return Step(rung=rung, why="Other agents work in its directory, so a transcript there may be theirs.")
+        return Step(
+            rung=rung, why="Its directory is not its alone, so a transcript there may be somebody else's."
+        )
     free = [found for found in facts.found if not found.held_by]
     if free:
         return Step(

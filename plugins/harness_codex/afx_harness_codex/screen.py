@@ -16,7 +16,8 @@ _LOWEST_ROWS = 6
 _WORKS = re.compile(r"esc to interrupt\)")
 # A question has a list of numbered answers, of which an angle marks one, or says how to choose.
 _ASKS = re.compile(
-    r"Would you like to (?:run|make|grant|send)|enter to (?:confirm|submit|continue|select)|enter continue"
+    r"Would you like to (?:run|make|grant|send)"
+    r"|enter (?:to )?(?:confirm|submit|continue|select)\b"
     r"|^\s*[\u203a>] \d+\. ",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -31,6 +31,11 @@ def screen(name: str) -> str:
         ),
         ("\u203a hello\n" + "said\n" * 12, Doing.UNKNOWN, None),
         ("\u203a 1. Use session directory\n enter continue", Doing.WAITING, False),
+        (
+            "  Where should the new conversation run?\n\u203a 1. Use current Git worktree\n  enter select",
+            Doing.WAITING,
+            False,
+        ),
         ("", Doing.UNKNOWN, None),
     ],
 )
