@@ -191,3 +191,16 @@ async def test_what_is_stored_has_reached_the_disk(tmp_path: Path) -> None:
     assert storage._connection.pragma("synchronous") == 2
     assert storage._connection.pragma("fullfsync") == 1
     await storage.aclose()
+
+
+async def test_what_a_killed_tower_stored_is_copied_by_the_next(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    killed = make(tmp_path)
+    await killed.open()
+    await killed.apply(HOST, put(a_conversation("last words")))
+    assert killed._connection is not None
+    killed._connection.close()  # As the system does; nothing of what `aclose` does beside that.
+    await stored_ids(tmp_path)
+    with (tmp_path / "afx.db").open("r+b") as file:
+        file.truncate(0)
+    assert "last words" in await stored_ids(tmp_path)
