@@ -302,9 +302,11 @@ class Walk:
             for agent in workspace["agents"]
             if agent["terminal"] is not None
         }
-        orphans = {orphan["agent_id"] for orphan in state["orphans"]}
-        for program in running:
-            if program.process.pid not in known and program.agent not in orphans:
+        strangers = [program for program in running if program.process.pid not in known]
+        # What answers no sooner than now is not in the state, and is found by who asks for it.
+        orphans = self.tower.request("GET", "/api/orphans")["orphans"] if strangers else []
+        for program in strangers:
+            if program.agent not in {orphan["agent_id"] for orphan in orphans}:
                 return f"the program {program} lives, and the state does not know it"
         alive = {program.process.pid for program in running}
         for pid, agent in known.items():
