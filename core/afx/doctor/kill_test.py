@@ -1,7 +1,8 @@
 """Proves on this machine that nothing is lost: kills a throwaway Tower and its holders, and looks again.
 
-On every reconnect strategy that works here terminals count aloud while the Tower is killed, one holder is
-stopped, and one is killed. What is seen is told, with how long it took and whether a line is missing.
+On every reconnect strategy that works here terminals count aloud, and an agent keeps a conversation, while
+the Tower is killed, one holder is stopped, and one is killed. What is seen is told, with how long it took and
+whether a line is missing.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ def kill_test(strategies: Iterable[str], tell: Callable[[str], None]) -> Iterato
             tower.start()
             tower.make_workspace()
             try:
-                for name in ("kept", "stopped", "killed"):
+                for name in ("kept", "stopped"):
                     tower.shell(name, strategy, COUNTER)
+                tower.builder("talker", strategy)
             except AfxError as error:
                 yield Trial(strategy=strategy, done="start", became=error.message, passed=False)
                 continue
@@ -86,6 +88,7 @@ def _kill_the_tower(tower: ThrowawayTower, strategy: str, tell: Callable[[str], 
     for _ in range(_KILLS):
         tell(f"{strategy}: killing the Tower")
         _await_output(tower, "kept")
+        counters = [name for name in before if name != "talker"]
         tower.kill()
         took = tower.start()
         after = tower.agents()
@@ -97,7 +100,11 @@ def _kill_the_tower(tower: ThrowawayTower, strategy: str, tell: Callable[[str], 
             became=f"{len(same)} of {len(before)} survived",
             passed=len(same) == len(before),
             seconds=took,
-            missing=sum(missing_lines(tower.output(before[name]["terminal"]["id"])) for name in same),
+            missing=sum(
+                missing_lines(tower.output(before[name]["terminal"]["id"]))
+                for name in same
+                if name in counters
+            ),
         )
 
 
@@ -159,22 +166,30 @@ def _kill_a_program(tower: ThrowawayTower, strategy: str, tell: Callable[[str], 
 
 def _kill_a_holder(tower: ThrowawayTower, strategy: str, tell: Callable[[str], None]) -> Iterator[Trial]:
     tell(f"{strategy}: killing a holder")
-    holder = tower.holder("killed")
+    conversation = tower.agents()["talker"]["conversation"]["id"]
+    holder = tower.holder("talker")
     if holder is None:
         yield Trial(strategy=strategy, done="holder: SIGKILL", became="no holder found", passed=False)
         return
     began = time.monotonic()
     send_signal(holder, signal.SIGKILL)
     wait_for_death(holder)
-    noticed = eventually(lambda: tower.agents()["killed"]["state"] == "lost")
+    noticed = eventually(lambda: tower.agents()["talker"]["state"] == "lost")
     yield Trial(
         strategy=strategy,
         done="holder: SIGKILL",
-        became="known to be lost" if noticed else tower.agents()["killed"]["state"],
+        became="known to be lost" if noticed else tower.agents()["talker"]["state"],
         passed=bool(noticed),
         seconds=time.monotonic() - began,
     )
-    yield _revive(tower, strategy, "killed", "afx start")
+    revived = _revive(tower, strategy, "talker", "afx start")
+    said = f"conversation {conversation}, turn 2".encode()
+    same = revived.passed and eventually(lambda: said in tower.output(_terminal(tower, "talker")))
+    yield msgspec.structs.replace(
+        revived,
+        became="revived with its conversation" if same else f"{revived.became}, another conversation",
+        passed=bool(same),
+    )
 
 
 def _revive(tower: ThrowawayTower, strategy: str, name: str, done: str) -> Trial:
@@ -192,6 +207,10 @@ def _revive(tower: ThrowawayTower, strategy: str, name: str, done: str) -> Trial
         passed=bool(runs),
         seconds=took,
     )
+
+
+def _terminal(tower: ThrowawayTower, name: str) -> str:
+    return str(tower.agents()[name]["terminal"]["id"])
 
 
 def _place(agent: dict[str, object] | None) -> tuple[object, ...]:
