@@ -20,6 +20,8 @@ from afx.api.process import send_signal
 from .throwaway import ThrowawayTower, eventually, throwaway_tower, wait_for_death
 
 COUNTER = "i=0; while :; do echo count $i; i=$((i+1)); sleep 0.01; done"
+START = "start"
+"""What is said to be done of a strategy on which nothing could be started."""
 _ENOUGH = 20
 _KILLS = 3
 
@@ -43,11 +45,12 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     missing: int | None = None
 
 
-def kill_test(strategies: Iterable[str], tell: Callable[[str], None]) -> Iterator[Trial]:
+def kill_test(strategies: Iterable[str], needed: str, tell: Callable[[str], None]) -> Iterator[Trial]:
     """Kill things on each strategy and yield what became of them.
 
     Args:
         strategies: Names of reconnect strategies.
+        needed: The one that has to work here. Another that does not is passed over.
         tell: Is told what is being done.
 
     Raises:
@@ -63,7 +66,8 @@ def kill_test(strategies: Iterable[str], tell: Callable[[str], None]) -> Iterato
                     tower.shell(name, strategy, COUNTER)
                 tower.builder("talker", strategy)
             except AfxError as error:
-                yield Trial(strategy=strategy, done="start", became=error.message, passed=False)
+                passed = strategy != needed
+                yield Trial(strategy=strategy, done=START, became=error.message, passed=passed)
                 continue
             yield from _kill_the_tower(tower, strategy, tell)
             yield from _stop_a_holder(tower, strategy, tell)
