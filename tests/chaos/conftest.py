@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from e2e.conftest import short_directory, tower, workspace
+from e2e.conftest import short_directory, strategy, tower, workspace
 
-__all__ = ["short_directory", "tower", "workspace"]
+__all__ = ["short_directory", "strategy", "tower", "workspace"]

@@ -66,6 +66,16 @@ def children_of(pid: int) -> list[ProcessIdentity]:
     return found
 
 
+def command_line(process: ProcessIdentity) -> str:
+    """Return what a process was started with, and its name."""
+    directory = Path(f"/proc/{process.pid}")
+    try:
+        words = (directory / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+        return f"{process.pid} ({(directory / 'comm').read_text().strip()}) {words}".strip()
+    except OSError:
+        return f"{process.pid}, which is gone by now"
+
+
 def doubled(found: list[Program]) -> Mapping[str, list[Program]]:
     """Return the conversations that more than one process has."""
     by_session: dict[str, list[Program]] = defaultdict(list)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
+import socket
 import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from afx.api.process import identify, send_signal
 from afx.testing.follower import Follower
 from afx.testing.tower_process import RequestFailedError, TowerFailedError, TowerProcess
 from afx_storage_sqlite.schema import APPLICATION_ID, MIGRATIONS
+from chaos.seen import programs
 from chaos.walk import COUNTER, PATIENCE, until
 from e2e.conftest import make_repository
 
@@ -172,6 +177,41 @@ def test_a_locked_database_is_said_and_waited_for(tower: TowerProcess, workspace
     tower.start()
     assert tower.agents()["shell/before"]["terminal"]["pid"] == agent["terminal"]["pid"]
     assert "shell/meanwhile" not in tower.agents()
+
+
+def test_nothing_is_served_before_every_holder_was_asked_lesson_10(
+    tower: TowerProcess, workspace: str
+) -> None:
+    """One holder that does not answer holds the boot up, and whoever asks meanwhile is refused."""
+    for name in ("silent", "fine"):
+        tower.shell(workspace, COUNTER, name)
+    by_agent = {program.agent: program for program in programs(tower.home)}
+    holder = identify(by_agent[tower.agents()["shell/silent"]["id"]].parent)
+    assert holder is not None
+    tower.kill()
+    send_signal(holder, signal.SIGSTOP)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        tower.port = probe.getsockname()[1]
+    tower.env["AFX_PORT"] = str(tower.port)
+    began = time.monotonic()
+    ready = tower.launch()
+    seen: list[dict[str, Any]] = []
+
+    def asked() -> bool:
+        with suppress(ConnectionRefusedError):
+            seen.append(tower.agents())
+        return bool(seen)
+
+    until(asked, "it serves")
+    assert time.monotonic() - began > 1.5, "it did not wait for the one that is silent"
+    assert {name: agent["state"] for name, agent in seen[0].items()} == {
+        "shell/silent": "unreachable",
+        "shell/fine": "running",
+    }
+    send_signal(holder, signal.SIGCONT)
+    tower.await_ready(ready)
+    tower.eventually(lambda: tower.agents()["shell/silent"]["state"] == "running")
 
 
 def make_old(path: Path, number: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from afx.testing.tower_process import TowerProcess, processes_of
+from afx.testing.tower_process import TowerProcess
 from chaos.seen import Guard
 from chaos.walk import Walk, strategies_here
 
@@ -41,7 +41,4 @@ def test_a_random_walk_breaks_nothing(
             follower.close()
         walk.let_go_on()
         guard.close()
-    assert tower.process is not None
-    left = [process for process in processes_of(tower.home) if process.pid != tower.process.pid]
-    assert left == [], f"--chaos-seed={seed}"
     print(f"{len(walk.history)} steps")

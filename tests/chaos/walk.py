@@ -19,12 +19,13 @@ from websockets.sync.client import ClientConnection
 
 from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
 from afx.testing.follower import Follower, open_terminal, type_into
-from afx.testing.tower_process import RequestFailedError, TowerProcess
-from chaos.seen import Guard, children_of, doubled, programs
+from afx.testing.tower_process import RequestFailedError, TowerProcess, processes_of
+from chaos.seen import Guard, children_of, command_line, doubled, programs
 
 PATIENCE = 40.0
 COUNTER = "i=0; while :; do echo count $i; i=$((i+1)); sleep 0.02; done"
 _MOST_AGENTS = 7
+_GO_ON = 0.3
 
 
 class BrokenError(AssertionError):
@@ -73,6 +74,9 @@ class Walk:
 
     def step(self) -> None:
         """Do one thing, and look whether everything still holds."""
+        if self.stopped and self.dice.random() < _GO_ON:
+            self.let_go_on()
+            self.history.append("what was stopped goes on")
         weights = [weight for weight, _ in self.steps]
         (_, act) = self.dice.choices(self.steps, weights)[0]
         try:
@@ -298,9 +302,11 @@ class Walk:
             for agent in workspace["agents"]
             if agent["terminal"] is not None
         }
-        orphans = {orphan["agent_id"] for orphan in state["orphans"]}
-        for program in running:
-            if program.process.pid not in known and program.agent not in orphans:
+        strangers = [program for program in running if program.process.pid not in known]
+        # What answers no sooner than now is not in the state, and is found by who asks for it.
+        orphans = self.tower.request("GET", "/api/orphans")["orphans"] if strangers else []
+        for program in strangers:
+            if program.agent not in {orphan["agent_id"] for orphan in orphans}:
                 return f"the program {program} lives, and the state does not know it"
         alive = {program.process.pid for program in running}
         for pid, agent in known.items():
@@ -362,6 +368,11 @@ class Walk:
             self._remove_at_last(agent["id"])
         until(lambda: not programs(self.tower.home), "no program is left")
         self.tower.stop()
+        deadline = time.monotonic() + PATIENCE
+        while left := [command_line(process) for process in processes_of(self.tower.home)]:
+            if time.monotonic() > deadline:
+                raise BrokenError(f"these were left behind: {left}")
+            time.sleep(0.05)
 
     def _remove_at_last(self, agent_id: str) -> None:
         """Remove an agent as soon as its terminal answers."""

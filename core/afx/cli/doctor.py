@@ -58,15 +58,18 @@ def doctor(*, kill_test: bool, as_json: bool) -> int:
 def _kill_test(*, as_json: bool) -> int:
     import msgspec
 
-    from afx.doctor.kill_test import Trial, kill_test
+    from afx.doctor.kill_test import START, Trial, kill_test
     from afx.loader import Plugins
     from afx.settings import Settings
 
     from .repository import workspace_here_or_none
 
-    rows = Plugins.load(Settings.load(workspace_here_or_none())["plugins.disabled"]).rows()
+    settings = Settings.load(workspace_here_or_none())
+    rows = Plugins.load(settings["plugins.disabled"]).rows()
     strategies = [row.name for row in rows if row.kind == "strategy" and row.state == "active"]
-    trials: list[Trial] = list(kill_test(strategies, lambda text: click.echo(plain(text), err=True)))
+    trials: list[Trial] = list(
+        kill_test(strategies, settings["terminal.strategy"], lambda text: click.echo(plain(text), err=True))
+    )
     passed = bool(trials) and all(trial.passed and not trial.missing for trial in trials)
     if as_json:
         print_json({"passed": passed, "trials": msgspec.to_builtins(trials)})
@@ -78,7 +81,7 @@ def _kill_test(*, as_json: bool) -> int:
             trial.became,
             "" if trial.seconds is None else f"{trial.seconds:.2f} s",
             "" if trial.missing is None else f"{trial.missing} missing",
-            "ok" if trial.passed and not trial.missing else "failed",
+            "failed" if not trial.passed or trial.missing else "skipped" if trial.done == START else "ok",
         ]
         for trial in trials
     ]

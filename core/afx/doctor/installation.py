@@ -175,5 +175,5 @@ def judge_tower(state: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding.warning(
             f"The terminal {orphan['terminal_id']} belongs to no agent: {orphan['note']}",
             "Somebody's work may run there; afx never ends it by itself.",
-            "afx status",
+            "afx orphans",
         )

@@ -1,7 +1,8 @@
 """Proves on this machine that nothing is lost: kills a throwaway Tower and its holders, and looks again.
 
-On every reconnect strategy that works here terminals count aloud while the Tower is killed, one holder is
-stopped, and one is killed. What is seen is told, with how long it took and whether a line is missing.
+On every reconnect strategy that works here terminals count aloud, and an agent keeps a conversation, while
+the Tower is killed, one holder is stopped, and one is killed. What is seen is told, with how long it took and
+whether a line is missing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from afx.api.process import send_signal
 from .throwaway import ThrowawayTower, eventually, throwaway_tower, wait_for_death
 
 COUNTER = "i=0; while :; do echo count $i; i=$((i+1)); sleep 0.01; done"
+START = "start"
+"""What is said to be done of a strategy on which nothing could be started."""
 _ENOUGH = 20
 _KILLS = 3
 
@@ -42,11 +45,12 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     missing: int | None = None
 
 
-def kill_test(strategies: Iterable[str], tell: Callable[[str], None]) -> Iterator[Trial]:
+def kill_test(strategies: Iterable[str], needed: str, tell: Callable[[str], None]) -> Iterator[Trial]:
     """Kill things on each strategy and yield what became of them.
 
     Args:
         strategies: Names of reconnect strategies.
+        needed: The one that has to work here. Another that does not is passed over.
         tell: Is told what is being done.
 
     Raises:
@@ -58,10 +62,12 @@ def kill_test(strategies: Iterable[str], tell: Callable[[str], None]) -> Iterato
             tower.start()
             tower.make_workspace()
             try:
-                for name in ("kept", "stopped", "killed"):
+                for name in ("kept", "stopped"):
                     tower.shell(name, strategy, COUNTER)
+                tower.builder("talker", strategy)
             except AfxError as error:
-                yield Trial(strategy=strategy, done="start", became=error.message, passed=False)
+                passed = strategy != needed
+                yield Trial(strategy=strategy, done=START, became=error.message, passed=passed)
                 continue
             yield from _kill_the_tower(tower, strategy, tell)
             yield from _stop_a_holder(tower, strategy, tell)
@@ -91,13 +97,14 @@ def _kill_the_tower(tower: ThrowawayTower, strategy: str, tell: Callable[[str], 
         after = tower.agents()
         same = [name for name in before if _place(after.get(name)) == _place(before[name])]
         _await_output(tower, "kept")
+        outputs = [tower.output(_terminal(tower, name)) for name in same if name != "talker"]
         yield Trial(
             strategy=strategy,
             done="Tower: SIGKILL",
             became=f"{len(same)} of {len(before)} survived",
             passed=len(same) == len(before),
             seconds=took,
-            missing=sum(missing_lines(tower.output(before[name]["terminal"]["id"])) for name in same),
+            missing=sum(map(missing_lines, outputs)),
         )
 
 
@@ -159,22 +166,29 @@ def _kill_a_program(tower: ThrowawayTower, strategy: str, tell: Callable[[str], 
 
 def _kill_a_holder(tower: ThrowawayTower, strategy: str, tell: Callable[[str], None]) -> Iterator[Trial]:
     tell(f"{strategy}: killing a holder")
-    holder = tower.holder("killed")
+    conversation = tower.agents()["talker"]["conversation"]["id"]
+    holder = tower.holder("talker")
     if holder is None:
         yield Trial(strategy=strategy, done="holder: SIGKILL", became="no holder found", passed=False)
         return
     began = time.monotonic()
     send_signal(holder, signal.SIGKILL)
     wait_for_death(holder)
-    noticed = eventually(lambda: tower.agents()["killed"]["state"] == "lost")
+    noticed = eventually(lambda: tower.agents()["talker"]["state"] == "lost")
     yield Trial(
         strategy=strategy,
         done="holder: SIGKILL",
-        became="known to be lost" if noticed else tower.agents()["killed"]["state"],
+        became="known to be lost" if noticed else tower.agents()["talker"]["state"],
         passed=bool(noticed),
         seconds=time.monotonic() - began,
     )
-    yield _revive(tower, strategy, "killed", "afx start")
+    revived = _revive(tower, strategy, "talker", "afx start")
+    if revived.passed:
+        said = f"conversation {conversation}, turn 2".encode()
+        same = eventually(lambda: said in tower.output(_terminal(tower, "talker")))
+        became = f"revived with {'its' if same else 'another'} conversation"
+        revived = msgspec.structs.replace(revived, became=became, passed=bool(same))
+    yield revived
 
 
 def _revive(tower: ThrowawayTower, strategy: str, name: str, done: str) -> Trial:
@@ -192,6 +206,10 @@ def _revive(tower: ThrowawayTower, strategy: str, name: str, done: str) -> Trial
         passed=bool(runs),
         seconds=took,
     )
+
+
+def _terminal(tower: ThrowawayTower, name: str) -> str:
+    return str(tower.agents()[name]["terminal"]["id"])
 
 
 def _place(agent: dict[str, object] | None) -> tuple[object, ...]:

@@ -58,7 +58,8 @@ def judge_manager(manager: Manager) -> Iterator[Finding]:
             "loginctl enable-linger",
         )
     else:
-        yield Finding.ok("A logout ends no agent." if manager.kills_at_logout is not None else "Not asked.")
+        known = manager.kills_at_logout is not None
+        yield Finding.ok("A logout ends no agent." if known else "systemd does not say what a logout ends.")
     if manager.kill_mode is not None and manager.kill_mode not in _KEEPING:
         yield Finding.error(
             f"The unit {manager.unit.rpartition('/')[2]} has KillMode={manager.kill_mode}.",

@@ -20,7 +20,27 @@ from afx.api.errors import AfxError, NotFoundError
 from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
 from afx.client.http import TowerClient
 
+HARNESS = "stand-in"
+"""The harness of an agent program that keeps conversations and asks no model."""
+
 _PATIENCE = 20.0
+# Each launch is a turn of the conversation, whose file has a line for each.
+_PROGRAM = """\
+#!/bin/sh
+talk={talks}/$2.txt
+echo turn >>"$talk"
+echo "conversation $2, turn $(grep -c turn "$talk")"
+while read -r line; do :; done
+"""
+_CONFIG = """\
+[harness.{name}]
+command = "{name}"
+new = ["--session-id", "{{session_id}}"]
+resume = ["--resume", "{{session_id}}"]
+
+[harness.{name}.transcripts]
+files = "{talks}/*.txt"
+"""
 _Found = TypeVar("_Found")
 
 
@@ -36,6 +56,7 @@ class ThrowawayTower:
         self.home = directory / "s"
         self.workspace = directory / "w"
         self._env = _environment(directory, self.home)
+        _make_stand_in(directory)
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: set[ProcessIdentity] = set()
 
@@ -108,6 +129,19 @@ class ThrowawayTower:
             "name": name,
             "strategy": strategy,
             "args": ["-c", script],
+        }
+        self.ask("POST", "/api/agents", body)
+        self.agents()
+
+    def builder(self, name: str, strategy: str) -> None:
+        """Start a builder whose program keeps a conversation. Raises as `ask`."""
+        workspace = str(self.workspace.resolve())
+        body = {
+            "workspace": workspace,
+            "kind": "builder",
+            "name": name,
+            "strategy": strategy,
+            "harness": HARNESS,
         }
         self.ask("POST", "/api/agents", body)
         self.agents()
@@ -191,7 +225,18 @@ def parent_of(pid: int | None) -> int | None:
 
 def _environment(directory: Path, home: Path) -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AFX_", "GIT_"))}
-    config = str(directory / "no-config.toml")
+    config = str(directory / "config.toml")
+    path = f"{directory / 'bin'}{os.pathsep}{env.get('PATH', os.defpath)}"
     # AFX_THROWAWAY tells strategies that holders will be killed here, so that none of them is shared.
     own = {"AFX_HOME": str(home), "AFX_PORT": "0", "AFX_CONFIG": config, "AFX_THROWAWAY": "1"}
-    return {**env, **own, "SHELL": "/bin/sh"}
+    return {**env, **own, "PATH": path, "SHELL": "/bin/sh"}
+
+
+def _make_stand_in(directory: Path) -> None:
+    """Make the agent program, and the settings that declare its harness."""
+    talks, program = directory / "talks", directory / "bin" / HARNESS
+    talks.mkdir()
+    program.parent.mkdir()
+    program.write_text(_PROGRAM.format(talks=talks), encoding="utf-8")
+    program.chmod(0o700)
+    (directory / "config.toml").write_text(_CONFIG.format(name=HARNESS, talks=talks), encoding="utf-8")

@@ -70,7 +70,7 @@ class SqliteStorage(Storage):
         self._inode = 0
         self._copied_at = 0.0
         self._is_ahead = False
-        """Whether something was stored since the last copy."""
+        """Whether something may have been stored since the last copy."""
         self._turn = anyio.CapacityLimiter(1)
 
     async def open(self) -> None:
@@ -81,6 +81,8 @@ class SqliteStorage(Storage):
                 raise StorageError(f"{self.path} is open already.")
             self._connection = open_or_rescue(self.path, self._migrations)
             self._inode = self.path.stat().st_ino
+            # A Tower that was killed made no copy of what it stored last.
+            self._is_ahead = True
             if not has_recent_copy(self.path):
                 self._copy()
 

@@ -19,7 +19,11 @@ _OF_THE_PANE = ("TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "TMUX", "TMUX_PA
 
 def main(path: str) -> None:
     """Run what the file at `path` says. The pipe beside it tells the Tower: a "+", and why not, if not."""
-    report = os.open(f"{path}.report", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        report = os.open(f"{path}.report", os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        # A server that was stopped does what it was asked long ago. Nobody waits for this pane any more.
+        os.execvp("tmux", ["tmux", "kill-pane", "-t", os.environ["TMUX_PANE"]])  # noqa: S606
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib is not imported here
         asked: dict[str, Any] = json.load(file)
     os.unlink(path)  # noqa: PTH108
