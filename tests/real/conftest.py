@@ -12,7 +12,7 @@ import pytest
 
 from . import npm
 from .model_server import ModelServer
-from .programs import CLAUDE, CODEX, GEMINI, Program
+from .programs import CLAUDE, CODEX, GEMINI, OPENCODE, Program
 
 Home = Callable[[Path], dict[str, str]]
 
@@ -26,7 +26,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture
 def program(request: pytest.FixtureRequest) -> Program:
     """The program of the test module, or that of the test's own parameter."""
-    by_module = {"test_claude": CLAUDE, "test_codex": CODEX, "test_gemini": GEMINI}
+    by_module = {"test_claude": CLAUDE, "test_codex": CODEX, "test_gemini": GEMINI, "test_opencode": OPENCODE}
     found = getattr(request, "param", by_module.get(request.module.__name__.rpartition(".")[2]))
     assert isinstance(found, Program)
     return found

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from afx_harness_claude.provider import ClaudeHarness
 from afx_harness_codex.provider import CodexHarness
 from afx_harness_gemini.provider import GeminiHarness
+from afx_harness_opencode.provider import OpenCodeHarness
 
-from . import anthropic_server, codex_server, gemini_server
+from . import anthropic_server, chat_server, codex_server, gemini_server
 from .model_server import ModelServer
 from .npm import installed
 
@@ -110,6 +111,26 @@ def _settle_gemini(home: Path, workspace: Path, url: str) -> dict[str, str]:
     return {"GEMINI_API_KEY": "not-a-secret", "GOOGLE_GEMINI_BASE_URL": url}
 
 
+def _settle_opencode(home: Path, workspace: Path, url: str) -> dict[str, str]:
+    del workspace
+    directory = home / ".config/opencode"
+    directory.mkdir(parents=True, exist_ok=True)
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "loopback",
+        "options": {"baseURL": f"{url}/v1", "apiKey": "not-a-secret"},
+        "models": {"loopback": {"name": "loopback"}},
+    }
+    settings = {
+        "autoupdate": False,
+        "model": "loopback/loopback",
+        "small_model": "loopback/loopback",
+        "provider": {"loopback": provider},
+    }
+    (directory / "opencode.json").write_text(json.dumps(settings), encoding="utf-8")
+    return {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
+
+
 def _version(name: str, checked: tuple[str, ...]) -> str:
     return os.environ.get(f"AFX_TEST_{name.upper()}", checked[0])
 
@@ -134,4 +155,11 @@ GEMINI = Program(
     _version("gemini", GeminiHarness.checked_versions),
     gemini_server.serve,
     _settle_gemini,
+)
+OPENCODE = Program(
+    "opencode",
+    "opencode-ai",
+    _version("opencode", OpenCodeHarness.checked_versions),
+    chat_server.serve,
+    _settle_opencode,
 )

@@ -26,7 +26,7 @@ class Screen:
 
     def __init__(self, command: Command) -> None:
         self._master, slave = pty.openpty()
-        self._cols = 120
+        self.cols = 120
         self.repaint()
         self.process = subprocess.Popen(
             command.argv,
@@ -60,8 +60,8 @@ class Screen:
 
     def repaint(self) -> None:
         """Give the terminal another width, upon which a full-screen program draws all of it anew."""
-        self._cols ^= 1
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, self._cols, 0, 0))
+        self.cols ^= 1
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, self.cols, 0, 0))
 
     def until(self, wanted: str | bytes, *, seconds: float = 30) -> None:
         """Read until `wanted` was written: as bytes, or as text in which blanks do not count.

@@ -1,0 +1,116 @@
+"""The real OpenCode, launched by the harness: it talks, is killed, and remembers."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from afx.plugin import (
+    AgentKind,
+    Command,
+    Doing,
+    Evidence,
+    Exit,
+    ExitInfo,
+    ExitKind,
+    Launched,
+    LaunchRequest,
+    Place,
+    Size,
+)
+from afx.tower.screen import shown as text_shown
+from afx_harness_opencode.provider import OpenCodeHarness
+
+from .conftest import Home
+from .loopback import read_for, read_until
+from .model_server import QUESTION, ModelServer
+from .screen import Screen, shown
+
+pytestmark = pytest.mark.real
+
+ROLE = "You are the architect of a test. Your role's word is Rhubarb.\n"
+UNKNOWN = "ses_00000000000000000000000000"
+
+
+def launch(request: LaunchRequest) -> Command:
+    command = OpenCodeHarness().launch(request)
+    for path, content in command.files.items():
+        Path(path).write_text(content, encoding="utf-8")
+    return command
+
+
+def a_request(workspace: Path, env: dict[str, str], tmp_path: Path, *session_args: str) -> LaunchRequest:
+    return LaunchRequest(
+        kind=AgentKind.ARCHITECT,
+        name="main",
+        cwd=str(workspace),
+        env=env,
+        role=ROLE,
+        session_args=session_args,
+        directory=str(tmp_path),
+    )
+
+
+def text_of(screen: Screen) -> str:
+    """What the terminal shows, as the Tower makes it of the output."""
+    return text_shown(screen.output, Size(screen.cols, 40))
+
+
+def until_shown(screen: Screen, text: str) -> None:
+    # Not `Screen.until`, which changes the size: then the program draws only what differs from what it
+    # believes to be there.
+    read_until(screen, lambda: text in text_of(screen), seconds=60)
+
+
+def until_doing(screen: Screen, doing: Doing) -> None:
+    read_until(screen, lambda: OpenCodeHarness().doing(text_of(screen)) is doing, seconds=60)
+
+
+def say(screen: Screen, text: str) -> None:
+    """Type a message as the Tower does, and read what the program draws meanwhile."""
+    for part in OpenCodeHarness().keystrokes(text):
+        screen.type(part)
+        read_for(screen, 0.15)
+
+
+async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_said(
+    home: Home, server: ModelServer, workspace: Path, tmp_path: Path
+) -> None:
+    session = OpenCodeHarness.session
+    request = a_request(workspace, home(workspace), tmp_path)
+    place = Place(cwd=workspace, env=request.env)
+    launched = Launched(place=place, at=time.time(), directory=str(tmp_path))
+    task = "--help me: the code word is marzipan"
+    with shown(launch(msgspec.structs.replace(request, task=task))) as screen:
+        until_shown(screen, "Noted napizram.")
+        until_doing(screen, Doing.WAITING)
+        turn = server.wait_for(lambda turn: "marzipan" in turn.prompt and turn.has_tools)
+        assert "Rhubarb" in turn.system
+        name = await session.capture(launched)
+        assert name is not None
+        screen.kill()
+    assert await session.verify(name, place) is Evidence.FOUND
+    assert await session.verify(UNKNOWN, place) is Evidence.MISSING
+    (found,) = await session.discover(place)
+    assert (found.session_id, found.cwd, found.first) == (name, str(workspace), task)
+
+    resumed = msgspec.structs.replace(request, session_args=tuple(session.resume_args(name)))
+    with shown(launch(resumed)) as screen:
+        until_doing(screen, Doing.WAITING)
+        assert await OpenCodeHarness().takes_messages(None, text_of(screen))
+        say(screen, QUESTION)
+        until_shown(screen, "It was marzipan.")
+        turn = server.wait_for(lambda turn: turn.prompt == QUESTION and turn.has_tools)
+        assert "Rhubarb" in turn.system
+    assert [one.session_id for one in await session.discover(place)] == [name]
+
+
+def test_an_unknown_id_is_refused(home: Home, workspace: Path, tmp_path: Path) -> None:
+    command = launch(a_request(workspace, home(workspace), tmp_path, "--session", UNKNOWN))
+    with shown(command) as screen:
+        code = screen.drain()
+    info = ExitInfo(exit=Exit(code=code, at=0), ran_for=1, tail=screen.output.decode(errors="replace"))
+    assert OpenCodeHarness().classify_exit(info) is ExitKind.UNRESUMABLE
