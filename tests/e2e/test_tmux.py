@@ -26,7 +26,7 @@ from afx.testing.follower import Follower, open_terminal, type_into
 from afx.testing.tower_process import RequestFailedError, TowerProcess
 from e2e.holding import TmuxHolding
 from e2e.steps import recover, spawn, talk
-from e2e.tmux import Tmux
+from e2e.tmux import Tmux, needs
 
 COUNTER = "i=0; while :; do echo count $i; i=$((i+1)); sleep 0.01; done"
 
@@ -232,6 +232,8 @@ FULL_SCREEN = {
 def test_screen_is_the_same_cell_by_cell_after_a_restart(
     tower: TowerProcess, workspace: str, program: str, short_directory: Path, *, recorder_dies: bool
 ) -> None:
+    if program != "plain":
+        needs(program)
     script = f"cd {short_directory} && {FULL_SCREEN[program]}"
     agent = start(tower, workspace, "1", script, size={"cols": 90, "rows": 28})
     terminal_id = agent["terminal"]["id"]

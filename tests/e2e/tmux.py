@@ -13,12 +13,17 @@ from afx.api.process import ProcessIdentity, identify, send_signal
 from afx.testing.tower_process import TowerProcess
 
 
+def needs(program: str) -> None:
+    """Skip where a program is not installed, except where CI says that it has to be."""
+    if shutil.which(program) is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{program} is not installed")
+        pytest.skip(f"{program} is not installed")
+
+
 def needs_tmux() -> None:
     """Skip where there is no tmux, except where CI says that there has to be one."""
-    if shutil.which("tmux") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("tmux is not installed")
-        pytest.skip("tmux is not installed")
+    needs("tmux")
 
 
 class Tmux:

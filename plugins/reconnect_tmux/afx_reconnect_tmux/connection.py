@@ -239,16 +239,17 @@ class TmuxConnection(Connection):
         self._link.send(frames.control(frames.EXIT, code=end.code, signal=end.signal, at=end.at))
         await self.until(lambda: self._exit is not None, _ANSWER_WITHIN)
 
-    def tell_respawned(self, pane: Pane) -> None:
-        """Take note, and tell the recorder, that another program runs in the pane.
+    async def tell_respawned(self, pane: Pane) -> None:
+        """Take note, and tell the recorder, that another program runs in the pane; return when it knows.
 
         Raises:
-            ConnectionLostError: The recorder is not connected.
+            ConnectionLostError: The recorder does not answer.
         """
         self.pane = pane
         self._process = identify(pane.pid)
         start = None if self._process is None else self._process.start
         self._link.send(frames.control(frames.RESPAWNED, pid=pane.pid, start=start, tty=pane.tty))
+        await self.until(lambda: self._exit is None, _ANSWER_WITHIN)
 
     # What the Tower wants
 
@@ -291,7 +292,9 @@ class TmuxConnection(Connection):
 
     async def show(self, data: bytes) -> None:
         """Put `data` into the output, while no process runs. It is seen by way of afx, and not in tmux."""
-        await self._link.deliver(frames.raw(frames.SHOW, data))
+        most = frames.MAX_PAYLOAD
+        pieces = [data[begin : begin + most] for begin in range(0, len(data), most)]
+        await self._link.deliver(b"".join(frames.raw(frames.SHOW, piece) for piece in pieces))
 
     async def acknowledge(self, end: Exit) -> None:
         """Say that `end` has been noted."""

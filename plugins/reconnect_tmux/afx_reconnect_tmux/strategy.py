@@ -203,9 +203,9 @@ class TmuxStrategy(ReconnectStrategy):
                 )
             except TmuxError as error:
                 raise SpawnError(error.message, hint=error.hint) from error
-            (now,) = panes.read(answer)
+            now = next(iter(panes.read(answer)), connection.pane)
             ended = connection.facts.exit
-            connection.tell_respawned(now)
+            await connection.tell_respawned(now)
             try:
                 await launching.until_running(_SPAWN_WITHIN)
             except SpawnError:
@@ -336,7 +336,7 @@ class TmuxStrategy(ReconnectStrategy):
                 return
             if pane.pid != connection.pane.pid:
                 # A person had tmux start it again.
-                connection.tell_respawned(pane)
+                await connection.tell_respawned(pane)
                 connection.await_end()
                 return
             server = identify(pane.server)
