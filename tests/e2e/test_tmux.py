@@ -21,7 +21,7 @@ from typing import Any
 import pyte
 import pytest
 
-from afx.api.process import send_signal
+from afx.api.process import is_alive, send_signal
 from afx.testing.follower import Follower, open_terminal, type_into
 from afx.testing.tower_process import RequestFailedError, TowerProcess
 from e2e.holding import TmuxHolding
@@ -402,3 +402,17 @@ def test_a_shell_moves_only_where_its_program_may_end(tower: TowerProcess, works
     tower.request("POST", path, {"strategy": "shellper", "now": True})
     now = tower.agents()["shell/1"]
     assert (now["state"], now["terminal"]["strategy"]) == ("running", "shellper")
+
+
+def test_a_killed_tower_leaves_no_client_behind_and_the_server_can_be_ended(
+    tower: TowerProcess, workspace: str, tmux: Tmux
+) -> None:
+    agent = start(tower, workspace, "1", "exec cat")
+    type_into(tower, agent["terminal"]["id"], b"typed\r")
+    assert "control" in tmux.run("list-clients", "-F", "#{client_flags} control")
+    server = tmux.server
+    tower.kill()
+    tmux.run("rename-session", "another")  # Something that the server tells its clients.
+    TowerProcess.eventually(tower, lambda: not tmux.run("list-clients"))
+    tmux.run("kill-server")
+    TowerProcess.eventually(tower, lambda: not is_alive(server))

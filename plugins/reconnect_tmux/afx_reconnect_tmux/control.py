@@ -14,6 +14,7 @@ from collections import deque
 
 import anyio
 
+from .launching import PYTHON
 from .tmux import Tmux, TmuxError, TmuxSilentError
 
 _PIECE = 65536
@@ -92,7 +93,7 @@ class ControlClient:
         os.set_blocking(self._writing, False)
         try:
             process = subprocess.Popen(
-                [*self._tmux.argv, *_ATTACH, session],
+                [*PYTHON, "attend", str(os.getpid()), *self._tmux.argv, *_ATTACH, session],
                 stdin=to_read,
                 stdout=to_write,
                 stderr=subprocess.DEVNULL,

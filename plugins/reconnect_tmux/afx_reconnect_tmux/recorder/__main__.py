@@ -1,5 +1,7 @@
 """Runs ``python -I -S .../recorder LIBRARY launch FILE`` in a pane, ``... LIBRARY record ...`` on its pipe.
 
+``... LIBRARY attend PID TMUX ...`` is started by the Tower itself, for its control client.
+
 The interpreter runs isolated and without ``site``, so neither ``.pth`` files nor the environment change it.
 The directory of the package, and LIBRARY, where `afx_holding` lies, are put on the path here, last, so that
 nothing in them can stand in for a module of the standard library.
@@ -15,6 +17,8 @@ if __name__ == "__main__":
     sys.path += [packages, library]
     if task == "launch":
         from afx_reconnect_tmux.recorder import launcher as module
+    elif task == "attend":
+        from afx_reconnect_tmux.recorder import attend as module  # type: ignore[no-redef]
     else:
         from afx_reconnect_tmux.recorder import recorder as module  # type: ignore[no-redef]
     # Everything is imported now. Whatever happens to the packages on disk from here on changes nothing.
