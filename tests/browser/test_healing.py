@@ -92,6 +92,29 @@ def test_a_tab_follows_when_a_holder_dies_and_its_tower_lives(
     assert tab.loads() == 1
 
 
+def test_a_terminal_whose_holder_does_not_answer_is_waited_for_lesson_02(
+    tower: TowerProcess, counter: dict[str, Any], open_tab: OpenTab
+) -> None:
+    tab = open_tab()
+    tab.await_text(counter, "count 5")
+    tower.stop()
+    held = processes_of(tower.home)
+    for process in held:
+        send_signal(process, signal.SIGSTOP)
+    shown = tab.numbers(counter)[-1]
+    try:
+        tower.start()
+        expect(tab.page.locator(".ending")).to_contain_text("No answer.", timeout=20_000)
+        expect(tab.page.locator(".agent")).to_contain_text("no answer")
+    finally:
+        for process in held:
+            send_signal(process, signal.SIGCONT)
+
+    tab.await_more(counter, shown)
+    expect(tab.page.locator(".ending")).to_have_count(0)
+    assert counts_whole(tab.numbers(counter))
+
+
 def test_a_lost_agent_is_brought_back_by_its_one_button(
     tower: TowerProcess, workspace: str, open_tab: OpenTab
 ) -> None:
