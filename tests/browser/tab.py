@@ -77,6 +77,17 @@ class Tab:
             "([id, status]) => afx.sessions.get(id)?.status === status", arg=[agent["id"], status]
         )
 
+    def last_seen(self, agent: dict[str, Any]) -> int:
+        """Return the last number of a counter once its terminal is cut off and all that came is shown."""
+        self.page.wait_for_function(
+            """id => {
+                const { status, received, shown } = afx.sessions.get(id);
+                return status !== 'live' && received === shown;
+            }""",
+            arg=agent["id"],
+        )
+        return self.numbers(agent)[-1]
+
     def close_code(self, path: str) -> int:
         """Open a WebSocket as the page would, and return the code with which the Tower closes it."""
         code: int = self.page.evaluate(

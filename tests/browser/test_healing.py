@@ -36,7 +36,7 @@ def test_a_terminal_goes_on_after_a_restart_of_the_tower_with_every_byte_once(
     tab = open_tab()
     tab.await_text(counter, "count 30")
     tower.stop()
-    shown = tab.numbers(counter)[-1]
+    shown = tab.last_seen(counter)
 
     tower.start()
 
@@ -90,6 +90,29 @@ def test_a_tab_follows_when_a_holder_dies_and_its_tower_lives(
     tab.await_status(agent, "live")
     assert agent["terminal"]["id"] in tower.agents()["architect/main"]["terminal"]["predecessors"]
     assert tab.loads() == 1
+
+
+def test_a_terminal_whose_holder_does_not_answer_is_waited_for_lesson_02(
+    tower: TowerProcess, counter: dict[str, Any], open_tab: OpenTab
+) -> None:
+    tab = open_tab()
+    tab.await_text(counter, "count 5")
+    tower.stop()
+    held = processes_of(tower.home)
+    for process in held:
+        send_signal(process, signal.SIGSTOP)
+    shown = tab.last_seen(counter)
+    try:
+        tower.start()
+        expect(tab.page.locator(".ending")).to_contain_text("No answer.", timeout=20_000)
+        expect(tab.page.locator(".agent")).to_contain_text("no answer")
+    finally:
+        for process in held:
+            send_signal(process, signal.SIGCONT)
+
+    tab.await_more(counter, shown)
+    expect(tab.page.locator(".ending")).to_have_count(0)
+    assert counts_whole(tab.numbers(counter))
 
 
 def test_a_lost_agent_is_brought_back_by_its_one_button(
@@ -152,7 +175,7 @@ def test_a_tower_that_knows_nothing_of_a_terminal_is_no_reason_to_forget_it(
         expect(tab.page.get_by_text("Nobody works here yet")).to_be_visible(timeout=20_000)
     finally:
         empty.stop()
-    shown = tab.numbers(counter)[-1]
+    shown = tab.last_seen(counter)
 
     tower.start()
 
@@ -198,7 +221,7 @@ def test_a_long_outage_and_a_sleep_end_soon_after_the_tower_is_back(
     tower.stop()
     tab.page.wait_for_timeout(OUTAGE * 1000)
     expect(tab.page.get_by_text("Reconnecting…")).to_be_visible()
-    shown = tab.numbers(counter)[-1]
+    shown = tab.last_seen(counter)
     tower.start()
     assert tab.await_more(counter, shown) < SOON
 
@@ -207,7 +230,7 @@ def test_a_long_outage_and_a_sleep_end_soon_after_the_tower_is_back(
     tower.start()
     expect(tab.page.get_by_text("Reconnecting…")).to_be_visible(timeout=20_000)
     tab.page.wait_for_timeout(2000)
-    shown = tab.numbers(counter)[-1]
+    shown = tab.last_seen(counter)
     context.set_offline(False)
     assert tab.await_more(counter, shown) < SOON
 
@@ -294,8 +317,8 @@ def test_a_cookie_that_is_no_good_any_more_leads_to_signing_in_again(
 ) -> None:
     tab = open_tab()
     tab.await_text(counter, "count 5")
-    shown = tab.numbers(counter)[-1]
     tower.stop()
+    shown = tab.last_seen(counter)
     Path(tower.home, "key").unlink()
     if key is not None:
         path = Path(tower.home, "key")

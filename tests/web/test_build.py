@@ -126,3 +126,20 @@ def test_a_build_that_is_told_to_skip_the_page_serves_a_word_about_it(tree: Path
     script = "from afx.server.page import Page; assert 'AFX_WEB_BUILD=skip' in Page()._index"
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     subprocess.run([sys.executable, "-P", "-c", script], env=env, cwd=tmp_path, check=True)
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_a_build_that_cannot_have_its_packages_says_what_to_do(tree: Path, tmp_path: Path) -> None:
+    env = {
+        "npm_config_registry": "http://127.0.0.1:9/",
+        "npm_config_cache": str(tmp_path / "cache"),
+        "npm_config_fetch_retries": "0",
+    }
+    command = [sys.executable, "-m", "pip", "wheel", ".", "-w", str(tmp_path / "made"), "--no-deps"]
+    done = subprocess.run(
+        command, cwd=tree, env={**os.environ, **env}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "To build without the page: AFX_WEB_BUILD=skip" in done.stdout + done.stderr
+    assert not list((tmp_path / "made").glob("*.whl"))
+    assert not (tree / "core/afx/server/assets").exists()

@@ -47,10 +47,14 @@ class Events:
         gone = False
 
         async def tell() -> None:
-            async with aclosing(self._changes(websocket.query_params.get("since"))) as changes:
-                async for event in changes:
-                    if event is not None:
-                        await websocket.send_text(msgspec.json.encode(event).decode())
+            nonlocal gone
+            try:
+                async with aclosing(self._changes(websocket.query_params.get("since"))) as changes:
+                    async for event in changes:
+                        if event is not None:
+                            await websocket.send_text(msgspec.json.encode(event).decode())
+            except WebSocketDisconnect:
+                gone = True
             both.cancel_scope.cancel()
 
         async def hear() -> None:
