@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -71,6 +72,12 @@ BEGINNINGS = (
 
 def test_requests_a_byte_at_a_time_are_hung_up_on(target: TowerProcess) -> None:
     with ExitStack() as stack:
+        # Two requests in one piece, of which the second has its answer only bit by bit: that is no silence.
+        patient = stack.enter_context(dial(target))
+        head = f"Host: 127.0.0.1:{target.port}\r\nAuthorization: Bearer {target.key}\r\n\r\n"
+        patient.sendall(
+            f"GET /health HTTP/1.1\r\n{head}GET /api/events HTTP/1.1\r\nLast-Event-ID: x:1\r\n{head}".encode()
+        )
         slow = {stack.enter_context(dial(target)): beginning for beginning in BEGINNINGS}
         for connection, beginning in slow.items():
             connection.sendall(beginning)
@@ -82,7 +89,13 @@ def test_requests_a_byte_at_a_time_are_hung_up_on(target: TowerProcess) -> None:
                     del slow[connection]
                     assert time.monotonic() - began > HEAD_WITHIN - 1, "it had less than its time"
             time.sleep(0.1)
-    assert [*slow.values()] == [], "these were never hung up on"
+        assert [*slow.values()] == [], "these were never hung up on"
+        patient.setblocking(False)
+        while not _is_hung_up(patient, b""):
+            if not select.select([patient], [], [], 0)[0]:
+                break
+        else:
+            raise AssertionError("It was hung up on in the middle of an answer.")
 
 
 def _is_hung_up(connection: socket.socket, dribble: bytes) -> bool:

@@ -45,6 +45,12 @@ ROUTES = sorted(
     if isinstance(route, Route)
     for method in (route.methods or set()) - {"HEAD"}
 )
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
 SOCKETS = sorted(filled(route.path) for route in APP.routes if isinstance(route, WebSocketRoute))
 CHANGING = [(method, path) for method, path in ROUTES if method != "GET"]
 
@@ -104,23 +110,27 @@ def test_a_form_of_another_page_changes_nothing(target: TowerProcess, method: st
 def test_a_foreign_page_opens_no_websocket_lesson_45(target: TowerProcess, place: str, path: str) -> None:
     name = f"origins-{len(path)}"
     path = path.replace("t1", str(target.shell(place, "sleep 1000", name)["terminal"]["id"]))
-    upgrade = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-    }
     for hostile in (
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Host": f"evil.example:{target.port}"},
     ):
-        assert ask(target, "GET", path, {**with_key(target), **upgrade, **hostile})[0] == 403
-    keyless = {**host(target), **upgrade}
+        assert ask(target, "GET", path, {**with_key(target), **UPGRADE, **hostile})[0] == 403
+    keyless = {**host(target), **UPGRADE}
     assert ask(target, "GET", f"{path}?key={target.key}", keyless)[0] == 401
     for said in (target.key, f"9999999999.{'0' * 64}"):
         cookie = {"Cookie": f"afx_session_{target.port}={said}"}
         assert ask(target, "GET", path, {**keyless, **cookie})[0] == 401
+
+
+def test_strangers_do_not_fill_the_log(target: TowerProcess) -> None:
+    before = (target.home / "tower.log").read_bytes()
+    for _ in range(5):
+        for path in SOCKETS:
+            ask(target, "GET", path, {**host(target), **UPGRADE})
+        ask(target, "GET", "/api/state", host(target))
+        ask(target, "GET", "/api/nowhere", {"Host": "evil.example"})
+    assert (target.home / "tower.log").read_bytes() == before
 
 
 @pytest.mark.parametrize("path", ["/assets/../api/state", "/assets/%2e%2e/api/state", "/assets//api/state"])

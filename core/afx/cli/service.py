@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from afx.api.errors import AfxError, BadInputError, NotFoundError
-from afx.settings import config_file, state_directory
+from afx.settings import state_directory
 
 from . import launcher
 from .commands import Command, LazyGroup
@@ -99,7 +99,9 @@ class Systemd(Manager):
     @property
     def file(self) -> Path:
         """The unit."""
-        return config_file().parents[1] / f"systemd/user/afx{self._suffix()}.service"
+        given = os.environ.get("XDG_CONFIG_HOME", "")
+        base = Path(given) if given.startswith("/") else Path.home() / ".config"
+        return base / f"systemd/user/afx{self._suffix()}.service"
 
     def content(self) -> bytes:
         """Return the text of the unit."""

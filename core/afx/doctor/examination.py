@@ -62,7 +62,7 @@ def _ask_tower(home: Path) -> tuple[list[Finding], Mapping[str, Any] | None]:
         return [Finding.ok("The Tower does not run.")], None
     except AfxError as error:
         why = f"Nobody can speak to it. {error.hint}".strip()
-        return [Finding.error(error.message, why, "afx tower restart")], None
+        return [Finding.error(error.message, why)], None
     return list(judge_tower(state)), state
 
 

@@ -58,5 +58,15 @@ def set_up_log(home: Path, secret: str, *, to_stderr: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = handlers
     root.setLevel(logging.INFO)
+    door = logging.getLogger("uvicorn.error")
+    # It would tell of every connection that comes and goes, and take each refusal of ours for a mistake: so
+    # strangers could fill the log.
+    door.setLevel(logging.WARNING)
+    door.addFilter(_is_no_refusal)
     # A full disk under the log must not end the Tower, nor fill standard error.
     logging.raiseExceptions = False
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    """Tell whether a record says something else than that a WebSocket was refused."""
+    return "without completing handshake" not in record.getMessage()

@@ -49,7 +49,8 @@ class PatientProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         super().on_response_complete()
-        if not self.transport.is_closing():
+        # The next request may have come with the one before, and be in progress by now.
+        if self.cycle.response_complete and not self.transport.is_closing():
             self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:

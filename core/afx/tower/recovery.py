@@ -198,7 +198,7 @@ class Recovery:
                     case "end":
                         log.info("%s came back, %s did not.", item.revived, item.failed)
                     case _:
-                        log.info("%s: %s. %s", item.name, item.event, item.message)
+                        log.info("%s: %s", item.name, f"{item.event}. {item.message}".strip())
 
     async def _bring_back_all(
         self,

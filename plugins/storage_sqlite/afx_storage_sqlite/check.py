@@ -32,7 +32,7 @@ class SqliteCheck(DoctorCheck):
             else:
                 yield Finding.error(
                     f"The database {path} was deleted under the running Tower.",
-                    "The Tower goes on with a file that has no name any more; at its end all of it is gone.",
+                    "It is written again with the next change; a Tower killed before that would lose it.",
                     "afx tower restart",
                 )
             return

@@ -81,9 +81,10 @@ class SqliteStorage(Storage):
                 raise StorageError(f"{self.path} is open already.")
             self._connection = open_or_rescue(self.path, self._migrations)
             self._inode = self.path.stat().st_ino
-            # A Tower that was killed made no copy of what it stored last.
-            self._is_ahead = True
-            if not has_recent_copy(self.path):
+            if has_recent_copy(self.path):
+                # A Tower that was killed made no copy of what it stored last; so one is due at the end.
+                self._copied_at, self._is_ahead = time.monotonic(), True
+            else:
                 self._copy()
 
         await self._run(work)
@@ -172,7 +173,8 @@ class SqliteStorage(Storage):
             if connection is None:
                 return
             try:
-                connection = self._present()
+                with storage_errors(self.path):
+                    connection = self._present()
                 if self._is_ahead:
                     self._copy()
             except StorageError as error:
