@@ -1,7 +1,7 @@
 """The harness of each agent, made with the settings of its workspace.
 
-Settings are read anew each time, so that what a person changes counts from the next use on. A mistake made in
-them while agents run takes no agent its harness: what could be read last goes on to count.
+Settings are read anew whenever their files changed, so what a person changes counts from the next use on.
+A mistake made in them while agents run takes no agent its harness: what could be read last goes on to count.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from afx.api.errors import AfxError, BadInputError, PluginError
 from afx.api.harness import HarnessProvider
 from afx.api.model import Agent, WorkspacePath
 from afx.loader import Plugins
 from afx.sections import SettingsView as Sections
+from afx.settings import config_file
 
 log = logging.getLogger("afx.harnesses")
 
@@ -28,6 +29,10 @@ class SettingsView(Sections, Protocol):
         ...
 
 
+Stamp: TypeAlias = tuple[tuple[int, int] | None, ...]
+"""When the files of a workspace's settings were last changed, and how long they are."""
+
+
 class Harnesses:
     """Gives agents their harnesses."""
 
@@ -35,6 +40,7 @@ class Harnesses:
         self._plugins = plugins
         self._settings_for = settings_for
         self._last: dict[WorkspacePath, SettingsView] = {}
+        self._stamps: dict[WorkspacePath, Stamp] = {}
         self._made: dict[tuple[WorkspacePath, str], HarnessProvider] = {}
 
     def of(self, agent: Agent) -> HarnessProvider | None:
@@ -72,9 +78,25 @@ class Harnesses:
         return self._plugins.harness_names(self._settings(workspace))
 
     def _settings(self, workspace: WorkspacePath) -> SettingsView:
+        stamp = _stamp(workspace)
+        if workspace in self._last and self._stamps.get(workspace) == stamp:
+            return self._last[workspace]
+        self._stamps[workspace] = stamp
         try:
             self._last[workspace] = self._settings_for(Path(workspace))
         except AfxError as error:
             log.warning("%s", error.message)
             return self._last.get(workspace) or self._settings_for(None)
         return self._last[workspace]
+
+
+def _stamp(workspace: WorkspacePath) -> Stamp:
+    return tuple(_changed(path) for path in (config_file(), Path(workspace, "afx.toml")))
+
+
+def _changed(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
