@@ -11,7 +11,19 @@ import anyio
 import msgspec
 import pytest
 
-from afx.plugin import AgentKind, Command, Evidence, Exit, ExitInfo, ExitKind, LaunchRequest, Place, identify
+from afx.plugin import (
+    AgentKind,
+    Command,
+    Evidence,
+    Exit,
+    ExitInfo,
+    ExitKind,
+    LaunchRequest,
+    Place,
+    Size,
+    identify,
+)
+from afx.tower.screen import shown as rows_shown
 from afx_harness_claude.provider import ClaudeHarness
 from afx_harness_claude.talk import has_turn
 from afx_harness_claude.transcripts import transcript
@@ -202,7 +214,12 @@ async def test_the_question_of_trust_takes_no_message(home: Home, workspace: Pat
         screen.until("Enter to confirm")
         process = identify(screen.process.pid)
         assert process is not None
-        assert await ClaudeHarness().takes_messages(process, None) is False
+
+        async def takes() -> bool | None:
+            rows = rows_shown(screen.output, Size(cols=screen.cols, rows=40))
+            return await ClaudeHarness().takes_messages(process, rows)
+
+        await becomes(takes, False)
 
 
 async def test_only_the_conversation_of_this_directory_is_discovered_lesson_16(
