@@ -106,7 +106,9 @@ class Environment:
 
     def install(self, what: Path) -> None:
         """Install a wheel or a directory, without what it depends on."""
-        self.run(self.bin / "python", "-m", "pip", "install", "-q", "--no-deps", str(what))
+        self.run(
+            self.bin / "python", "-m", "pip", "install", "-q", "--no-deps", "--ignore-installed", str(what)
+        )
 
     def scaffold(self, kind: str, name: str) -> Path:
         """Write a plugin, let it test and type-check itself, and install it."""
