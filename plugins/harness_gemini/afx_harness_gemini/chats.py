@@ -5,7 +5,9 @@ chat is one JSON document (until 0.38) or a line for each change (later).
 
 Since 0.47 each resume leaves a small file behind, and the program's clean-up, at the next start under
 another id, takes the conversation away together with such a file. So what is resumed is given a second name
-beside the program's own. Nothing else in this module changes a file, and no file is ever removed.
+beside the program's own. That small file has the minute in its name: what is resumed in the minute in which
+it began would be overwritten by it, and is given another minute. Nothing else in this module changes a file,
+and no file is ever removed.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -93,6 +96,21 @@ def keep(session_id: str, cwd: Path, env: Mapping[str, str]) -> None:
                     _link(path, other)
 
 
+def set_apart(session_id: str, cwd: Path, env: Mapping[str, str], now: float) -> None:
+    """Rename the files of a conversation that have this minute in their names: a resume would write to them.
+
+    Asked right before the program starts, while nobody has the conversation open. The program goes by what
+    stands in a file, and not by its name.
+    """
+    this, before = (time.strftime("%Y-%m-%dT%H-%M", time.gmtime(at)) for at in (now, now - 60))
+    with suppress(OSError):
+        for directory in project_directories(cwd, env):
+            for path in _chats_in(directory):
+                if is_named_for(path, session_id) and this in path.name:
+                    for part in (_CHATS, _KEPT):
+                        _rename(directory / part / path.name, path.name.replace(this, before))
+
+
 def is_named_for(path: Path, session_id: str) -> bool:
     """Tell whether a file has the name of one of this conversation, which has a part of the id in it."""
     return path.stem.endswith(f"-{session_id[:8]}")
@@ -146,6 +164,13 @@ def _link(path: Path, other: Path) -> None:
     new.unlink(missing_ok=True)
     new.hardlink_to(path)
     new.replace(other)
+
+
+def _rename(path: Path, name: str) -> None:
+    """Give a file another name, unless that is taken or the file is not there."""
+    other = path.with_name(name)
+    if path.exists() and not other.exists():
+        path.rename(other)
 
 
 def project_directories(cwd: Path, env: Mapping[str, str]) -> Iterator[Path]:

@@ -6,6 +6,7 @@ the program is told its role that of `prompt`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -103,6 +104,7 @@ class GeminiHarness(HarnessProvider):
             )
         if request.session_args[:1] == (RESUME,):
             chats.keep(request.session_args[-1], Path(request.cwd), request.env)
+            chats.set_apart(request.session_args[-1], Path(request.cwd), request.env, time.time())
         files: dict[str, str] = {}
         env = dict(request.env)
         if request.role:

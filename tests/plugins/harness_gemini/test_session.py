@@ -19,6 +19,7 @@ import anyio
 import pytest
 
 from afx.plugin import AgentKind, Evidence, Launched, LaunchRequest, Place, identify
+from afx_harness_gemini.chats import keep, set_apart
 from afx_harness_gemini.provider import GeminiHarness
 from afx_harness_gemini.session import GeminiSession
 
@@ -498,3 +499,28 @@ async def test_a_broken_log_says_nothing(
     process = identify(started("--session-id", ID, in_terminal=True))
     launched = Launched(place=at(tmp_path), at=0.0, process=process, directory=str(home))
     assert await GeminiSession().capture(launched) is None
+
+
+@pytest.mark.parametrize(
+    ("second", "minute"),
+    [
+        pytest.param(30, 3, id="this minute"),
+        pytest.param(61, 4, id="the next"),
+        pytest.param(-1, 4, id="before"),
+    ],
+)
+def test_what_is_resumed_in_its_first_minute_gets_another_name(
+    write: Write, tmp_path: Path, home: Path, second: int, minute: int
+) -> None:
+    cwd = tmp_path / "w"
+    cwd.mkdir()
+    path = write(cwd)
+    content = path.read_bytes()
+    env = {"GEMINI_CLI_HOME": str(home.parent)}
+    began = datetime.fromisoformat("2026-11-21T11:04:00+00:00").timestamp()
+    keep(ID, cwd, env)
+    set_apart(ID, cwd, env, began + second)
+    name = f"session-2026-11-21T11-{minute:02}-{ID[:8]}.jsonl"
+    for directory in ("chats", "chats-kept-by-afx"):
+        (found,) = path.parents[1].joinpath(directory).iterdir()
+        assert (found.name, found.read_bytes()) == (name, content)
