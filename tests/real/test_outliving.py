@@ -140,8 +140,8 @@ def begin_another_conversation(afx: Afx) -> None:
             GEMINI,
             marks=pytest.mark.xfail(
                 strict=False,
-                reason="Resumed soon after its beginning, Gemini CLI 0.61 may refuse the id (exit code 42). It "
-                "is then begun anew, and what was said is kept beside its chats.",
+                reason="Resumed soon after its beginning, Gemini CLI 0.61 may refuse the id (exit code 42). "
+                "It is then begun anew, and what was said is kept beside its chats.",
             ),
         ),
     ],
