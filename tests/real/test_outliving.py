@@ -131,23 +131,7 @@ def begin_another_conversation(afx: Afx) -> None:
         time.sleep(1)
 
 
-@pytest.mark.parametrize(
-    "program",
-    [
-        CLAUDE,
-        CODEX,
-        pytest.param(
-            GEMINI,
-            marks=pytest.mark.xfail(
-                strict=False,
-                reason="Resumed soon after its beginning, Gemini CLI 0.61 may refuse the id (exit code 42). "
-                "It is then begun anew, and what was said is kept beside its chats.",
-            ),
-        ),
-    ],
-    ids=lambda one: one.name,
-    indirect=True,
-)
+@pytest.mark.parametrize("program", [CLAUDE, CODEX, GEMINI], ids=lambda one: one.name, indirect=True)
 def test_after_the_loss_of_everything_it_remembers(afx: Afx, server: ModelServer, program: Program) -> None:
     afx("tower", "start")
     afx("workspace", "start")

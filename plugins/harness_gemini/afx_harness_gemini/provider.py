@@ -38,6 +38,8 @@ _END_KEY = b"\x1b[F"
 # In seconds: after so long an unknown screen is none of a program that comes up.
 _COMES_UP_WITHIN = 60
 
+_OF_NO_TERMINAL = frozenset({"CI", "GITHUB_ACTIONS"})
+
 
 class GeminiHarness(HarnessProvider):
     """Google's Gemini CLI, the program `gemini` of the npm package @google/gemini-cli, 0.47 or later.
@@ -106,7 +108,8 @@ class GeminiHarness(HarnessProvider):
             chats.keep(request.session_args[-1], Path(request.cwd), request.env)
             chats.set_apart(request.session_args[-1], Path(request.cwd), request.env, time.time())
         files: dict[str, str] = {}
-        env = dict(request.env)
+        # With one of these set the program talks to nobody in a terminal, and ends.
+        env = {name: value for name, value in request.env.items() if name not in _OF_NO_TERMINAL}
         if request.role:
             path = str(Path(request.directory, prompt.FILE_NAME))
             files[path] = prompt.system_prompt(env, Path(request.cwd), request.role)

@@ -48,6 +48,11 @@ def test_without_role_and_task_there_are_only_the_sessions_arguments(request_: L
     assert command.files == {}
 
 
+def test_what_says_that_there_is_no_terminal_does_not_reach_the_program(request_: LaunchRequest) -> None:
+    env = {**request_.env, "CI": "true", "GITHUB_ACTIONS": "true"}
+    assert GeminiHarness().launch(msgspec.structs.replace(request_, env=env)).env == request_.env
+
+
 def test_a_role_goes_through_a_file_and_not_through_argv_lesson_41(request_: LaunchRequest) -> None:
     role = "You are the architect.\n" * 10_000
     command = GeminiHarness().launch(msgspec.structs.replace(request_, role=role))
