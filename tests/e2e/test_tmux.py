@@ -258,6 +258,9 @@ FULL_SCREEN = {
     "vim": "printf 'über 文字 🙂 line %s\\n' $(seq 1 200) > text; "
     "exec vim -u NONE -N +120 +'set number hlsearch' text",
     "less": "printf 'über 文字 line %s\\n' $(seq 1 200) > text; exec less -N +100 text",
+    # A header that stands still; the processes do once Z was typed. Its settings are of its own.
+    "htop": "printf '%s\\n' htop_version=3.2.2 config_reader_min_version=3 'fields=0 48 38 39 2 1' delay=255 "
+    "header_layout=one_100 column_meters_0=Hostname column_meter_modes_0=2 > htoprc; HTOPRC=htoprc exec htop",
     "plain": "i=0; while [ $i -lt 60 ]; do printf '\\033[3%dmline %d\\033[0m 文字\\r\\n' $((i%8)) $i; "
     "i=$((i+1)); done; printf 'prompt> '; exec cat",
 }
@@ -273,13 +276,16 @@ def test_screen_is_the_same_cell_by_cell_after_a_restart(
     script = f"cd {short_directory} && {FULL_SCREEN[program]}"
     agent = start(tower, workspace, "1", script, size={"cols": 90, "rows": 28})
     terminal_id = agent["terminal"]["id"]
-    marks = {"vim": "120 über", "less": "100 über", "plain": "prompt>"}
+    marks = {"vim": "120 über", "less": "100 über", "plain": "prompt>", "htop": "PAUSED"}
 
-    def shown() -> Screen | None:
+    def showing(mark: str) -> Screen | None:
         screen = Screen(tower, terminal_id)
-        return screen if marks[program] in screen.text.replace("  ", " ") else None
+        return screen if mark in screen.text.replace("  ", " ") else None
 
-    before = tower.eventually(shown, timeout=20)
+    if program == "htop":
+        tower.eventually(lambda: showing("F10Quit"), timeout=20)
+        type_into(tower, terminal_id, b"Z")
+    before = tower.eventually(lambda: showing(marks[program]), timeout=20)
     tower.kill()
     if recorder_dies:
         recorder = TmuxHolding(tower).recorder(terminal_id)
