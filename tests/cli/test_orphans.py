@@ -154,7 +154,11 @@ def test_an_agent_that_does_not_run_is_only_noted(afx: Afx, known: StubTower) ->
         ),
         (
             409,
-            refusal("conflict", "The terminal of builder/fix is held by tmux already.", "Nothing to do."),
+            refusal(
+                "conflict",
+                "The terminal of builder/fix is held by tmux already.",
+                "Nothing needs to be done.",
+            ),
             2,
         ),
         (409, refusal("busy", "builder/fix was not idle within 30 s.", "Add --now to interrupt it."), 2),
