@@ -203,7 +203,7 @@ ROWS: list[tuple[str, Facts, str, str]] = [
         "resume A (stored, certain)",
         "newest stored",
     ),
-    ("a shell", a_shell(), "begin (fresh, none)", "no conversations"),
+    ("a shell", a_shell(), "begin (fresh, none)", "no conversation;"),
     ("a shell with ids of a former life", a_shell(stored=(stored("A"),)), "begin (fresh, none)", "no conv"),
     ("a shell is asked for an id", a_shell(wanted="A"), "refuse", "no conversations"),
     (

@@ -195,6 +195,8 @@ def _by_the_chain(facts: Facts) -> ResumePlan:
                     steps.append(_discovered(facts))
                 case Rung.FRESH:
                     why = "A new conversation can always begin." if facts.chain else _no_sessions(facts)
+                    if facts.harness is None:
+                        why = "A shell has no conversation; it is started anew."
                     steps.append(Step(rung=rung, chosen=True, why=why))
         if steps and steps[-1].chosen:
             return _resuming(steps[-1], tuple(steps))

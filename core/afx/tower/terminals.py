@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import anyio
 import anyio.abc
@@ -19,6 +20,7 @@ from afx.api.errors import AfxError, ConnectionLostError, NotFoundError, Storage
 from afx.api.model import Agent, AgentId, AgentState, Command, Exit, TerminalId, TerminalRecord, TerminalSpec
 from afx.api.storage import Record
 from afx.api.strategy import (
+    Cause,
     Connection,
     Ended,
     Notice,
@@ -42,6 +44,13 @@ _RETRY_LONGEST = 1.0
 _RETRY_DEADLINE = 1.0
 _SEEK_DEADLINE = 3.0
 _STORE_AGAIN_AFTER = 1.0
+
+
+class ToldWhy(Protocol):
+    """Who is told of an agent whose terminal is gone, and why it is."""
+
+    def __call__(self, agent_id: AgentId, cause: Cause) -> Coroutine[Any, Any, None]:
+        """Be told."""
 
 
 class _Outcome(NamedTuple):
@@ -73,7 +82,7 @@ class Terminals:
         self._tasks = tasks
         self._on_running: Sequence[Told] = ()
         self._on_ended: Sequence[Told] = ()
-        self._on_lost: Sequence[Told] = ()
+        self._on_lost: Sequence[ToldWhy] = ()
         self._on_enter: Sequence[Told] = ()
         self._hubs: dict[TerminalId, TerminalHub] = {}
         self._ending: set[TerminalId] = set()
@@ -84,13 +93,13 @@ class Terminals:
         *,
         running: Sequence[Told],
         ended: Sequence[Told],
-        lost: Sequence[Told],
+        lost: Sequence[ToldWhy],
         enter: Sequence[Told],
     ) -> None:
         """Say who is told of an agent whose process runs or has ended, and of Enter typed where none runs.
 
-        `lost` are told of one whose terminal is gone that was there when the Tower booted, or came later.
-        Each is called in a task of its own, with the agent's id.
+        `lost` are told of one whose terminal is gone that was there when the Tower booted, or came later, and
+        why. Each is called in a task of its own, with the agent's id.
         """
         self._on_running, self._on_ended, self._on_lost, self._on_enter = running, ended, lost, enter
 
@@ -359,9 +368,10 @@ class Terminals:
         if agent.state in {AgentState.STOPPED, AgentState.NEEDS_ATTENTION} or agent.removed_at is not None:
             return agent
         end = loss.exit or loss.record.exit
-        if end is None:
-            state = AgentState.EXITED if loss.on_purpose else AgentState.LOST
-            return msgspec.structs.replace(agent, state=state, reason=loss.reason)
+        if loss.cause is Cause.CLOSED:
+            return msgspec.structs.replace(agent, state=AgentState.EXITED, reason=loss.reason)
+        if end is None or (loss.cause is Cause.SHUT_DOWN and not end.ok):
+            return msgspec.structs.replace(agent, state=AgentState.LOST, reason=loss.reason)
         state = AgentState.EXITED if end.ok else AgentState.CRASHED
         return msgspec.structs.replace(agent, state=state, reason=describe_end(end))
 
@@ -464,7 +474,8 @@ class Terminals:
                         continue
                     for decision in decisions:
                         if isinstance(decision, Prune):
-                            self._tell(self._on_lost, decision.record.agent_id)
+                            told = [partial(told, cause=decision.cause) for told in self._on_lost]
+                            self._tell(told, decision.record.agent_id)
                 with anyio.move_on_after(pause):
                     await self._lost.wait()
                 pause = min(pause * 2, _RETRY_LONGEST)

@@ -63,7 +63,7 @@ export interface ResumePlan {
   steps: PlanStep[];
 }
 
-export interface RecoveryRow { agent: string; name: string; eligibility: string; plan: ResumePlan }
+export interface RecoveryRow { agent: string; name: string; eligibility: string; reason: string; plan: ResumePlan }
 
 export interface RecoveryNews {
   event: "begin" | "starting" | "revived" | "attached" | "failed" | "skipped" | "end";
