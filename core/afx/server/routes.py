@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from afx import __version__
-from afx.api.errors import AfxError, BadInputError, ConflictError
+from afx.api.errors import AfxError, BadInputError, ConflictError, NotFoundError
 from afx.api.model import Position, Size
 from afx.api.strategy import Ended, Reset, Resized, Respawned, Resumed
 from afx.tower.hub import Onlooker
@@ -166,6 +166,19 @@ class Routes:
             raise BadInputError(f"{name!r} is no signal.", hint=f"Use one of {', '.join(_SIGNALS)}.")
         await hub.connection.signal(signal.Signals[f"SIG{name}"])
         return Response(status_code=204)
+
+    async def last_screen(self, request: Request) -> Response:
+        """Return what was kept of what an agent's terminal showed last."""
+        agent = self._tower.agents.agent(request.path_params["agent"])
+        kept = await self._tower.screens.of(agent.id)
+        if kept is None:
+            raise NotFoundError(
+                f"No screen of {agent.kind}/{agent.name} was kept.",
+                hint="Its last words are in its conversation: `afx conversations` shows where that is.",
+                code="no-screen",
+            )
+        headers = {"Afx-Size": f"{kept.size.cols}x{kept.size.rows}", "Afx-At": f"{kept.at:.3f}"}
+        return Response(kept.output, headers=headers, media_type="application/octet-stream")
 
     async def output(self, request: Request) -> Response:
         """Return a terminal's output up to its present end."""
