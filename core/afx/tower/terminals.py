@@ -343,8 +343,9 @@ class Terminals:
         elif facts.exit is not None and (record.exit is None or adopted):
             state = AgentState.EXITED if facts.exit.ok else AgentState.CRASHED
             agent = msgspec.structs.replace(agent, state=state, reason=describe_end(facts.exit))
-        if facts.exit is not None and agent.state is AgentState.CRASHED:
-            # Noted now, or by a Tower that died before it could do anything about it.
+            outcome.ended.add(record.id)
+        elif agent.state is AgentState.CRASHED and agent.harness is not None:
+            # Noted by a Tower that died before it could do anything about it. Of a shell it was only told.
             outcome.ended.add(record.id)
         if agent != self._agents.agent(agent.id):
             outcome.put.append(agent)
