@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,15 @@ def test_what_would_be_lost_with_an_agent_is_told_and_nothing_is_done(
     with pytest.raises(RequestFailedError) as refused:
         tower.request("GET", "/api/agents/nobody/losses")
     assert refused.value.status == 404
+
+
+def test_a_tower_on_any_port_keeps_it_so_that_an_open_page_finds_it_again(tower: TowerProcess) -> None:
+    assert tower.env["AFX_PORT"] == "0"
+    port = tower.port
+    tower.kill()
+    tower.start()
+    assert tower.port == port
+    tower.stop()
+    with socket.create_server(("127.0.0.1", port)):
+        tower.start()
+        assert tower.port != port
