@@ -45,6 +45,9 @@ def test_the_page_and_its_files_are_there_before_anybody_signed_in(shared_tower:
     status, headers, page = get(shared_tower, "/")
     assert status == 200
     assert headers["Cache-Control"] == "no-store"
+    build = shared_tower.state()["tower"]["page"]
+    assert re.fullmatch(r"\w{8}", build)
+    assert f'<meta name="build" content="{build}">' in page
     names = re.findall(r'(?:href|src)="(/assets/[^"]+)"', page)
     assert {name.rpartition(".")[2] for name in names} == {"css", "js", "svg"}
     for name in names:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afx.api.errors import ConflictError, NotFoundError
+from afx.api.errors import ConflictError
 
 from .commands import Command
 from .door import agent_argument, connect_to
@@ -114,10 +114,10 @@ def _print_kept(tower: TowerClient, found: Found, lines: int, *, raw: bool) -> i
     """Print what was kept of the terminal that an agent had, and say to standard error what it is."""
     from .lines import text_lines
 
-    try:
-        data, at = tower.last_screen(found.id)
-    except NotFoundError:
-        raise _no_terminal(found) from None
+    kept = tower.last_screen(found.id)
+    if kept is None:
+        raise _no_terminal(found)
+    data, at = kept
     if raw:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

@@ -37,8 +37,8 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
         url: Where it is served.
         stopping: To be set when the server is about to stop, so that streams end by themselves.
     """
-    do = Routes(tower, gate, url)
     page = Page()
+    do = Routes(tower, gate, url, page.build)
     events = Events(tower, stopping)
     bring = RevivalRoutes(tower)
     moving = MovingRoutes(tower)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from afx import __version__
-from afx.api.errors import AfxError, BadInputError, ConflictError, NotFoundError
+from afx.api.errors import AfxError, BadInputError, ConflictError
 from afx.api.model import Position, Size
 from afx.api.strategy import Ended, Reset, Resized, Respawned, Resumed
 from afx.tower.hub import Onlooker
@@ -45,10 +45,11 @@ _SIGNALS = ("INT", "QUIT", "TERM", "HUP", "KILL", "STOP", "CONT", "TSTP", "USR1"
 class Routes:
     """The request handlers of one Tower."""
 
-    def __init__(self, tower: Tower, gate: Gate, url: str) -> None:
+    def __init__(self, tower: Tower, gate: Gate, url: str, page_build: str) -> None:
         self._tower = tower
         self._gate = gate
         self._url = url
+        self._page_build = page_build
 
     async def health(self, _: Request) -> Response:
         """Say that the Tower serves. By the time anybody can ask, it is ready."""
@@ -56,7 +57,7 @@ class Routes:
 
     async def state(self, _: Request) -> Response:
         """Tell everything."""
-        return json_response(state_view(self._tower, self._url))
+        return json_response(state_view(self._tower, self._url, self._page_build))
 
     async def schema(self, _: Request) -> Response:
         """Describe every shape that crosses the door."""
@@ -168,15 +169,11 @@ class Routes:
         return Response(status_code=204)
 
     async def last_screen(self, request: Request) -> Response:
-        """Return what was kept of what an agent's terminal showed last."""
+        """Return what was kept of what an agent's terminal showed last; nothing where nothing was."""
         agent = self._tower.agents.agent(request.path_params["agent"])
         kept = await self._tower.screens.of(agent.id)
         if kept is None:
-            raise NotFoundError(
-                f"No screen of {agent.kind}/{agent.name} was kept.",
-                hint="Its last words are in its conversation: `afx conversations` shows where that is.",
-                code="no-screen",
-            )
+            return Response(status_code=204)
         headers = {"Afx-Size": f"{kept.size.cols}x{kept.size.rows}", "Afx-At": f"{kept.at:.3f}"}
         return Response(kept.output, headers=headers, media_type="application/octet-stream")
 

@@ -65,18 +65,14 @@ export const api = {
   remove: (id: string, force: boolean) =>
     json<{ notes: string[] }>("DELETE", `${agentPath(id)}${force ? "?force=1" : ""}`),
   lastScreen: async (id: string): Promise<LastScreen | null> => {
-    try {
-      const response = await ask("GET", `${agentPath(id)}/screen`);
-      const [cols, rows] = (response.headers.get("Afx-Size") ?? "").split("x").map(Number);
-      return {
-        output: new Uint8Array(await response.arrayBuffer()),
-        size: { cols: cols || 80, rows: rows || 24 },
-        at: Number(response.headers.get("Afx-At")),
-      };
-    } catch (error) {
-      if (error instanceof TowerError && error.status === 404) return null;
-      throw error;
-    }
+    const response = await ask("GET", `${agentPath(id)}/screen`);
+    if (response.status === 204) return null;
+    const [cols, rows] = (response.headers.get("Afx-Size") ?? "").split("x").map(Number);
+    return {
+      output: new Uint8Array(await response.arrayBuffer()),
+      size: { cols: cols || 80, rows: rows || 24 },
+      at: Number(response.headers.get("Afx-At")),
+    };
   },
   conversations: async (id: string) =>
     (await json<{ conversations: ConversationDetail[] }>("GET", `${agentPath(id)}/conversations`)).conversations,
