@@ -272,6 +272,28 @@ async def test_who_needs_attention_still_does_once_its_holder_is_gone_lesson_27(
         )
 
 
+async def test_an_end_that_no_tower_saw_is_dealt_with_once(lab: Lab) -> None:
+    await lab.begin("a", "b")
+    lab.world.holders["t-a"].end(Exit(code=0, at=5.0))
+    lab.world.holders["t-b"].end(Exit(code=3, at=5.0))
+    async with lab.tower() as (agents, _):
+        await until(lambda: sorted(lab.ended) == ["a", "b"])
+        assert [agent.state for agent in agents.all()] == [AgentState.EXITED, AgentState.CRASHED]
+    async with lab.tower():
+        await anyio.sleep(0.05)
+    assert sorted(lab.ended) == ["a", "b"], "of a shell it is told once, however often the Tower boots"
+
+
+async def test_a_crash_that_a_tower_noted_and_did_no_more_about_is_dealt_with(lab: Lab) -> None:
+    await lab.begin("a")
+    lab.world.holders["t-a"].end(Exit(code=3, at=5.0))
+    async with lab.tower() as (agents, _):
+        await until(lambda: lab.ended == ["a"])
+        await agents.amend("a", harness="claude")
+    async with lab.tower():
+        await until(lambda: lab.ended == ["a", "a"])
+
+
 async def test_a_stop_that_was_begun_is_finished_at_boot_lesson_15(lab: Lab) -> None:
     await lab.begin("a")
     await lab.storage.apply(HOST, Changes(put=(an_agent(state=AgentState.STOPPED),)))

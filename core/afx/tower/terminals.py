@@ -84,6 +84,7 @@ class Terminals:
         self._on_ended: Sequence[Told] = ()
         self._on_lost: Sequence[ToldWhy] = ()
         self._on_enter: Sequence[Told] = ()
+        self._before_ending: Told | None = None
         self._hubs: dict[TerminalId, TerminalHub] = {}
         self._ending: set[TerminalId] = set()
         self._lost = anyio.Event()
@@ -95,13 +96,16 @@ class Terminals:
         ended: Sequence[Told],
         lost: Sequence[ToldWhy],
         enter: Sequence[Told],
+        ending: Told | None = None,
     ) -> None:
         """Say who is told of an agent whose process runs or has ended, and of Enter typed where none runs.
 
         `lost` are told of one whose terminal is gone that was there when the Tower booted, or came later, and
-        why. Each is called in a task of its own, with the agent's id.
+        why. Each is called in a task of its own, with the agent's id; but `ending` is waited for before the
+        Tower ends a terminal.
         """
         self._on_running, self._on_ended, self._on_lost, self._on_enter = running, ended, lost, enter
+        self._before_ending = ending
 
     async def boot(self, deadline: float) -> None:
         """Find every recorded terminal again, or find out why it is gone.
@@ -180,6 +184,11 @@ class Terminals:
         """Return the hub of a terminal, or None where it is not connected."""
         return self._hubs.get(terminal_id)
 
+    def connected_of(self, agent_id: AgentId) -> TerminalHub | None:
+        """Return the hub of an agent's terminal, or None where it has none that is connected."""
+        record = self._agents.terminal_of(agent_id)
+        return None if record is None else self._hubs.get(record.id)
+
     async def open(self, agent: Agent, spec: TerminalSpec, *also: Record) -> TerminalRecord:
         """Start a terminal for an agent, and store it, the agent as running, and what else belongs to it.
 
@@ -241,6 +250,8 @@ class Terminals:
         Raises:
             UnreachableError: Its holder does not answer, so it could not be ended.
         """
+        if self._before_ending is not None:
+            await self._before_ending(record.agent_id)
         self._ending.add(record.id)
         try:
             await self._strategy(record.strategy).terminate(record)
@@ -341,8 +352,9 @@ class Terminals:
         elif facts.exit is not None and (record.exit is None or adopted):
             state = AgentState.EXITED if facts.exit.ok else AgentState.CRASHED
             agent = msgspec.structs.replace(agent, state=state, reason=describe_end(facts.exit))
-        if facts.exit is not None and agent.state is AgentState.CRASHED:
-            # Noted now, or by a Tower that died before it could do anything about it.
+            outcome.ended.add(record.id)
+        elif agent.state is AgentState.CRASHED and agent.harness is not None:
+            # Noted by a Tower that died before it could do anything about it. Of a shell it was only told.
             outcome.ended.add(record.id)
         if agent != self._agents.agent(agent.id):
             outcome.put.append(agent)
