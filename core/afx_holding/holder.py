@@ -31,6 +31,7 @@ _PACE: Final = 256 * 1024
 _MOST_INPUT: Final = 1 << 20
 _JIGGLE: Final = 0.05
 _GRACE: Final = 3.0
+_LOOK_AGAIN: Final = 0.05
 _SIGCHLD: Final = int(signal.SIGCHLD)
 _set_handler: Final = import_module("_signal").signal
 """What `signal.signal` calls, without turning numbers into enums, which writes to many pages."""
@@ -188,6 +189,9 @@ class Holder:
 
     def _reap(self) -> None:
         if not self._terminal.has_ended() or self._terminal.exit is None:
+            if self._terminal.hung_up and self._terminal.exit is None:
+                # Of a program that is not this process's child no signal tells that it has ended.
+                self._timers.set(self._reap, _LOOK_AGAIN)
             return
         # All that it wrote before its end is told before its end.
         self._add_output(self._terminal.read_last_output())
@@ -358,7 +362,6 @@ class Holder:
         if self._terminal.exit is not None and not self._noted and self._tower is None:
             self._address.leave_note(self._terminal.exit)
         self._address.remove()
-        self._terminal.close()
         for client in self._clients:
             client.pump(self._ring, now)
             if client.role is not None:

@@ -68,9 +68,6 @@ class Terminal:
         """Return what is written to `descriptor` where `data` is typed."""
         return data
 
-    def close(self) -> None:
-        """Let go of what outlives this process and is of no use any more. The last program has ended."""
-
     def facts(self) -> dict[str, Any]:
         """Return what WELCOME says of the terminal."""
         return {
@@ -213,17 +210,30 @@ class Terminal:
         except OSError:
             return  # It has just ended; or it runs as somebody else now, whom we may not signal.
 
+    def wait(self) -> int | None:
+        """Return the program's wait status, None where it still runs. Never waits.
+
+        Raises:
+            ChildProcessError: It has ended, and nobody can say how.
+        """
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        return status if pid else None
+
     def has_ended(self) -> bool:
         """Find out whether the program ended since it was last asked for; from then on `exit` says how."""
         if self.exit is not None:
             return False
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
-        if pid == 0:
-            return False
-        code = os.waitstatus_to_exitcode(status)
+        code: int | None = None
+        try:
+            status = self.wait()
+            if status is None:
+                return False
+            code = os.waitstatus_to_exitcode(status)
+        except ChildProcessError:
+            code = None
         self.exit = {
-            "code": code if code >= 0 else None,
-            "signal": -code if code < 0 else None,
+            "code": code if code is not None and code >= 0 else None,
+            "signal": -code if code is not None and code < 0 else None,
             "at": time.time(),
         }
         self.input.clear()

@@ -97,6 +97,15 @@ class HolderStrategy(ReconnectStrategy):
 
     async def spawn(self, spec: TerminalSpec) -> Spawned:
         """Start a holder, tell it what to hold, and return when the program runs."""
+        connection = await self.hold(spec)
+        return Spawned(connection, self._handle(connection))
+
+    async def hold(self, spec: TerminalSpec) -> HolderConnection:
+        """Start a holder of a terminal, and connect to it.
+
+        Raises:
+            SpawnError: It did not come up, or could not start the program.
+        """
         if not is_terminal_id(spec.id):
             raise SpawnError(f"{spec.id!r} cannot be the id of a terminal.")
         launch = frames.control(
@@ -114,10 +123,9 @@ class HolderStrategy(ReconnectStrategy):
         _check_size(launch)
         self._spawning.add(spec.id)
         try:
-            connection = await self._launch(spec.id, launch)
+            return await self._launch(spec.id, launch)
         finally:
             self._spawning.discard(spec.id)
-        return Spawned(connection, self._handle(connection))
 
     async def _launch(self, terminal_id: TerminalId, launch: bytes) -> HolderConnection:
         try:
