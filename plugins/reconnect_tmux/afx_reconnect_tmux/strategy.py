@@ -53,6 +53,7 @@ _SPAWN_WITHIN = 15.0
 _GRACE = 3.0
 _PAUSE = 0.02
 _MOST_LOOKS = 50
+_MOST_LOOKS_AT_THE_LIVING = 10
 _HELLO = frames.control(frames.HELLO, version=frames.VERSION, client="tower")
 _TERMINATE = frames.control(frames.TERMINATE)
 
@@ -77,6 +78,7 @@ class TmuxStrategy(ReconnectStrategy):
         self._connections: dict[TerminalId, TmuxConnection] = {}
         self._spawning: set[TerminalId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: set[TmuxConnection] = set()
         self._is_usable = False
 
     async def aclose(self) -> None:
@@ -169,22 +171,18 @@ class TmuxStrategy(ReconnectStrategy):
         """Start a new program in the same pane."""
         if not isinstance(connection, TmuxConnection):
             raise SpawnError("This terminal belongs to another reconnect strategy.")
-        if connection.facts.exit is None:
+        ended = connection.facts.exit
+        if ended is None:
             raise SpawnError("The terminal's program still runs.", hint="Stop it first.")
-        pane = connection.pane.pane
         with Launching(self.context.directory, connection.terminal_id, command) as launching:
             # tmux empties the screen; whoever looks by way of afx sees that before the first new output.
             await connection.show(RESET)
             try:
-                answer = await self._tmux.ask(
-                    ["respawn-pane", "-t", pane, launching.command_line],
-                    ["display-message", "-p", "-t", pane, panes.FORMAT],
-                    deadline=_ASK_WITHIN,
+                now = await self._maker.respawn(
+                    connection.pane, launching.command_line, _ASK_WITHIN, piped=connection.piped
                 )
             except TmuxError as error:
                 raise SpawnError(error.message, hint=error.hint) from error
-            now = next(iter(panes.read(answer)), connection.pane)
-            ended = connection.facts.exit
             await connection.tell_respawned(now)
             try:
                 await launching.until_running(_SPAWN_WITHIN)
@@ -254,7 +252,7 @@ class TmuxStrategy(ReconnectStrategy):
         known = self._known(record.id)
         if known is not None:
             await known.settle(_ANSWER_WITHIN)
-        if known is None or not known.usable:
+        if known is None or not known.usable or not known.records:
             known = await self._record_again(record)
         if known.pane.dead and known.facts.exit is None:
             await self._learn_end(known)
@@ -278,7 +276,7 @@ class TmuxStrategy(ReconnectStrategy):
                 await old.settle(_ANSWER_WITHIN)
                 if old.pending:
                     raise ConnectionLostError("The recorder of its output does not answer.")
-                if old.usable:
+                if old.usable and old.records:
                     return old
                 await old.end_recorder()
             self._drop(record.id)
@@ -290,6 +288,9 @@ class TmuxStrategy(ReconnectStrategy):
         return connection
 
     def _on_ended(self, connection: TmuxConnection) -> None:
+        if connection in self._asking:
+            return
+        self._asking.add(connection)
         task = asyncio.get_running_loop().create_task(self._find_end(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -299,12 +300,15 @@ class TmuxStrategy(ReconnectStrategy):
             await self._learn_end(connection)
         except ConnectionLostError as lost:
             connection.on_lost(lost.message)
+        finally:
+            self._asking.discard(connection)
 
     async def _learn_end(self, connection: TmuxConnection) -> None:
-        """Ask tmux how a program ended that is known to have ended, and tell.
+        """Ask tmux how a program ended that has, or whose output has, and tell.
 
         Raises:
-            ConnectionLostError: The pane is gone, or tmux or the recorder does not answer.
+            ConnectionLostError: The pane is gone, its output goes elsewhere, or tmux or the recorder does not
+                answer.
         """
         for attempt in itertools.count():
             try:
@@ -316,7 +320,9 @@ class TmuxStrategy(ReconnectStrategy):
             if pane.tells_end or (pane.dead and attempt >= _MOST_LOOKS):
                 await connection.tell_end(pane.exit(time.time()))
                 return
-            if pane.pid != connection.pane.pid:
+            if not connection.piped and not pane.dead and attempt >= _MOST_LOOKS_AT_THE_LIVING:
+                raise ConnectionLostError("Somebody laid another pipe to the pane.")
+            if connection.piped and not pane.dead and pane.pid != connection.pane.pid:
                 # A person had tmux start it again.
                 await connection.tell_respawned(pane)
                 connection.await_end()
