@@ -7,6 +7,7 @@ import { classifyClose } from "./closing";
 import { isReport, withCtrl } from "./keys";
 import type { Link } from "./link";
 import { findAgent, label, nextTerminal } from "./lookup";
+import { Pacer } from "./pacer";
 import { Screen, type Role } from "./screen";
 import { Socket } from "./socket";
 import type { AgentView, Control } from "./wire";
@@ -18,8 +19,11 @@ const WINDOW = 512 * 1024;
 const ACKNOWLEDGE_EVERY = WINDOW / 8;
 /** How much of its past a terminal shows at first. */
 const TAIL = 1024 * 1024;
-/** What a terminal that is not worked in may write in one frame, so that the others stay quick. */
-const FRAME = 64 * 1024;
+/** How much is written in one go. */
+const PIECE = 32 * 1024;
+/** How many ms of each frame the terminal that is worked in has to write, and how many all others share. */
+const FOREGROUND = new Pacer(6);
+const BACKGROUND = new Pacer(2);
 /** How long a refused key is spoken of. */
 const REFUSAL_MS = 2500;
 
@@ -49,6 +53,8 @@ export class Session {
   private linkedTimes = 0;
   private queue: Step[] = [];
   private writing = false;
+  private closed = false;
+  private over = () => {};
   private toldSize = "";
   private readonly observer: ResizeObserver;
   private readonly stopListening: () => void;
@@ -107,7 +113,9 @@ export class Session {
     this.stopListening();
     this.observer.disconnect();
     this.leave();
+    this.closed = true;
     this.screen.dispose();
+    this.over();
   }
 
   private agent(): AgentView | null {
@@ -185,11 +193,11 @@ export class Session {
         this.received += data.length;
         this.enqueue(data);
       },
-      closed: (code, opened) => this.closed(code, opened),
+      closed: (code, opened) => this.hearClose(code, opened),
     });
   }
 
-  private closed(code: number, opened: boolean): void {
+  private hearClose(code: number, opened: boolean): void {
     this.socket = null;
     const wait = pause(this.attempt++, Math.random(), document.visibilityState === "visible");
     switch (classifyClose(code, opened)) {
@@ -286,24 +294,28 @@ export class Session {
         continue;
       }
       this.writing = true;
-      const piece = step.length > FRAME ? step.subarray(0, FRAME) : step;
-      if (piece.length < step.length) this.queue.unshift(step.subarray(FRAME));
-      this.screen.terminal.write(piece, () => {
-        this.shown += piece.length;
-        this.acknowledge();
-        this.soon(() => {
-          this.writing = false;
-          this.pump();
-        });
-      });
+      const piece = step.length > PIECE ? step.subarray(0, PIECE) : step;
+      if (piece.length < step.length) this.queue.unshift(step.subarray(PIECE));
+      const pacer = this.isWorkedIn ? FOREGROUND : BACKGROUND;
+      pacer.take((over) => this.write(piece, over));
     }
   }
 
-  /** At once where somebody works; else with the next frame, if the browser draws any. */
-  private soon(then: () => void): void {
-    const calm = this.queue.length === 0 || (this.role === "window" && this.screen.host.contains(document.activeElement));
-    if (calm || document.visibilityState !== "visible") then();
-    else requestAnimationFrame(then);
+  private write(piece: Uint8Array, over: () => void): void {
+    // A terminal that is closed says nothing more, and must not keep the others from their turns.
+    this.over = over;
+    if (this.closed) return over();
+    this.screen.terminal.write(piece, () => {
+      this.shown += piece.length;
+      this.acknowledge();
+      this.writing = false;
+      over();
+      this.pump();
+    });
+  }
+
+  private get isWorkedIn(): boolean {
+    return this.role === "window" && this.screen.host.contains(document.activeElement);
   }
 
   private acknowledge(): void {
