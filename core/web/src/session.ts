@@ -36,7 +36,7 @@ export class Session {
   status: SessionStatus = "connecting";
   /** The terminal that is shown. */
   terminal: string | null = null;
-  /** Where no terminal ever was: when what is shown of an earlier one was kept; null where nothing was. */
+  /** Of what is shown in place of a terminal that cannot be asked: when it was kept; null where nothing was. */
   keptAt: number | null | undefined;
   /** Whether the next character is taken with Ctrl, as the key bar has it. */
   ctrl = false;
@@ -152,22 +152,26 @@ export class Session {
     }
   }
 
-  /** With no terminal there ever was here, show what the Tower kept of the agent's last one. */
+  /** Where nothing was shown yet and there is nobody to ask, show what the Tower kept of the agent's terminal. */
   private async recall(): Promise<void> {
-    if (this.terminal !== null || this.recalled) return;
+    if (this.epoch !== null || this.recalled) return;
     this.recalled = true;
     const last = await api.lastScreen(this.agentId).catch(() => undefined);
     if (last === undefined) this.recalled = false;
     // A terminal may have come meanwhile, and begins with a clear screen.
-    if (this.terminal !== null) return;
+    if (this.epoch !== null) return;
     this.keptAt = last && last.at;
     if (!last) return this.changed();
     this.screen.resize(last.size);
+    this.screen.terminal.reset();
     // What may come of a terminal waits for this.
     this.writing = true;
     this.screen.terminal.write(last.output);
     this.screen.terminal.write(HIDE_CURSOR, () => {
       this.writing = false;
+      // No program depends on the size any more: lines are broken as there is room for them.
+      const own = this.screen.ownSize();
+      if (own !== null && this.screen.terminal.buffer.active.type === "normal") this.screen.resize(own);
       this.place();
       this.changed();
       this.pump();
@@ -210,6 +214,7 @@ export class Session {
       case "later":
         this.become("later");
         this.retry(4 * wait);
+        void this.recall();
         break;
       case "away":
       case "sign-in":
@@ -271,6 +276,7 @@ export class Session {
   private beginAnew({ epoch, offset, prologue }: { epoch: string; offset: number; prologue: string }): void {
     this.epoch = epoch;
     this.received = offset;
+    this.keptAt = undefined;
     // What was not shown yet belongs to a screen that is cleared now.
     this.queue = this.queue.filter((step) => typeof step === "function");
     this.enqueue(() => {
