@@ -7,6 +7,7 @@ import { classifyClose } from "./closing";
 import { isReport, withCtrl } from "./keys";
 import type { Link } from "./link";
 import { findAgent, label, nextTerminal } from "./lookup";
+import { Pacer } from "./pacer";
 import { Screen, type Role } from "./screen";
 import { Socket } from "./socket";
 import type { AgentView, Control } from "./wire";
@@ -18,8 +19,11 @@ const WINDOW = 512 * 1024;
 const ACKNOWLEDGE_EVERY = WINDOW / 8;
 /** How much of its past a terminal shows at first. */
 const TAIL = 1024 * 1024;
-/** What a terminal that is not worked in may write in one frame, so that the others stay quick. */
-const FRAME = 64 * 1024;
+/** How much is written in one go. */
+const PIECE = 32 * 1024;
+/** How many ms of each frame the terminal that is worked in has to write, and how many all others share. */
+const FOREGROUND = new Pacer(6);
+const BACKGROUND = new Pacer(2);
 /** How long a refused key is spoken of. */
 const REFUSAL_MS = 2500;
 
@@ -32,7 +36,7 @@ export class Session {
   status: SessionStatus = "connecting";
   /** The terminal that is shown. */
   terminal: string | null = null;
-  /** Where no terminal ever was: when what is shown of an earlier one was kept; null where nothing was. */
+  /** Of what is shown in place of a terminal that cannot be asked: when it was kept; null where nothing was. */
   keptAt: number | null | undefined;
   /** Whether the next character is taken with Ctrl, as the key bar has it. */
   ctrl = false;
@@ -49,6 +53,8 @@ export class Session {
   private linkedTimes = 0;
   private queue: Step[] = [];
   private writing = false;
+  private closed = false;
+  private over = () => {};
   private toldSize = "";
   private readonly observer: ResizeObserver;
   private readonly stopListening: () => void;
@@ -107,7 +113,9 @@ export class Session {
     this.stopListening();
     this.observer.disconnect();
     this.leave();
+    this.closed = true;
     this.screen.dispose();
+    this.over();
   }
 
   private agent(): AgentView | null {
@@ -144,22 +152,26 @@ export class Session {
     }
   }
 
-  /** With no terminal there ever was here, show what the Tower kept of the agent's last one. */
+  /** Where nothing was shown yet and there is nobody to ask, show what the Tower kept of the agent's terminal. */
   private async recall(): Promise<void> {
-    if (this.terminal !== null || this.recalled) return;
+    if (this.epoch !== null || this.recalled) return;
     this.recalled = true;
     const last = await api.lastScreen(this.agentId).catch(() => undefined);
     if (last === undefined) this.recalled = false;
     // A terminal may have come meanwhile, and begins with a clear screen.
-    if (this.terminal !== null) return;
+    if (this.epoch !== null) return;
     this.keptAt = last && last.at;
     if (!last) return this.changed();
     this.screen.resize(last.size);
+    this.screen.terminal.reset();
     // What may come of a terminal waits for this.
     this.writing = true;
     this.screen.terminal.write(last.output);
     this.screen.terminal.write(HIDE_CURSOR, () => {
       this.writing = false;
+      // No program depends on the size any more: lines are broken as there is room for them.
+      const own = this.screen.ownSize();
+      if (own !== null && this.screen.terminal.buffer.active.type === "normal") this.screen.resize(own);
       this.place();
       this.changed();
       this.pump();
@@ -185,11 +197,11 @@ export class Session {
         this.received += data.length;
         this.enqueue(data);
       },
-      closed: (code, opened) => this.closed(code, opened),
+      closed: (code, opened) => this.hearClose(code, opened),
     });
   }
 
-  private closed(code: number, opened: boolean): void {
+  private hearClose(code: number, opened: boolean): void {
     this.socket = null;
     const wait = pause(this.attempt++, Math.random(), document.visibilityState === "visible");
     switch (classifyClose(code, opened)) {
@@ -202,6 +214,7 @@ export class Session {
       case "later":
         this.become("later");
         this.retry(4 * wait);
+        void this.recall();
         break;
       case "away":
       case "sign-in":
@@ -263,6 +276,7 @@ export class Session {
   private beginAnew({ epoch, offset, prologue }: { epoch: string; offset: number; prologue: string }): void {
     this.epoch = epoch;
     this.received = offset;
+    this.keptAt = undefined;
     // What was not shown yet belongs to a screen that is cleared now.
     this.queue = this.queue.filter((step) => typeof step === "function");
     this.enqueue(() => {
@@ -286,24 +300,28 @@ export class Session {
         continue;
       }
       this.writing = true;
-      const piece = step.length > FRAME ? step.subarray(0, FRAME) : step;
-      if (piece.length < step.length) this.queue.unshift(step.subarray(FRAME));
-      this.screen.terminal.write(piece, () => {
-        this.shown += piece.length;
-        this.acknowledge();
-        this.soon(() => {
-          this.writing = false;
-          this.pump();
-        });
-      });
+      const piece = step.length > PIECE ? step.subarray(0, PIECE) : step;
+      if (piece.length < step.length) this.queue.unshift(step.subarray(PIECE));
+      const pacer = this.isWorkedIn ? FOREGROUND : BACKGROUND;
+      pacer.take((over) => this.write(piece, over));
     }
   }
 
-  /** At once where somebody works; else with the next frame, if the browser draws any. */
-  private soon(then: () => void): void {
-    const calm = this.queue.length === 0 || (this.role === "window" && this.screen.host.contains(document.activeElement));
-    if (calm || document.visibilityState !== "visible") then();
-    else requestAnimationFrame(then);
+  private write(piece: Uint8Array, over: () => void): void {
+    // A terminal that is closed says nothing more, and must not keep the others from their turns.
+    this.over = over;
+    if (this.closed) return over();
+    this.screen.terminal.write(piece, () => {
+      this.shown += piece.length;
+      this.acknowledge();
+      this.writing = false;
+      over();
+      this.pump();
+    });
+  }
+
+  private get isWorkedIn(): boolean {
+    return this.role === "window" && this.screen.host.contains(document.activeElement);
   }
 
   private acknowledge(): void {

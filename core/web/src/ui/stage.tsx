@@ -1,7 +1,7 @@
 // The middle of the page: tabs over one terminal to work in, or all terminals to watch.
 
 import type { App } from "../app";
-import { findAgent, label } from "../lookup";
+import { findAgent, label, needOf } from "../lookup";
 import type { Session } from "../session";
 import { markOf } from "../words";
 import { Ending } from "./ending";
@@ -38,7 +38,7 @@ function Tabs({ app }: { app: App }) {
               title={found ? `${label(found.agent)} · ${found.workspace.name}` : ""} onClick={() => app.go(id)}
             >
               <span class={`mark ${mark?.tone ?? "calm"}`} aria-hidden="true">{mark?.symbol ?? "○"}</span>
-              {name}
+              <span class="label">{name}</span>
               <span class="visually-hidden">, {mark?.word ?? "removed"}</span>
             </button>
             <button type="button" class="close" aria-label={`Close the tab of ${name}`} onClick={() => app.closeTab(id)}>×</button>
@@ -55,7 +55,7 @@ function Pane({ app, id, session, grid }: { app: App; id: string; session: Sessi
   const mark = found && markOf(found.agent);
   return (
     <section
-      id={`pane-${id}`} class={`pane ${shown ? "" : "hidden"} ${session.status}`} data-agent={id}
+      id={`pane-${id}`} class={`pane ${shown ? "" : "hidden"} ${session.status} ${found && needOf(found.agent) ? "needy" : ""}`} data-agent={id}
       aria-label={found ? label(found.agent) : "removed"}
     >
       {grid && found && mark && (
