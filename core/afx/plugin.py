@@ -40,6 +40,7 @@ from .api.hookspecs import (
     TerminalEvent,
     hookimpl,
 )
+from .api.host_state import HostState
 from .api.model import (
     Agent,
     AgentId,
@@ -117,6 +118,7 @@ __all__ = [
     "HarnessEntry",
     "HarnessProvider",
     "HarnessSession",
+    "HostState",
     "LaunchRequest",
     "Launched",
     "Level",
