@@ -10,20 +10,32 @@ import pytest
 
 from afx.testing.tower_process import TowerProcess
 from chaos.seen import Guard
+from chaos.trouble import Clock, Disk
 from chaos.walk import Walk, strategies_here
+from e2e.conftest import make_repository
 
 
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("strategy", strategies_here())
 def test_a_random_walk_breaks_nothing(
-    tower: TowerProcess, workspace: str, short_directory: Path, strategy: str, request: pytest.FixtureRequest
+    walked_tower: TowerProcess,
+    short_directory: Path,
+    strategy: str,
+    clock: Clock,
+    disk: Disk | None,
+    request: pytest.FixtureRequest,
 ) -> None:
+    tower = walked_tower
+    workspace = make_repository(short_directory / "repo")
+    tower.request("POST", "/api/workspaces", {"path": workspace})
     seed = request.config.getoption("chaos_seed")
     seed = secrets.randbelow(2**32) if seed is None else seed
     seconds = request.config.getoption("chaos_seconds")
     print(f"--chaos-seed={seed}")
+    if disk is None:
+        print("Without a full and a read-only disk: only root can mount one.")
     guard = Guard(short_directory)
-    walk = Walk(tower, workspace, strategy, guard, seed)
+    walk = Walk(tower, workspace, strategy, guard, seed, directory=short_directory, clock=clock, disk=disk)
     until = time.monotonic() + seconds
     try:
         while time.monotonic() < until:
@@ -37,7 +49,7 @@ def test_a_random_walk_breaks_nothing(
             f"--chaos-seed={seed}, after\n{done}\nThe log of the Tower:\n{log}\n{error!r}"
         ) from error
     finally:
-        for follower in walk.followers.values():
+        for follower in walk.seen.followers.values():
             follower.close()
         walk.let_go_on()
         guard.close()

@@ -129,8 +129,15 @@ class Terminals:
         """Look again for live terminals that no record names, and return them."""
         found = await seek_orphans(self._strategies.values(), self._records(), _SEEK_DEADLINE)
         named = {record.id for record in self._agents.terminals()}
-        self.orphans = [orphan for orphan in found if orphan.terminal_id not in named]
+        before, self.orphans = self.orphans, [one for one in found if one.terminal_id not in named]
+        if before != self.orphans:
+            self._agents.announce()
         return self.orphans
+
+    @property
+    def expects_orphans(self) -> bool:
+        """Whether something did not answer the last search for orphans, and may be one."""
+        return any(strategy.expects_orphans for strategy in self._strategies.values())
 
     async def adopt(self, orphan: Orphan, agent: Agent) -> None:
         """Make an orphan the terminal of an agent that has none.
@@ -295,7 +302,10 @@ class Terminals:
             case Reconnect(record):
                 await self._take_back(record, outcome)
             case Adopt(orphan):
+                connected = len(outcome.connected)
                 await self._take_back(self._record_of(orphan), outcome, adopted=True)
+                if len(outcome.connected) == connected:
+                    self.orphans.append(orphan)
             case Wait(record, reason):
                 self._note_lost(record.id, reason)
             case Prune(record):

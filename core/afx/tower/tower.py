@@ -171,6 +171,7 @@ class Tower:
             for part in (supervisor, revival, inbox, capture):
                 agents.listen(partial(_forget_removed, agents, part.forget))
             stack.enter_context(observers.telling())
+            tasks.start_soon(adoption.run)
             tasks.start_soon(Attention(agents, terminals, starter, capture).run)
             if settings["recover.at_boot"] == "auto":
                 tasks.start_soon(tower._recover)

@@ -45,7 +45,7 @@ from .launching import Launching
 from .names import looks_like_ours, session_name
 from .panes import Pane
 from .session import SessionMaker
-from .tmux import Tmux, TmuxError, check_version
+from .tmux import Tmux, TmuxError, TmuxSilentError, check_version
 
 _ASK_WITHIN = 5.0
 _ANSWER_WITHIN = 3.0
@@ -78,6 +78,7 @@ class TmuxStrategy(ReconnectStrategy):
         self._spawning: set[TerminalId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_usable = False
+        self._is_silent = False
 
     async def aclose(self) -> None:
         """Let go of everything. The sessions live on, and so do their recorders."""
@@ -348,10 +349,15 @@ class TmuxStrategy(ReconnectStrategy):
 
     async def orphans(self, known: Sequence[TerminalRecord]) -> Sequence[Orphan]:
         """Return our terminals that no record names. Nothing is asked where no tmux server runs."""
+        self._is_silent = True  # Until it has answered; whoever asks may not wait for that.
         try:
             found = await self._panes(_ASK_WITHIN)
-        except TmuxError:
+        except TmuxSilentError:
             return []
+        except TmuxError:
+            self._is_silent = False
+            return []
+        self._is_silent = False
         named = {record.id for record in known} | self._connections.keys() | self._spawning
         orphans = []
         for pane in found:
@@ -373,6 +379,11 @@ class TmuxStrategy(ReconnectStrategy):
                 )
             )
         return orphans
+
+    @property
+    def expects_orphans(self) -> bool:
+        """Whether there is a tmux server that did not answer."""
+        return self._is_silent
 
     async def adopt(self, record: TerminalRecord) -> Connection:
         """Note on an orphan's pane whose it is, and record it from now on."""
