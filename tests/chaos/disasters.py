@@ -43,7 +43,7 @@ def lock_database(walk: Walk) -> str:
 def exhaust_descriptors(walk: Walk) -> str:
     """Let the Tower open next to nothing."""
     assert walk.tower.process is not None
-    spare = walk.dice.randrange(6)
+    spare = walk.dice.randrange(2, 9)
     with trouble.few_descriptors(walk.tower.process.pid, spare):
         return f"{spare} left, {walk.something()}"
 
@@ -69,7 +69,7 @@ def damage_database(walk: Walk) -> str:
 def delete_database(walk: Walk) -> str:
     """Delete the database under the running Tower; whatever is stored next brings it back."""
     (walk.tower.home / "afx.db").unlink(missing_ok=True)
-    return walk.spawn_shell()
+    return walk.spawn_one_more()
 
 
 def older_database(walk: Walk) -> str:

@@ -20,7 +20,7 @@ from afx_storage_sqlite.schema import MIGRATIONS
 from chaos.invariants import PATIENCE, until
 from chaos.seen import programs
 from chaos.trouble import Clock, Disk, can_mount, few_descriptors, make_old
-from chaos.walk import COUNTER
+from chaos.walk import COUNTER, strategies_here
 from e2e.conftest import make_repository
 
 as_root = pytest.mark.skipif(not can_mount(), reason="only root can mount")
@@ -97,6 +97,11 @@ def test_a_read_only_disk_is_said_and_loses_nothing(
 ) -> None:
     tower, workspace = on_disk
     agent = tower.shell(workspace, COUNTER, "before")
+    with small_disk.read_only():
+        for strategy in strategies_here():
+            body = {"workspace": workspace, "kind": "shell", "strategy": strategy}
+            with pytest.raises(RequestFailedError, match="Read-only"):
+                tower.request("POST", "/api/agents", body)
     tower.kill()
     with small_disk.read_only(), pytest.raises(TowerFailedError, match=r"(?i)read-only"):
         tower.start()
@@ -111,13 +116,15 @@ def test_a_tower_without_descriptors_says_so_and_recovers(tower: TowerProcess, w
     follower.wait_for(rb"count 10\r\n")
     assert tower.process is not None
     refusals: list[RequestFailedError | OSError] = []
-    # Room for the request itself, and none for a terminal.
-    with few_descriptors(tower.process.pid, 2):
-        for number in range(3):
-            try:
-                tower.shell(workspace, "sleep 1000", f"n{number}")
-            except (RequestFailedError, OSError) as refused:
-                refusals.append(refused)
+    # Room for the request itself, and none for all that git or a terminal needs.
+    for spare in (2, 3, 4, 6):
+        for kind in ("shell", "builder"):
+            with few_descriptors(tower.process.pid, spare):
+                try:
+                    body = {"workspace": workspace, "kind": kind, "harness": "claude", "name": f"n{spare}"}
+                    tower.request("POST", "/api/agents", body)
+                except (RequestFailedError, OSError) as refused:
+                    refusals.append(refused)
     assert refusals, "it was meant to be too few"
     for refused in refusals:
         if isinstance(refused, RequestFailedError):

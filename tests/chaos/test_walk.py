@@ -44,7 +44,7 @@ def test_a_random_walk_breaks_nothing(
     except BaseException as error:
         done = "\n".join(walk.history[-40:])
         lines = (tower.home / "tower.log").read_text().splitlines()
-        log = "\n".join([line[:300] for line in lines if "logger=uvicorn" not in line][-20:])
+        log = "\n".join([shortened(line) for line in lines if "logger=uvicorn" not in line][-20:])
         raise AssertionError(
             f"--chaos-seed={seed}, after\n{done}\nThe log of the Tower:\n{log}\n{error!r}"
         ) from error
@@ -54,3 +54,8 @@ def test_a_random_walk_breaks_nothing(
         walk.let_go_on()
         guard.close()
     print(f"{len(walk.history)} steps")
+
+
+def shortened(line: str) -> str:
+    """Return the beginning of a line, and the end, where the last of a traceback stands."""
+    return line if len(line) < 900 else f"{line[:200]} ... {line[-600:]}"

@@ -141,8 +141,9 @@ class Walk:
     # What is done
 
     def spawn_shell(self) -> str:
-        if len(self.seen.agents()) >= _MOST_AGENTS:
-            return "enough"
+        return "enough" if len(self.seen.agents()) >= _MOST_AGENTS else self.spawn_one_more()
+
+    def spawn_one_more(self) -> str:
         agent = self._spawn({"kind": "shell", "args": ["-c", self._counter]})
         terminal = agent["terminal"]["id"]
         self.seen.followers[terminal] = Follower(self.tower, terminal)

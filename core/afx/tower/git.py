@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from afx.api.errors import AfxError, BadInputError
+from afx.api.errors import AfxError, BadInputError, SystemRefusedError
 
 # Variables by which git is told to work on another repository than the one in its directory.
 _REDIRECTIONS = frozenset(
@@ -39,6 +39,7 @@ async def git(cwd: Path, *args: str) -> str:
 
     Raises:
         BadInputError: Git is not installed.
+        SystemRefusedError: It cannot be started.
         GitError: It failed.
     """
     env = {name: value for name, value in os.environ.items() if name not in _REDIRECTIONS}
@@ -51,6 +52,8 @@ async def git(cwd: Path, *args: str) -> str:
         raise BadInputError(
             "git is not installed.", hint="Install it: builders work in its worktrees."
         ) from None
+    except OSError as error:
+        raise SystemRefusedError(f"git cannot be started: {error.strerror}.") from error
     if done.returncode != 0:
         lines = [line for line in os.fsdecode(done.stderr).splitlines() if line.strip()]
         complaints = [line for line in lines if line.startswith(("fatal: ", "error: "))]
@@ -64,6 +67,7 @@ async def ask_git(cwd: Path, *args: str) -> str | None:
 
     Raises:
         BadInputError: Git is not installed.
+        SystemRefusedError: It cannot be started, so nothing is known.
     """
     try:
         return (await git(cwd, *args)).removesuffix("\n")

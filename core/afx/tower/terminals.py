@@ -15,7 +15,14 @@ import anyio
 import anyio.abc
 import msgspec
 
-from afx.api.errors import AfxError, ConnectionLostError, NotFoundError, StorageError, UnreachableError
+from afx.api.errors import (
+    AfxError,
+    ConnectionLostError,
+    NotFoundError,
+    SpawnError,
+    StorageError,
+    UnreachableError,
+)
 from afx.api.model import Agent, AgentId, AgentState, Command, Exit, TerminalId, TerminalRecord, TerminalSpec
 from afx.api.storage import Record
 from afx.api.strategy import (
@@ -187,7 +194,10 @@ class Terminals:
         """
         strategy = self._strategy(agent.strategy)
         began = time.time()  # The program may have written something by the time that it is known to run.
-        spawned = await strategy.spawn(spec)
+        try:
+            spawned = await strategy.spawn(spec)
+        except OSError as error:
+            raise _refused_by_system(agent, error) from error
         connection = spawned.connection
         record = TerminalRecord(
             id=spec.id,
@@ -226,8 +236,10 @@ class Terminals:
         await self._agents.commit(running, *also, msgspec.structs.replace(record, exit=None))
         try:
             await self._strategy(record.strategy).respawn(hub.connection, command)
-        except AfxError:
+        except (AfxError, OSError) as error:
             await self._agents.commit(agent, record)
+            if isinstance(error, OSError):
+                raise _refused_by_system(agent, error) from error
             raise
         now = self._agents.terminal(record.id)
         await self._agents.commit(msgspec.structs.replace(now, process=hub.facts.process))
@@ -486,3 +498,10 @@ class Terminals:
             if unreachable and record.strategy in self._strategies and record.id not in self._ending:
                 lost.setdefault(record.strategy, []).append(record)
         return lost
+
+
+def _refused_by_system(agent: Agent, error: OSError) -> SpawnError:
+    return SpawnError(
+        f"No terminal can be started for {agent.kind}/{agent.name}: {error.strerror or error}.",
+        hint="`afx doctor` says what is short.",
+    )
