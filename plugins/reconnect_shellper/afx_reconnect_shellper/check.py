@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from afx.plugin import DoctorCheck, DoctorContext, Finding, TerminalId, UnreachableError
+from afx.plugin import RELEASE, DoctorCheck, DoctorContext, Finding, TerminalId, UnreachableError
 from afx_holding import frames
 from afx_holding.tower.messages import Welcome, read_welcome
 from afx_holding.tower.places import LONGEST_PATH, Place, socket_name
@@ -101,12 +101,7 @@ def judge(greeted: Iterable[Greeted], known: Collection[TerminalId] | None) -> I
                 "It is stopped, or has no time; its terminal is kept, and comes back when it answers.",
                 "" if one.pid is None else f"kill -CONT {one.pid}",
             )
-    old = [one for one, welcome in answered if welcome.version < frames.VERSION]
-    if old:
-        yield Finding.warning(
-            f"Holders of an older afx hold {_names(old)}.",
-            "They go on working. What is new in this afx their terminals get with their next start.",
-        )
+    yield from _judge_releases(answered)
     if known is None:
         return
     dead = [one for one in everyone if not one.listens and one.terminal_id not in known]
@@ -129,6 +124,19 @@ def judge(greeted: Iterable[Greeted], known: Collection[TerminalId] | None) -> I
             f"Terminals that the Tower does not know are alive: {_names(orphans)}.",
             "Somebody's work may run there. The Tower takes back what it can when it starts.",
             "afx tower restart",
+        )
+
+
+def _judge_releases(answered: Iterable[tuple[Greeted, Welcome]]) -> Iterator[Finding]:
+    by_release: dict[str, list[Greeted]] = {}
+    for one, welcome in answered:
+        if welcome.release != RELEASE or welcome.version != frames.VERSION:
+            by_release.setdefault(welcome.release or "of an earlier release", []).append(one)
+    for release, those in sorted(by_release.items()):
+        yield Finding.warning(
+            f"Holders of another afx ({release}; installed is {RELEASE}) hold {_names(those)}.",
+            "They go on working. What is new in this afx a terminal gets when its agent is stopped and "
+            "started again, which resumes its conversation.",
         )
 
 

@@ -16,6 +16,7 @@ import anyio
 import msgspec
 
 from afx.plugin import (
+    RELEASE,
     BadInputError,
     Command,
     Connection,
@@ -98,6 +99,7 @@ class ShellperStrategy(ReconnectStrategy):
             cols=spec.size.cols,
             rows=spec.size.rows,
             scrollback=spec.scrollback,
+            release=RELEASE,
             **self._program(spec.command),
             **self._times,
         )

@@ -117,6 +117,7 @@ def _will(launch: Launch, address: Address) -> bytes:
         child={"pid": program, "start": start},
         exit=None,
         resumed=False,
+        release=launch.release,
     )
     began = (start or "").encode("ascii")
     numbers = NUMBERS.pack(

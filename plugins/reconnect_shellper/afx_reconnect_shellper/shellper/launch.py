@@ -21,6 +21,7 @@ class Launch(NamedTuple):
             connected.
         unnoticed_after: Seconds a holder stays whose program ended without any Tower noting it.
         check_every: Seconds between two looks at whether its socket file is still there.
+        release: Of the afx whose Tower asked for it.
     """
 
     directory: str
@@ -34,6 +35,7 @@ class Launch(NamedTuple):
     husk_after: float
     unnoticed_after: float
     check_every: float
+    release: str
 
 
 def read_launch(fields: frames.Fields) -> Launch:
@@ -55,6 +57,7 @@ def read_launch(fields: frames.Fields) -> Launch:
         husk_after=frames.seconds(fields, "husk_after", 600),
         unnoticed_after=frames.seconds(fields, "unnoticed_after", 86_400),
         check_every=frames.seconds(fields, "check_every", 10),
+        release=frames.text({"release": "", **fields}, "release"),
     )
 
 
