@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shlex
 import socket
 import stat
 import struct
@@ -58,7 +59,7 @@ class ShellperCheck(DoctorCheck):
         directory = context.home / "shellper"
         try:
             facts = directory.lstat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             yield Finding.ok("No terminal was ever held here.")
             return
         if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
@@ -70,7 +71,7 @@ class ShellperCheck(DoctorCheck):
             yield Finding.error(
                 f"Others may enter {directory}.",
                 "The sockets in it are the terminals themselves.",
-                f"chmod 700 {directory}",
+                shlex.join(["chmod", "700", str(directory)]),
             )
         place = Place(directory)
         ids = place.terminal_ids()
