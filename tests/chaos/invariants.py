@@ -65,12 +65,7 @@ class Invariants:
         state = self.tower.state()
         running = programs(self.tower.home)
         # What ended while the state was read is no contradiction to it; it is looked at again.
-        known = {
-            agent["terminal"]["pid"]: agent
-            for workspace in state["workspaces"]
-            for agent in workspace["agents"]
-            if agent["terminal"] is not None
-        }
+        known = {agent["terminal"]["pid"] for agent in self.agents_of(state) if agent["terminal"] is not None}
         orphans = {orphan["agent_id"] for orphan in state["orphans"]}
         for program in running:
             if program.process.pid in known or program.agent in orphans:
@@ -79,8 +74,10 @@ class Invariants:
             if not self.stopped:
                 return f"the program {program} lives, and the state does not know it"
         alive = {program.process.pid for program in running}
-        for pid, agent in known.items():
-            if agent["state"] == "running" and pid not in alive:
+        for agent in self.agents_of(state):
+            # The end of a program is told by its holder, as soon as that goes on.
+            pid = None if agent["terminal"] is None else agent["terminal"]["pid"]
+            if agent["state"] == "running" and pid not in alive and not self.stopped:
                 return f"{agent['name']} is said to run as {pid}, and does not"
         if twice := doubled(running):
             return f"more than one process has a conversation: {twice}"
@@ -93,7 +90,11 @@ class Invariants:
 
     def agents(self) -> list[Any]:
         """Return every agent that the Tower lists."""
-        return [agent for workspace in self.tower.state()["workspaces"] for agent in workspace["agents"]]
+        return self.agents_of(self.tower.state())
+
+    @staticmethod
+    def agents_of(state: Any) -> list[Any]:
+        return [agent for workspace in state["workspaces"] for agent in workspace["agents"]]
 
     def _check_ids(self) -> None:
         """Look that no conversation's id was ever lost: by the Tower's word, and in the file."""

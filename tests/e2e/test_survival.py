@@ -270,6 +270,7 @@ def test_a_stopped_holder_without_a_record_is_taken_back_when_it_goes_on_lesson_
     try:
         tower.start()
         assert tower.agents()["shell/stray"]["terminal"] is None
+        assert tower.agents()["shell/stray"]["state"] == "lost"
     finally:
         send_signal(holder, signal.SIGCONT)
     found = tower.eventually(lambda: tower.agents()["shell/stray"]["terminal"])

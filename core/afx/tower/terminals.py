@@ -49,6 +49,7 @@ _RETRY_LONGEST = 1.0
 _RETRY_DEADLINE = 1.0
 _SEEK_DEADLINE = 3.0
 _STORE_AGAIN_AFTER = 1.0
+_NO_RECORD = "Nothing is known of its terminal any more."
 
 
 class _Outcome(NamedTuple):
@@ -128,6 +129,13 @@ class Terminals:
                 records=records,
                 survivals=survivals,
                 orphans=orphans,
+            )
+        )
+        await self._agents.commit(
+            *(
+                msgspec.structs.replace(agent, state=AgentState.LOST, reason=_NO_RECORD)
+                for agent in self._agents.all()
+                if agent.state is AgentState.RUNNING and self._agents.terminal_of(agent.id) is None
             )
         )
         self._tasks.start_soon(self._regain_lost)
