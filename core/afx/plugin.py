@@ -65,6 +65,7 @@ from .api.process import ProcessIdentity, age, boot_id, host_id, identify, is_al
 from .api.storage import Changes, Record, Snapshot, Storage, StorageContext
 from .api.strategy import (
     Activity,
+    Cause,
     Connection,
     Ended,
     Life,
@@ -94,6 +95,7 @@ __all__ = [
     "AgentKind",
     "AgentState",
     "BadInputError",
+    "Cause",
     "Changes",
     "CheckEntry",
     "Command",

@@ -12,6 +12,8 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const shared = { absWorkingDir: here, bundle: true, logLevel: "warning", target: "es2022", format: "esm" };
 
+const digest = (content) => createHash("sha256").update(content).digest("hex").slice(0, 8);
+
 async function buildPage(out) {
   const result = await build({
     ...shared,
@@ -34,10 +36,11 @@ async function buildPage(out) {
     names[name.endsWith(".css") ? "style" : "app"] = name;
   }
   const icon = readFileSync(join(here, "src/icon.svg"));
-  names.icon = `icon-${createHash("sha256").update(icon).digest("hex").slice(0, 8)}.svg`;
+  names.icon = `icon-${digest(icon)}.svg`;
   writeFileSync(join(out, names.icon), icon);
-  const page = readFileSync(join(here, "src/index.html"), "utf8").replace(/\{(\w+)\}/g, (_, key) => names[key]);
-  writeFileSync(join(out, "index.html"), page);
+  const page = readFileSync(join(here, "src/index.html"), "utf8");
+  names.build = digest(page + Object.values(names).join());
+  writeFileSync(join(out, "index.html"), page.replace(/\{(\w+)\}/g, (_, key) => names[key]));
   writeFileSync(join(out, "LICENSES.txt"), licences(result.metafile));
 }
 

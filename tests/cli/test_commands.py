@@ -95,6 +95,12 @@ def test_spawn(afx: Afx, registered: StubTower, repository: Path, monkeypatch: p
     }
 
 
+def test_an_empty_name_is_for_the_tower_to_refuse(afx: Afx, registered: StubTower) -> None:
+    made(registered, "builder", "task-1", branch="b")
+    afx("spawn", "", "--task", "x")
+    assert registered.body_of("POST", "/api/agents")["name"] == ""
+
+
 def test_spawn_without_a_name_takes_no_argument_for_one(
     afx: Afx, registered: StubTower, repository: Path, tmp_path: Path
 ) -> None:

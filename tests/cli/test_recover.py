@@ -21,6 +21,7 @@ ROWS = [
     {"agent": "3", "name": "builder/b", "eligibility": "stopped on purpose", "plan": STORED},
     {"agent": "4", "name": "builder/c", "eligibility": "stale", "plan": STORED},
     {"agent": "5", "name": "builder/d", "eligibility": "worktree missing", "plan": MISSING},
+    {"agent": "6", "name": "builder/e", "eligibility": "exited", "reason": "It was ended.", "plan": STORED},
 ]
 END = {"event": "end", "revived": 2, "failed": 0, "skipped": 0}
 NEWS: list[dict[str, Any]] = [
@@ -34,6 +35,11 @@ NEWS: list[dict[str, Any]] = [
 FAILURE = {"event": "failed", "agent": "2", "name": "builder/a", "message": "Its program is not installed."}
 SOME_FAILED = [*NEWS[:4], FAILURE, {**END, "revived": 1, "failed": 1}]
 STOPPED = "A person stopped it; `afx start builder/b` brings it back."
+EXITED = "It was ended. `afx start builder/e` brings it back."
+GONE = (
+    "The directory it works in is gone. Make it again (`git worktree add`), or remove the agent: "
+    "`afx cleanup builder/d`."
+)
 STALE = "It has shown no sign of life for long; --include-stale counts it in."
 
 
@@ -43,7 +49,7 @@ def lines(news: list[dict[str, Any]]) -> bytes:
 
 @pytest.fixture
 def down(tower: StubTower, repository: Path) -> StubTower:
-    """Five agents of the repository that is the current directory do not run."""
+    """Six agents of the repository that is the current directory do not run."""
     agents = [agent(*row["name"].split("/"), state="lost", id=row["agent"]) for row in ROWS]
     tower.set_state(workspace(str(repository), *agents))
     tower.answers["POST", "/api/recover"] = (200, {"rows": ROWS})
@@ -61,9 +67,10 @@ def test_a_dry_run_shows_and_changes_nothing_lesson_30(afx: Afx, down: StubTower
         "builder/a eligible fresh none There is no transcript. Nothing was found.",
         f"builder/b stopped on purpose stored {ONE} found certain {STOPPED}",
         f"builder/c stale stored {ONE} found certain {STALE}",
-        "builder/d worktree missing none The directory it works in is gone.",
+        f"builder/d worktree missing none {GONE}",
+        f"builder/e exited stored {ONE} found certain {EXITED}",
         "",
-        "2 of 5 agents can be brought back.",
+        "2 of 6 agents can be brought back.",
         "Nothing was changed. `--apply` brings them back.",
     ]
     assert down.body_of("POST", "/api/recover") == {
@@ -107,6 +114,17 @@ def test_apply_tells_of_each_in_the_order_it_happens(afx: Afx, down: StubTower) 
     assert down.body_of("POST", "/api/recover/apply")["jobs"] == 4
     done = afx("workspace", "recover", "--apply", "--yes", "--json")
     assert [json.loads(line) for line in done.out.splitlines()] == NEWS
+
+
+def test_a_shell_has_no_conversation_to_tell_of(afx: Afx, down: StubTower) -> None:
+    anew = plan("begin", "fresh", None, "A shell has no conversation; it is started anew.")
+    news = [
+        {"event": "begin", "agents": ["1"]},
+        {"event": "revived", "agent": "1", "name": "shell/1", "plan": anew},
+    ]
+    down.answers["POST", "/api/recover/apply"] = (200, lines([*news, {**END, "revived": 1}]))
+    done = afx("workspace", "recover", "--apply", "--yes")
+    assert done.out.splitlines()[-2:] == ["shell/1 runs again", "1 brought back, 0 failed."]
 
 
 def test_one_failure_is_told_with_its_reason_and_in_the_status(afx: Afx, down: StubTower) -> None:
@@ -178,7 +196,7 @@ def test_where_all_run_there_is_nothing_to_do(afx: Afx, down: StubTower) -> None
     down.answers["POST", "/api/recover"] = (200, {"rows": ROWS[2:]})
     done = afx("workspace", "recover", "--apply")
     assert done.status == 0
-    assert done.out.endswith("0 of 3 agents can be brought back.\n")
+    assert done.out.endswith("0 of 4 agents can be brought back.\n")
     assert {path for _, path, _ in down.asked} == {"/api/recover"}
 
 

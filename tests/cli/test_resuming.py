@@ -68,6 +68,8 @@ def known(tower: StubTower, repository: Path) -> StubTower:
         workspace("/elsewhere", agent("architect", "other")),
     )
     tower.answers["POST", "/api/workspaces"] = (201, {"path": path, "name": "repository", "active": True})
+    for label in ("architect-review", "builder-fix"):
+        tower.answers["GET", f"/api/agents/id-{label}/conversations"] = (200, CONVERSATIONS)
     return tower
 
 
@@ -100,7 +102,7 @@ def test_start_says_what_was_passed_over(afx: Afx, known: StubTower) -> None:
 def test_start_of_what_runs_says_so_once(afx: Afx, known: StubTower) -> None:
     answer = revived("builder", "fix", ATTACH, "builder/fix runs already.")
     known.answers["POST", "/api/agents/id-builder-fix/resume"] = (200, answer)
-    done = afx("start", "fix", "--id", ONE)
+    done = afx("start", "fix", "--id", ONE[:5])
     assert known.body_of("POST", "/api/agents/id-builder-fix/resume") == {"session_id": ONE}
     assert done.out.splitlines()[0] == "builder/fix runs already; nothing was started."
     assert done.err == ""
@@ -117,7 +119,7 @@ def test_a_shell_runs_again(afx: Afx, known: StubTower, repository: Path) -> Non
 def test_spawn_resume(afx: Afx, known: StubTower, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AFX_AGENT", raising=False)
     known.answers["POST", "/api/agents"] = (201, revived("builder", "fix", STORED))
-    done = afx("spawn", "fix", "--resume", "--id", ONE)
+    done = afx("spawn", "fix", "--resume", "--id", ONE[:5])
     assert done.status == 0
     assert done.out.startswith(f"builder/fix is back with its conversation {ONE} (stored, certain).")
     assert known.body_of("POST", "/api/agents") == {

@@ -8,14 +8,18 @@ import stat
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from afx.testing.tower_process import TowerProcess
-from e2e.holding import Holding, ShellperHolding, TmuxHolding
-from e2e.tmux import Tmux, needs_tmux
+from distribution import write_distribution
+from e2e.holding import DtachHolding, Holding, ShellperHolding, TmuxHolding
+from e2e.tmux import Tmux, needs, needs_tmux
+
+DTACH = Path(__file__).parents[2] / "docs/plugin-authors/examples/afx-reconnect-dtach"
 
 
 def short_path() -> Path:
@@ -57,6 +61,11 @@ def serve(
         "TMUX_TMPDIR": str(directory),
         **(also or {}),
     }
+    if strategy == "dtach":
+        points = tomllib.loads((DTACH / "pyproject.toml").read_text())["project"]["entry-points"]["afx"]
+        (point,) = (f"{name} = {module}" for name, module in points.items())
+        write_distribution(directory / "site", DTACH.name, point)
+        env["PYTHONPATH"] = f"{directory / 'site'}:{DTACH / 'src'}"
     tower = TowerProcess(directory / "s", env)
     try:
         tower.start()
@@ -85,13 +94,16 @@ def tower(short_directory: Path, strategy: str) -> Iterator[TowerProcess]:
     """A Tower of this test's own."""
     if strategy == "tmux":
         needs_tmux()
+    elif strategy == "dtach":
+        needs("dtach")
     yield from serve(short_directory, strategy)
 
 
 @pytest.fixture
 def holding(tower: TowerProcess, strategy: str) -> Holding:
     """What holds the Tower's terminals."""
-    return TmuxHolding(tower) if strategy == "tmux" else ShellperHolding(tower)
+    kinds: dict[str, type[Holding]] = {"tmux": TmuxHolding, "dtach": DtachHolding}
+    return kinds.get(strategy, ShellperHolding)(tower)
 
 
 @pytest.fixture

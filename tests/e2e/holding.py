@@ -76,3 +76,16 @@ class TmuxHolding(Holding):
     def end(self, terminal_id: str) -> None:
         tmux = Tmux(self.tower)
         tmux.run("kill-session", "-t", tmux.session_of(terminal_id))
+
+
+class DtachHolding(ShellperHolding):
+    """A dtach holds each terminal; beside it is a process that keeps the output."""
+
+    def end(self, terminal_id: str) -> None:
+        (path,) = self.tower.home.rglob(f"{terminal_id}.pid")
+        stat = Path(f"/proc/{path.read_text().strip()}/stat").read_text(encoding="ascii", errors="replace")
+        dtach = identify(int(stat.rpartition(")")[2].split()[1]))
+        assert dtach is not None
+        recorder = self.recorder(terminal_id)
+        assert send_signal(dtach, signal.SIGKILL)
+        assert send_signal(recorder, signal.SIGKILL)

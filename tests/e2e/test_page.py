@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,9 @@ def test_the_page_and_its_files_are_there_before_anybody_signed_in(shared_tower:
     status, headers, page = get(shared_tower, "/")
     assert status == 200
     assert headers["Cache-Control"] == "no-store"
+    build = shared_tower.state()["tower"]["page"]
+    assert re.fullmatch(r"\w{8}", build)
+    assert f'<meta name="build" content="{build}">' in page
     names = re.findall(r'(?:href|src)="(/assets/[^"]+)"', page)
     assert {name.rpartition(".")[2] for name in names} == {"css", "js", "svg"}
     for name in names:
@@ -171,3 +175,15 @@ def test_what_would_be_lost_with_an_agent_is_told_and_nothing_is_done(
     with pytest.raises(RequestFailedError) as refused:
         tower.request("GET", "/api/agents/nobody/losses")
     assert refused.value.status == 404
+
+
+def test_a_tower_on_any_port_keeps_it_so_that_an_open_page_finds_it_again(tower: TowerProcess) -> None:
+    assert tower.env["AFX_PORT"] == "0"
+    port = tower.port
+    tower.kill()
+    tower.start()
+    assert tower.port == port
+    tower.stop()
+    with socket.create_server(("127.0.0.1", port)):
+        tower.start()
+        assert tower.port != port

@@ -260,11 +260,17 @@ def test_older_conversation_can_be_chosen_and_the_choice_undone_lesson_18(
     talk(tower, agent, "first")
     first = agent["conversation"]["id"]
     url = f"/api/agents/{agent['id']}"
+    for another in ({"fresh": True}, {"session_id": first[:-1] + "0"}):
+        with pytest.raises(RequestFailedError, match="runs, and changes its conversation only when"):
+            tower.request("POST", f"{url}/resume", another)
+    assert tower.request("POST", f"{url}/resume", {"session_id": first})["plan"]["action"] == "attach"
     tower.request("POST", f"{url}/stop")
     tower.request("POST", f"{url}/resume", {"fresh": True})
     talk(tower, tower.agents()["builder/a"], "second")
     second = tower.agents()["builder/a"]["conversation"]["id"]
     tower.request("POST", f"{url}/stop")
+    with pytest.raises(RequestFailedError, match="no choice to take back"):
+        tower.request("POST", f"{url}/conversations", {"undo": True})
     listed = tower.request("POST", f"{url}/conversations", {"use": first})["conversations"]
     assert [(one["id"], one["current"]) for one in listed] == [(second, False), (first, True)]
     dry = tower.request("POST", f"{url}/resume", {"dry_run": True})

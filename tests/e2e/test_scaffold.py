@@ -81,6 +81,8 @@ class Environment:
             "XDG_CONFIG_HOME": str(home / "config"),
             "AFX_PORT": "0",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            # What mypy found out about afx is the same for each plugin that is written here.
+            "MYPY_CACHE_DIR": str(directory / "mypy"),
             **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
         }
         self.install(wheel)
@@ -210,20 +212,29 @@ def test_a_harness_from_nothing_to_a_resumed_conversation(environment: Environme
     assert environment.agent("fix")["conversation"]["id"] == session
 
 
-def test_a_storage_from_nothing_to_a_restart(environment: Environment, repository: Path) -> None:
+def test_a_storage_and_a_strategy_from_nothing_to_a_restart(
+    environment: Environment, repository: Path
+) -> None:
+    """Both under one Tower: its state is in the files of one, its terminals are held by the other."""
     environment.scaffold("storage", "files")
-    environment.env["AFX_STORAGE"] = "files"
+    environment.scaffold("strategy", "own")
+    afx = environment.afx
+    environment.env |= {"AFX_STORAGE": "files", "AFX_STRATEGY": "own"}
     try:
-        environment.afx("tower", "start")
-        environment.afx("workspace", "start", cwd=repository)
-        environment.afx("shell", "s", cwd=repository)
+        afx("tower", "start")
+        afx("workspace", "start", cwd=repository)
+        afx("shell", "s", cwd=repository)
         before = environment.agent("s")
         environment.kill_the_tower()
-        environment.afx("tower", "start")
+        afx("tower", "start")
         after = environment.agent("s")
-        assert after["terminal"]["id"] == before["terminal"]["id"]
         assert after["state"] == "running"
+        for fact in ("id", "pid"):
+            assert after["terminal"][fact] == before["terminal"][fact]
         assert list((environment.directory / "s/files").glob("*.json"))
         assert not list((environment.directory / "s").glob("*.db"))
+        assert list(environment.directory.glob(f"s/*/{before['terminal']['id']}.sock"))
+        afx("stop", "s", cwd=repository)
+        assert not list(environment.directory.glob("s/*/*.sock"))
     finally:
-        del environment.env["AFX_STORAGE"]
+        del environment.env["AFX_STORAGE"], environment.env["AFX_STRATEGY"]

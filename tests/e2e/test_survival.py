@@ -21,7 +21,8 @@ from afx.testing.follower import Follower, type_into
 from afx.testing.tower_process import TowerProcess, processes_of
 from e2e.holding import Holding, holder_of
 
-pytestmark = pytest.mark.parametrize("strategy", ["shellper", "tmux"])
+built_in = pytest.mark.parametrize("strategy", ["shellper", "tmux"])
+with_that_of_the_docs = pytest.mark.parametrize("strategy", ["shellper", "tmux", "dtach"])
 
 COUNTER = "i=0; while :; do echo count $i; i=$((i+1)); sleep 0.005; done"
 
@@ -67,6 +68,7 @@ def followers(tower: TowerProcess, five: dict[str, tuple[str, int]]) -> Iterator
         follower.close()
 
 
+@with_that_of_the_docs
 def test_stop_and_start_keep_ids_pids_and_bytes_lesson_09(
     tower: TowerProcess, five: dict[str, tuple[str, int]], followers: dict[str, Follower]
 ) -> None:
@@ -84,6 +86,7 @@ def test_stop_and_start_keep_ids_pids_and_bytes_lesson_09(
         assert follower.hellos >= 2
 
 
+@built_in
 def test_ten_kills_of_the_tower_lose_nothing(
     tower: TowerProcess, five: dict[str, tuple[str, int]], followers: dict[str, Follower]
 ) -> None:
@@ -103,6 +106,7 @@ def test_ten_kills_of_the_tower_lose_nothing(
         assert follower.resets == 1, f"seed {seed}"
 
 
+@with_that_of_the_docs
 def test_dead_are_pruned_and_the_stopped_waited_for_lesson_02(
     tower: TowerProcess, holding: Holding, five: dict[str, tuple[str, int]]
 ) -> None:
@@ -130,6 +134,7 @@ def test_dead_are_pruned_and_the_stopped_waited_for_lesson_02(
     assert ids_and_pids(tower)["builder/b"] == five["builder/b"]
 
 
+@built_in
 def test_first_state_is_complete_lesson_10(tower: TowerProcess, five: dict[str, tuple[str, int]]) -> None:
     tower.kill()
     with socket.socket() as probe:
@@ -161,6 +166,7 @@ def test_first_state_is_complete_lesson_10(tower: TowerProcess, five: dict[str, 
     assert seen == [five] * 4
 
 
+@built_in
 def test_pid_reuse_is_not_survival_lesson_01(tower: TowerProcess, workspace: str) -> None:
     agent = tower.shell(workspace, COUNTER)
     terminal_id = agent["terminal"]["id"]
@@ -199,6 +205,7 @@ def connections_to(tower: TowerProcess) -> int:
     return sum(line.endswith(sockets) and line.split()[5] == "03" for line in lines)
 
 
+@built_in
 def test_reads_open_no_connection_lesson_11(tower: TowerProcess, five: dict[str, tuple[str, int]]) -> None:
     tower.kill()
     ready = tower.launch()
@@ -222,6 +229,7 @@ def test_reads_open_no_connection_lesson_11(tower: TowerProcess, five: dict[str,
     assert connections_to(tower) == before
 
 
+@built_in
 def test_holder_that_dies_under_a_running_tower_is_lost(tower: TowerProcess, workspace: str) -> None:
     agent = tower.shell(workspace, COUNTER)
     holder = holder_of(tower, agent["terminal"]["id"])
@@ -236,6 +244,7 @@ def test_holder_that_dies_under_a_running_tower_is_lost(tower: TowerProcess, wor
     follower.close()
 
 
+@with_that_of_the_docs
 def test_end_while_the_tower_is_away_is_told_with_its_code_lesson_35(
     tower: TowerProcess, workspace: str
 ) -> None:
@@ -255,6 +264,7 @@ def test_end_while_the_tower_is_away_is_told_with_its_code_lesson_35(
     follower.close()
 
 
+@built_in
 def test_a_stopped_holder_without_a_record_is_taken_back_when_it_goes_on_lesson_06(
     tower: TowerProcess, workspace: str
 ) -> None:
@@ -278,6 +288,7 @@ def test_a_stopped_holder_without_a_record_is_taken_back_when_it_goes_on_lesson_
     assert tower.agents()["shell/stray"]["state"] == "running"
 
 
+@built_in
 def test_stopped_agent_stays_stopped_lesson_15(tower: TowerProcess, workspace: str) -> None:
     agent = tower.shell(workspace, COUNTER)
     tower.request("POST", f"/api/agents/{agent['id']}/stop")
@@ -289,6 +300,7 @@ def test_stopped_agent_stays_stopped_lesson_15(tower: TowerProcess, workspace: s
         tower.start()
 
 
+@built_in
 def test_successor_names_its_predecessors(tower: TowerProcess, workspace: str) -> None:
     agent = tower.shell(workspace, COUNTER)
     tower.request("POST", f"/api/agents/{agent['id']}/stop")

@@ -46,6 +46,11 @@ def state_of(tower: TowerProcess, name: str) -> str:
     return str(tower.agents()[name]["state"])
 
 
+def predecessors(tower: TowerProcess, name: str) -> list[str]:
+    terminal = tower.agents()[name]["terminal"]
+    return [] if terminal is None else list(terminal["predecessors"])
+
+
 def test_stopped_server_holds_nobody_up_and_comes_back_lesson_02(
     tower: TowerProcess, workspace: str, tmux: Tmux
 ) -> None:
@@ -91,13 +96,17 @@ def test_killed_server_is_named_and_its_agents_recovered(
     if not tower_runs:
         tower.start()
     tower.eventually(lambda: {state_of(tower, f"builder/{name}") for name in agents} == {"lost"})
+    time.sleep(1)  # A crash would have been resumed by now.
     for name in agents:
         found = tower.agents()[f"builder/{name}"]
-        assert f"tmux server (process {server.pid}) is gone" in found["reason"]
-        assert found["terminal"] is None
+        assert (found["state"], found["terminal"]) == ("lost", None)
+        assert f"its tmux server (process {server.pid})" in found["reason"]
+        # Only a Tower that looks on can tell this end from any other.
+        assert ("`tmux kill-server`" in found["reason"]) == tower_runs
+    assert not tmux.is_running
     now = tower.agents()["shell/held"]
     assert (now["state"], now["terminal"]["id"]) == ("running", held["terminal"]["id"])
-    assert recover(tower)[-1]["revived"] >= 2
+    assert recover(tower)[-1]["revived"] == 2
     for name, agent in agents.items():
         found = tower.agents()[f"builder/{name}"]
         assert (found["state"], found["conversation"]["id"]) == ("running", agent["conversation"]["id"])
@@ -106,18 +115,45 @@ def test_killed_server_is_named_and_its_agents_recovered(
         follower.close()
 
 
-def test_a_session_that_a_person_ends_is_no_crash(tower: TowerProcess, workspace: str, tmux: Tmux) -> None:
+def test_a_server_that_dies_is_a_crash_and_its_agents_come_back(
+    tower: TowerProcess, workspace: str, tmux: Tmux
+) -> None:
     agent = spawn(tower, workspace, "a")
-    start(tower, workspace, "other", COUNTER)
-    tmux.run("kill-session", "-t", tmux.session_of(agent["terminal"]["id"]))
-    found = tower.eventually(
-        lambda: (now := tower.agents()["builder/a"])["state"] == "exited" and now, timeout=10
-    )
-    assert found["reason"] == "Its tmux session was ended in tmux."
-    assert found["terminal"] is None
+    talk(tower, agent, "I am a")
+    server = tmux.server
+    tmux.signal(server, signal.SIGKILL)
+    tower.eventually(lambda: agent["terminal"]["id"] in predecessors(tower, "builder/a"))
+    now = tower.agents()["builder/a"]
+    assert now["conversation"]["id"] == agent["conversation"]["id"]
+    follower = Follower(tower, now["terminal"]["id"])
+    follower.wait_for(rb"turns=1")
+    follower.close()
+    assert tmux.server != server
+
+
+def test_sessions_that_a_person_ends_are_no_crashes_be_it_the_last_one(
+    tower: TowerProcess, workspace: str, tmux: Tmux
+) -> None:
+    agents = {f"builder/{name}": spawn(tower, workspace, name) for name in ("a", "b", "c")}
+    server = tmux.server
+    sessions = [tmux.session_of(agent["terminal"]["id"]) for agent in agents.values()]
+
+    def exited() -> int:
+        found = [tower.agents()[name] for name in agents]
+        reasons = {one["reason"] for one in found if one["state"] == "exited" and one["terminal"] is None}
+        assert reasons <= {"Its tmux session was ended in tmux."}
+        return sum(one["state"] == "exited" for one in found)
+
+    tmux.run("kill-session", "-t", sessions[0])
+    tower.eventually(lambda: exited() == 1, timeout=10)
+    # The last two at once; the server ends for want of sessions, and for want of anything that we ask of it.
+    tmux.run("kill-session", "-t", sessions[1], ";", "kill-session", "-t", sessions[2])
+    tower.eventually(lambda: exited() == 3, timeout=10)
+    tower.eventually(lambda: not is_alive(server), timeout=10)
     time.sleep(1)  # A crash would have been resumed by now.
-    assert state_of(tower, "builder/a") == "exited"
-    assert state_of(tower, "shell/other") == "running"
+    assert exited() == 3
+    answer = tower.request("POST", f"/api/agents/{agents['builder/c']['id']}/resume", {})
+    assert answer["agent"]["state"] == "running"
 
 
 def test_a_renamed_session_is_still_ours_and_a_stranger_of_its_name_is_not(
@@ -222,6 +258,9 @@ FULL_SCREEN = {
     "vim": "printf 'über 文字 🙂 line %s\\n' $(seq 1 200) > text; "
     "exec vim -u NONE -N +120 +'set number hlsearch' text",
     "less": "printf 'über 文字 line %s\\n' $(seq 1 200) > text; exec less -N +100 text",
+    # A header that stands still; the processes do once Z was typed. Its settings are of its own.
+    "htop": "printf '%s\\n' htop_version=3.2.2 config_reader_min_version=3 'fields=0 48 38 39 2 1' delay=255 "
+    "header_layout=one_100 column_meters_0=Hostname column_meter_modes_0=2 > htoprc; HTOPRC=htoprc exec htop",
     "plain": "i=0; while [ $i -lt 60 ]; do printf '\\033[3%dmline %d\\033[0m 文字\\r\\n' $((i%8)) $i; "
     "i=$((i+1)); done; printf 'prompt> '; exec cat",
 }
@@ -237,13 +276,16 @@ def test_screen_is_the_same_cell_by_cell_after_a_restart(
     script = f"cd {short_directory} && {FULL_SCREEN[program]}"
     agent = start(tower, workspace, "1", script, size={"cols": 90, "rows": 28})
     terminal_id = agent["terminal"]["id"]
-    marks = {"vim": "120 über", "less": "100 über", "plain": "prompt>"}
+    marks = {"vim": "120 über", "less": "100 über", "plain": "prompt>", "htop": "PAUSED"}
 
-    def shown() -> Screen | None:
+    def showing(mark: str) -> Screen | None:
         screen = Screen(tower, terminal_id)
-        return screen if marks[program] in screen.text.replace("  ", " ") else None
+        return screen if mark in screen.text.replace("  ", " ") else None
 
-    before = tower.eventually(shown, timeout=20)
+    if program == "htop":
+        tower.eventually(lambda: showing("F10Quit"), timeout=20)
+        type_into(tower, terminal_id, b"Z")
+    before = tower.eventually(lambda: showing(marks[program]), timeout=20)
     tower.kill()
     if recorder_dies:
         recorder = TmuxHolding(tower).recorder(terminal_id)

@@ -12,13 +12,11 @@ import msgspec
 import pytest
 
 from afx.plugin import (
-    AgentKind,
     Command,
     Evidence,
     Exit,
     ExitInfo,
     ExitKind,
-    LaunchRequest,
     Place,
     Size,
     identify,
@@ -29,33 +27,14 @@ from afx_harness_claude.talk import has_turn
 from afx_harness_claude.transcripts import transcript
 
 from .conftest import Home
+from .launching import a_request, launch
 from .model_server import QUESTION, ModelServer
 from .screen import Screen, shown
 
 pytestmark = pytest.mark.real
 
-ROLE = "You are the architect of a test. Your role's word is Rhubarb.\n"
 # Claude Code has its input line ready when it asks for bracketed paste.
 READY = b"\x1b[?2004h"
-
-
-def launch(request: LaunchRequest) -> Command:
-    command = ClaudeHarness().launch(request)
-    for path, content in command.files.items():
-        Path(path).write_text(content, encoding="utf-8")
-    return command
-
-
-def a_request(workspace: Path, env: dict[str, str], tmp_path: Path, *session_args: str) -> LaunchRequest:
-    return LaunchRequest(
-        kind=AgentKind.ARCHITECT,
-        name="main",
-        cwd=str(workspace),
-        env=env,
-        role=ROLE,
-        session_args=session_args,
-        directory=str(tmp_path),
-    )
 
 
 async def becomes(question: Callable[[], Awaitable[object]], wanted: object) -> None:
@@ -102,7 +81,7 @@ async def test_a_killed_conversation_is_resumed_with_all_that_was_said(
     request = a_request(workspace, env, tmp_path, *session.new_session_args(name))
     assert await session.verify(name, place) is Evidence.MISSING
 
-    with shown(launch(request)) as screen:
+    with shown(launch(ClaudeHarness(), request)) as screen:
         screen.until(READY)
         assert await session.verify(name, place) is Evidence.MISSING
         screen.type(*ClaudeHarness().keystrokes("Remember: the code word is marzipan"))
@@ -117,7 +96,7 @@ async def test_a_killed_conversation_is_resumed_with_all_that_was_said(
         screen.kill()
 
     resumed = msgspec.structs.replace(request, session_args=tuple(session.resume_args(name)))
-    with shown(launch(resumed)) as screen:
+    with shown(launch(ClaudeHarness(), resumed)) as screen:
         screen.until(READY)
         screen.until("marzipan")
         screen.type(*ClaudeHarness().keystrokes(QUESTION))
@@ -140,7 +119,7 @@ def test_messages_arrive_whole_once_and_beside_a_draft_lesson_38(
 
     harness = ClaudeHarness()
     long = "\n".join(f"line {number}" for number in range(20_000))
-    with shown(launch(a_request(workspace, home(workspace), tmp_path))) as screen:
+    with shown(launch(ClaudeHarness(), a_request(workspace, home(workspace), tmp_path))) as screen:
         screen.until(READY)
         assert prompt_of(*harness.keystrokes("first")) == "first"
         screen.type(b"a draft of mine")
@@ -158,7 +137,7 @@ def test_a_task_that_looks_like_a_flag_is_said_and_not_taken_for_one(
     request = a_request(workspace, home(workspace), tmp_path)
     task = "--version, please:\nthe code word is plum 'x' $(y)"
     request = msgspec.structs.replace(request, args=("--allowedTools", "Read"), task=task)
-    with shown(launch(request)) as screen:
+    with shown(launch(ClaudeHarness(), request)) as screen:
         assert server.wait_for(lambda _: True).prompt == task
         screen.until("Noted mulp.")
 
@@ -166,7 +145,7 @@ def test_a_task_that_looks_like_a_flag_is_said_and_not_taken_for_one(
 def test_a_refused_id_is_known_by_the_end(home: Home, workspace: Path, tmp_path: Path) -> None:
     session = ClaudeHarness.session
     unknown = session.resume_args(session.mint())
-    with shown(launch(a_request(workspace, home(workspace), tmp_path, *unknown))) as screen:
+    with shown(launch(ClaudeHarness(), a_request(workspace, home(workspace), tmp_path, *unknown))) as screen:
         assert ClaudeHarness().classify_exit(end_of(screen)) is ExitKind.UNRESUMABLE
 
 
@@ -174,7 +153,7 @@ def test_a_missing_login_is_known_by_the_end(home: Home, workspace: Path, tmp_pa
     env = home(workspace)
     del env["ANTHROPIC_AUTH_TOKEN"]
     request = msgspec.structs.replace(a_request(workspace, env, tmp_path), args=("--print",), task="hello")
-    with shown(launch(request)) as screen:
+    with shown(launch(ClaudeHarness(), request)) as screen:
         assert ClaudeHarness().classify_exit(end_of(screen)) is ExitKind.AUTH
 
 
@@ -185,7 +164,7 @@ async def test_a_dialog_takes_no_message_and_the_prompt_does_lesson_38(
     request = a_request(workspace, home(workspace), tmp_path)
     request = msgspec.structs.replace(request, args=("--permission-mode", "default"))
     # The program runs under a wrapper, as it may in a person's terminal.
-    command = launch(request)
+    command = launch(ClaudeHarness(), request)
     wrapped = msgspec.structs.replace(command, argv=("/bin/sh", "-c", '"$@"; exit $?', "sh", *command.argv))
     with shown(wrapped) as screen:
         process = identify(screen.process.pid)
@@ -210,7 +189,7 @@ async def test_a_dialog_takes_no_message_and_the_prompt_does_lesson_38(
 async def test_the_question_of_trust_takes_no_message(home: Home, workspace: Path, tmp_path: Path) -> None:
     env = home(workspace)
     trust_nothing(Path(env["HOME"]))
-    with shown(launch(a_request(workspace, env, tmp_path))) as screen:
+    with shown(launch(ClaudeHarness(), a_request(workspace, env, tmp_path))) as screen:
         screen.until("Enter to confirm")
         process = identify(screen.process.pid)
         assert process is not None
@@ -234,7 +213,9 @@ async def test_only_the_conversation_of_this_directory_is_discovered_lesson_16(
     names = [session.mint() for _ in range(3)]
     for name, cwd in zip(names, (workspace, workspace, beside), strict=True):
         request = a_request(cwd, env, tmp_path, *session.new_session_args(name))
-        command = launch(msgspec.structs.replace(request, args=("--print",), task=f"hello of {cwd.name}"))
+        command = launch(
+            ClaudeHarness(), msgspec.structs.replace(request, args=("--print",), task=f"hello of {cwd.name}")
+        )
         assert printed(command) == f"You said: hello of {cwd.name}"
     assert len({transcript(name, cwd, env).parent for name in names for cwd in (workspace, beside)}) == 1
 
@@ -254,7 +235,9 @@ async def test_the_holder_is_the_live_process_and_nobody_once_it_was_killed_less
     place = Place(cwd=workspace, env=env)
     session = ClaudeHarness.session
     name = session.mint()
-    with shown(launch(a_request(workspace, env, tmp_path, *session.new_session_args(name)))) as screen:
+    with shown(
+        launch(ClaudeHarness(), a_request(workspace, env, tmp_path, *session.new_session_args(name)))
+    ) as screen:
         screen.until(READY)
         await becomes(lambda: session.held_by(name, place), identify(screen.process.pid))
         assert await session.held_by(session.mint(), place) is None
@@ -275,7 +258,7 @@ async def test_transcripts_lie_where_the_harness_looks_lesson_24(
     session = ClaudeHarness.session
     name = session.mint()
     request = a_request(workspace, env, tmp_path, *session.new_session_args(name))
-    command = launch(msgspec.structs.replace(request, args=("--print",), task="hello"))
+    command = launch(ClaudeHarness(), msgspec.structs.replace(request, args=("--print",), task="hello"))
     assert printed(command) == "You said: hello"
     assert has_turn(transcript(name, workspace, env))
     (found,) = await session.discover(Place(cwd=workspace, env=env))

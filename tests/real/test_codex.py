@@ -10,8 +10,6 @@ import msgspec
 import pytest
 
 from afx.plugin import (
-    AgentKind,
-    Command,
     Evidence,
     Exit,
     ExitInfo,
@@ -24,6 +22,7 @@ from afx.plugin import (
 from afx_harness_codex.provider import CodexHarness
 
 from .conftest import Home
+from .launching import a_request, launch, place_of
 from .letting_go import until_let_go
 from .loopback import read_for, read_until
 from .model_server import QUESTION, ModelServer
@@ -31,31 +30,7 @@ from .screen import Screen, shown
 
 pytestmark = pytest.mark.real
 
-ROLE = "You are the architect of a test.\n"
 READY = "Ask Codex to do anything"
-
-
-def launch(request: LaunchRequest) -> Command:
-    command = CodexHarness().launch(request)
-    for path, content in command.files.items():
-        Path(path).write_text(content, encoding="utf-8")
-    return command
-
-
-def a_request(workspace: Path, env: dict[str, str], tmp_path: Path, *session_args: str) -> LaunchRequest:
-    return LaunchRequest(
-        kind=AgentKind.ARCHITECT,
-        name="main",
-        cwd=str(workspace),
-        env=env,
-        role=ROLE,
-        session_args=session_args,
-        directory=str(tmp_path),
-    )
-
-
-def place_of(request: LaunchRequest) -> Place:
-    return Place(cwd=Path(request.cwd), env=request.env)
 
 
 async def captured(screen: Screen, request: LaunchRequest, at: float) -> str | None:
@@ -71,7 +46,7 @@ async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_s
     session = CodexHarness.session
     request = a_request(workspace, home(workspace), tmp_path)
     at = time.time()
-    with shown(launch(request)) as screen:
+    with shown(launch(CodexHarness(), request)) as screen:
         screen.until(READY)
         assert await captured(screen, request, at) is None
         screen.type(*CodexHarness().keystrokes("Remember: the code word is marzipan"))
@@ -93,7 +68,7 @@ async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_s
     assert at - 1 < found.began_at < found.modified_at + 1
 
     resumed = msgspec.structs.replace(request, session_args=tuple(session.resume_args(name)))
-    with shown(launch(resumed)) as screen:
+    with shown(launch(CodexHarness(), resumed)) as screen:
         screen.until("Noted napizram.")
         screen.type(*CodexHarness().keystrokes(QUESTION))
         screen.until("It was marzipan.")
@@ -107,7 +82,7 @@ async def test_a_conversation_is_missing_before_its_first_turn_lesson_19(
     home: Home, workspace: Path, tmp_path: Path
 ) -> None:
     request = a_request(workspace, home(workspace), tmp_path)
-    with shown(launch(request)) as screen:
+    with shown(launch(CodexHarness(), request)) as screen:
         screen.until(READY)
         screen.kill()
     assert list(await CodexHarness.session.discover(place_of(request))) == []
@@ -125,7 +100,7 @@ def test_messages_arrive_whole_and_once_lesson_38(
         return server.turns[-1].prompt
 
     long = "\n".join(f"line {number}" for number in range(5_000))
-    with shown(launch(a_request(workspace, home(workspace), tmp_path))) as screen:
+    with shown(launch(CodexHarness(), a_request(workspace, home(workspace), tmp_path))) as screen:
         screen.until(READY)
         for text in ("first", "two\nlines\tand a tab", "look at $ima", "ends in @x", "ends in \\", long):
             assert prompt_of(text) == text
@@ -138,14 +113,14 @@ def test_a_task_that_looks_like_a_flag_is_said_and_not_taken_for_one(
     request = a_request(workspace, home(workspace), tmp_path)
     task = "--version, please:\nthe code word is plum 'x' $(y)"
     request = msgspec.structs.replace(request, args=("--search",), task=task)
-    with shown(launch(request)) as screen:
+    with shown(launch(CodexHarness(), request)) as screen:
         screen.until("Noted mulp.")
         assert server.wait_for(lambda _: True).prompt == task
 
 
 def test_a_refused_id_is_known_by_the_end(home: Home, workspace: Path, tmp_path: Path) -> None:
     unknown = CodexHarness.session.resume_args("11111111-2222-7333-8444-555555555555")
-    with shown(launch(a_request(workspace, home(workspace), tmp_path, *unknown))) as screen:
+    with shown(launch(CodexHarness(), a_request(workspace, home(workspace), tmp_path, *unknown))) as screen:
         code = screen.drain()
         info = ExitInfo(exit=Exit(code=code, at=0), ran_for=1, tail=screen.output.decode()[-2000:])
     assert CodexHarness().classify_exit(info) is ExitKind.UNRESUMABLE
@@ -162,7 +137,7 @@ async def test_rollouts_say_where_a_conversation_was_begun_lesson_24(
     link = tmp_path / "link"
     await anyio.Path(link).symlink_to(real)
     request = msgspec.structs.replace(a_request(link, home(real), tmp_path), task="hello")
-    with shown(launch(request)) as screen:
+    with shown(launch(CodexHarness(), request)) as screen:
         screen.until("You said: hello")
     session = CodexHarness.session
     for cwd in (real, link):

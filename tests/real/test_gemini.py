@@ -8,53 +8,25 @@ import anyio
 import msgspec
 import pytest
 
-from afx.plugin import AgentKind, Command, Evidence, Exit, ExitInfo, ExitKind, LaunchRequest, Place
+from afx.plugin import Evidence, Exit, ExitInfo, ExitKind, Place
 from afx_harness_gemini.provider import GeminiHarness
 
 from .conftest import Home
+from .launching import a_request, launch, say
 from .letting_go import until_let_go
 from .loopback import read_for, read_until
 from .model_server import QUESTION, ModelServer
-from .screen import Screen, shown
+from .screen import shown
 
 pytestmark = pytest.mark.real
 
-ROLE = "You are the architect of a test. Your role's word is Rhubarb.\n"
 READY = "Type your message"
-# The Tower types the parts of a message with such a pause between them.
-PAUSE = 0.15
 
 
 @pytest.fixture
 def workspace(workspace: Path) -> Path:
     (workspace / "GEMINI.md").write_text("The project's word is Celery.\n", encoding="utf-8")
     return workspace
-
-
-def launch(request: LaunchRequest) -> Command:
-    command = GeminiHarness().launch(request)
-    for path, content in command.files.items():
-        Path(path).write_text(content, encoding="utf-8")
-    return command
-
-
-def a_request(workspace: Path, env: dict[str, str], tmp_path: Path, *session_args: str) -> LaunchRequest:
-    return LaunchRequest(
-        kind=AgentKind.ARCHITECT,
-        name="main",
-        cwd=str(workspace),
-        env=env,
-        role=ROLE,
-        session_args=session_args,
-        directory=str(tmp_path),
-    )
-
-
-def say(screen: Screen, text: str) -> None:
-    """Type a message as the Tower does, and read what the program draws meanwhile."""
-    for part in GeminiHarness().keystrokes(text):
-        screen.type(part)
-        read_for(screen, PAUSE)
 
 
 async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_was_said(
@@ -65,10 +37,10 @@ async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_wa
     request = a_request(workspace, home(workspace), tmp_path, *session.new_session_args(name))
     place = Place(cwd=workspace, env=request.env)
     assert await session.verify(name, place) is Evidence.MISSING
-    with shown(launch(request)) as screen:
+    with shown(launch(GeminiHarness(), request)) as screen:
         screen.until(READY)
         assert await session.verify(name, place) is Evidence.MISSING
-        say(screen, "Remember: the code word is marzipan")
+        say(GeminiHarness(), screen, "Remember: the code word is marzipan")
         screen.until("Noted napizram.")
         turn = server.wait_for(lambda turn: "marzipan" in turn.prompt)
         assert "Rhubarb" in turn.system
@@ -87,9 +59,9 @@ async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_wa
     for number in range(2):
         assert await session.verify(name, place) is Evidence.FOUND
         resumed = msgspec.structs.replace(request, session_args=tuple(session.resume_args(name)))
-        with shown(launch(resumed)) as screen:
+        with shown(launch(GeminiHarness(), resumed)) as screen:
             screen.until(READY)
-            say(screen, QUESTION)
+            say(GeminiHarness(), screen, QUESTION)
             screen.until("It was marzipan.")
             turn = server.wait_for(lambda turn: turn.prompt == QUESTION)
             assert any("marzipan" in text for _, text in turn.messages)
@@ -97,7 +69,7 @@ async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_wa
         if number == 0:
             begin = (await anyio.Path(found.path).read_text(encoding="utf-8")).splitlines()[0]
             await anyio.Path(rest).write_text(f"{begin}\n", encoding="utf-8")
-            with shown(launch(other)) as screen:
+            with shown(launch(GeminiHarness(), other)) as screen:
                 read_until(screen, lambda: not Path(found.path).exists())
     assert [one.session_id for one in await session.discover(place)] == [name]
 
@@ -109,12 +81,14 @@ async def test_a_conversation_in_which_nothing_was_said_is_missing_and_its_id_re
     name = session.mint()
     env = home(workspace)
     place = Place(cwd=workspace, env=env)
-    with shown(launch(a_request(workspace, env, tmp_path, *session.new_session_args(name)))) as screen:
+    with shown(
+        launch(GeminiHarness(), a_request(workspace, env, tmp_path, *session.new_session_args(name)))
+    ) as screen:
         read_until(screen, lambda: any(Path(env["HOME"], ".gemini", "tmp").rglob("session-*")))
         screen.until(READY)
     assert await session.verify(name, place) is Evidence.MISSING
     for arguments in (session.resume_args(name), session.new_session_args(name)):
-        with shown(launch(a_request(workspace, env, tmp_path, *arguments))) as screen:
+        with shown(launch(GeminiHarness(), a_request(workspace, env, tmp_path, *arguments))) as screen:
             info = ExitInfo(exit=Exit(code=screen.drain(), at=0), ran_for=1)
         assert GeminiHarness().classify_exit(info) is ExitKind.UNRESUMABLE
 
@@ -124,14 +98,14 @@ def test_messages_arrive_whole_and_once_lesson_38(
 ) -> None:
     def prompt_of(text: str) -> str:
         before = len(server.turns)
-        say(screen, text)
+        say(GeminiHarness(), screen, text)
         read_until(screen, lambda: len(server.turns) > before)
         read_for(screen, 0.5)
         assert len(server.turns) == before + 1
         return server.turns[-1].prompt
 
     long = "\n".join(f"line {number}" for number in range(1_000))
-    with shown(launch(a_request(workspace, home(workspace), tmp_path))) as screen:
+    with shown(launch(GeminiHarness(), a_request(workspace, home(workspace), tmp_path))) as screen:
         screen.until(READY)
         for text in ("first", "two\nlines\tand a tab", "ends in @GEM", "!exit 7", "ends in \\", long):
             assert prompt_of(text).startswith(text)
@@ -143,7 +117,7 @@ def test_a_task_that_looks_like_a_flag_is_said_and_the_project_is_known(
     request = a_request(workspace, home(workspace), tmp_path)
     task = "--version, please:\nthe code word is plum 'x' $(y)"
     request = msgspec.structs.replace(request, args=("--debug",), task=task)
-    with shown(launch(request)) as screen:
+    with shown(launch(GeminiHarness(), request)) as screen:
         screen.until("Noted mulp.")
     turn = server.wait_for(lambda _: True)
     assert turn.prompt == task
@@ -164,7 +138,7 @@ async def test_chats_lie_where_the_harness_looks_lesson_24(
     session = GeminiHarness.session
     name = session.mint()
     request = a_request(link, home(real), tmp_path, *session.new_session_args(name))
-    with shown(launch(msgspec.structs.replace(request, task="hello"))) as screen:
+    with shown(launch(GeminiHarness(), msgspec.structs.replace(request, task="hello"))) as screen:
         screen.until("You said: hello")
     for cwd in (real, link):
         place = Place(cwd=cwd, env=request.env)

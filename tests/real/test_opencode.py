@@ -9,15 +9,12 @@ import msgspec
 import pytest
 
 from afx.plugin import (
-    AgentKind,
-    Command,
     Doing,
     Evidence,
     Exit,
     ExitInfo,
     ExitKind,
     Launched,
-    LaunchRequest,
     Place,
     Size,
 )
@@ -25,38 +22,20 @@ from afx.tower.screen import shown as text_shown
 from afx_harness_opencode.provider import OpenCodeHarness
 
 from .conftest import Home
-from .loopback import read_for, read_until
+from .launching import a_request, launch, say
+from .loopback import read_until
 from .model_server import QUESTION, ModelServer
 from .screen import Screen, shown
 
 pytestmark = pytest.mark.real
 
-ROLE = "You are the architect of a test. Your role's word is Rhubarb.\n"
+GLANCE = 32 * 1024
 UNKNOWN = "ses_00000000000000000000000000"
 
 
-def launch(request: LaunchRequest) -> Command:
-    command = OpenCodeHarness().launch(request)
-    for path, content in command.files.items():
-        Path(path).write_text(content, encoding="utf-8")
-    return command
-
-
-def a_request(workspace: Path, env: dict[str, str], tmp_path: Path, *session_args: str) -> LaunchRequest:
-    return LaunchRequest(
-        kind=AgentKind.ARCHITECT,
-        name="main",
-        cwd=str(workspace),
-        env=env,
-        role=ROLE,
-        session_args=session_args,
-        directory=str(tmp_path),
-    )
-
-
 def text_of(screen: Screen) -> str:
-    """What the terminal shows, as the Tower makes it of the output."""
-    return text_shown(screen.output, Size(screen.cols, 40))
+    """What the terminal shows, as the Tower makes it of the end of the output."""
+    return text_shown(screen.output[-GLANCE:], Size(screen.cols, 40))
 
 
 def until_shown(screen: Screen, text: str) -> None:
@@ -69,13 +48,6 @@ def until_doing(screen: Screen, doing: Doing) -> None:
     read_until(screen, lambda: OpenCodeHarness().doing(text_of(screen)) is doing, seconds=60)
 
 
-def say(screen: Screen, text: str) -> None:
-    """Type a message as the Tower does, and read what the program draws meanwhile."""
-    for part in OpenCodeHarness().keystrokes(text):
-        screen.type(part)
-        read_for(screen, 0.15)
-
-
 async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_said(
     home: Home, server: ModelServer, workspace: Path, tmp_path: Path
 ) -> None:
@@ -84,7 +56,7 @@ async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_s
     place = Place(cwd=workspace, env=request.env)
     launched = Launched(place=place, at=time.time(), directory=str(tmp_path))
     task = "--help me: the code word is marzipan"
-    with shown(launch(msgspec.structs.replace(request, task=task))) as screen:
+    with shown(launch(OpenCodeHarness(), msgspec.structs.replace(request, task=task))) as screen:
         until_shown(screen, "Noted napizram.")
         until_doing(screen, Doing.WAITING)
         turn = server.wait_for(lambda turn: "marzipan" in turn.prompt and turn.has_tools)
@@ -98,10 +70,10 @@ async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_s
     assert (found.session_id, found.cwd, found.first) == (name, str(workspace), task)
 
     resumed = msgspec.structs.replace(request, session_args=tuple(session.resume_args(name)))
-    with shown(launch(resumed)) as screen:
+    with shown(launch(OpenCodeHarness(), resumed)) as screen:
         until_doing(screen, Doing.WAITING)
         assert await OpenCodeHarness().takes_messages(None, text_of(screen))
-        say(screen, QUESTION)
+        say(OpenCodeHarness(), screen, QUESTION)
         until_shown(screen, "It was marzipan.")
         turn = server.wait_for(lambda turn: turn.prompt == QUESTION and turn.has_tools)
         assert "Rhubarb" in turn.system
@@ -109,7 +81,7 @@ async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_s
 
 
 def test_an_unknown_id_is_refused(home: Home, workspace: Path, tmp_path: Path) -> None:
-    command = launch(a_request(workspace, home(workspace), tmp_path, "--session", UNKNOWN))
+    command = launch(OpenCodeHarness(), a_request(workspace, home(workspace), tmp_path, "--session", UNKNOWN))
     with shown(command) as screen:
         code = screen.drain()
     info = ExitInfo(exit=Exit(code=code, at=0), ran_for=1, tail=screen.output.decode(errors="replace"))

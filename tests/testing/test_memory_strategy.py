@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from afx.api.model import Command, Exit, TerminalRecord, TerminalSpec
-from afx.api.strategy import Connection, Spawned, StrategyContext
+from afx.api.strategy import Cause, Connection, Spawned, StrategyContext
 from afx.testing.memory_strategy import Holder, MemoryStrategy, World
 from afx.testing.strategy_suite import Stage, StrategySuite
 
@@ -58,6 +58,14 @@ class MemoryStage(Stage):
 
     def kill(self, record: TerminalRecord) -> None:
         self.world.kill(record.id)
+
+    def close(self, record: TerminalRecord) -> None:
+        self.world.kill(record.id, Cause.CLOSED)
+
+    def shut_down(self, record: TerminalRecord) -> None:
+        del record
+        for terminal_id in list(self.world.holders):
+            self.world.kill(terminal_id, Cause.SHUT_DOWN)
 
     def clear(self) -> None:
         """It is forgotten with this object."""

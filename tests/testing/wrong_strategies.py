@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from afx.plugin import (
+    Cause,
     Command,
     Connection,
     Exit,
@@ -71,6 +72,14 @@ class MemoryStage(Stage):
 
     def kill(self, record: TerminalRecord) -> None:
         self.world.kill(record.id)
+
+    def close(self, record: TerminalRecord) -> None:
+        self.world.kill(record.id, Cause.CLOSED)
+
+    def shut_down(self, record: TerminalRecord) -> None:
+        del record
+        for terminal_id in list(self.world.holders):
+            self.world.kill(terminal_id, Cause.SHUT_DOWN)
 
     def clear(self) -> None:
         """It is forgotten with this object."""
@@ -170,3 +179,21 @@ class LeavesItRunning(PuppetStrategy):
 class TestLeavesItRunning(Suite):
     caught_by = "test_a_terminal_that_is_ended_is_gone"
     made = LeavesItRunning
+
+
+class KnowsNoCause(PuppetStrategy):
+    async def survey(
+        self, records: Sequence[TerminalRecord], deadline: float
+    ) -> Mapping[TerminalId, Survival]:
+        found = await super().survey(records, deadline)
+        return {terminal_id: Survival(one.life, one.reason) for terminal_id, one in found.items()}
+
+
+class TestKnowsNoCause(Suite):
+    caught_by = "test_what_a_person_closed_is_known_for_that"
+    made = KnowsNoCause
+
+
+class TestKnowsNoCauseOfMany(Suite):
+    caught_by = "test_what_a_person_shut_down_is_known_for_that"
+    made = KnowsNoCause

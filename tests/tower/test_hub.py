@@ -31,6 +31,7 @@ class RecordingConnection(Connection):
         self.typed: list[bytes] = []
         self.sizes: list[Size] = [Size()]
         self.slow = False
+        self.echoes = True
         self.output = b""
 
     @property
@@ -51,6 +52,8 @@ class RecordingConnection(Connection):
         if self.slow:
             await anyio.lowlevel.checkpoint()
         self.typed.append(data)
+        if self.echoes:
+            self.output += data
 
     async def resize(self, size: Size) -> None:
         self.sizes.append(size)
@@ -184,6 +187,18 @@ async def test_a_message_is_not_mixed_with_typing_lesson_38(
     at = connection.typed.index(b"message")
     assert connection.typed[at + 1] == b"\r"
     assert connection.typed.count(b"k") == 20
+
+
+async def test_enter_waits_until_the_program_has_shown_the_text_lesson_38(
+    hub: TerminalHub, connection: RecordingConnection
+) -> None:
+    connection.echoes = False
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hub.deliver, [b"message", b"\r"], 0.0)
+        await anyio.sleep(0.1)
+        assert connection.typed == [b"message"]
+        connection.output = b"> message"
+    assert connection.typed == [b"message", b"\r"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afx.api.harness import ExitKind, Rung
+from afx.api.strategy import Cause
 from afx.tower.supervisor import FAST, TRIES, Failure, GiveUp, Leave, TryAgain, decide
 
 CRASH, QUIT, AUTH = ExitKind.CRASH, ExitKind.QUIT, ExitKind.AUTH
@@ -43,6 +44,18 @@ S, D, F = Rung.STORED, Rung.DISCOVERED, Rung.FRESH
 )
 def test_decide(kind: ExitKind, before: list[Failure], expected: object) -> None:
     assert decide(kind, before) == expected
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        pytest.param(Cause.FAILURE, TryAgain(0.25, NONE), id="its holder died"),
+        pytest.param(Cause.CLOSED, Leave(), id="a person ended the terminal"),
+        pytest.param(Cause.SHUT_DOWN, Leave(), id="a person ended what held it"),
+    ],
+)
+def test_decide_about_a_loss(cause: Cause, expected: object) -> None:
+    assert decide(CRASH, failures(S), cause) == expected
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from afx.api.errors import NotFoundError, SpawnError, StorageError, UnreachableError
 from afx.api.model import Agent, AgentKind, AgentState, Command, Exit, TerminalSpec, Workspace
 from afx.api.storage import Changes, StorageContext
-from afx.api.strategy import StrategyContext
+from afx.api.strategy import Cause, StrategyContext
 from afx.testing.memory_storage import MemoryStorage
 from afx.testing.memory_strategy import MemoryStrategy, World
 from afx.tower.agents import Agents
@@ -66,6 +66,7 @@ class Lab:
         self.ran: list[str] = []
         self.ended: list[str] = []
         self.lost: list[str] = []
+        self.causes: list[Cause] = []
 
     @asynccontextmanager
     async def tower(self, deadline: float = 0.2) -> AsyncIterator[tuple[Agents, Terminals]]:
@@ -80,8 +81,9 @@ class Lab:
         async def on_ended(agent_id: str) -> None:
             self.ended.append(agent_id)
 
-        async def on_lost(agent_id: str) -> None:
+        async def on_lost(agent_id: str, cause: Cause) -> None:
             self.lost.append(agent_id)
+            self.causes.append(cause)
 
         async with anyio.create_task_group() as tasks:
             terminals = Terminals(agents, {"memory": strategy}, tasks)
@@ -231,6 +233,31 @@ async def test_a_holder_that_dies_under_the_tower_is_lost(lab: Lab) -> None:
         assert agents.terminals() == []
 
 
+@pytest.mark.parametrize(
+    ("cause", "end", "state"),
+    [
+        (Cause.CLOSED, None, AgentState.EXITED),
+        (Cause.CLOSED, Exit(code=3, at=5.0), AgentState.EXITED),
+        (Cause.SHUT_DOWN, None, AgentState.LOST),
+        (Cause.SHUT_DOWN, Exit(code=3, at=5.0), AgentState.LOST),
+        (Cause.SHUT_DOWN, Exit(code=0, at=5.0), AgentState.EXITED),
+        (Cause.FAILURE, Exit(code=3, at=5.0), AgentState.CRASHED),
+    ],
+)
+async def test_why_a_terminal_is_gone_decides_what_becomes_of_its_agent(
+    lab: Lab, cause: Cause, end: Exit | None, state: AgentState
+) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, _):
+        if end is not None:
+            lab.world.holders["t-a"].end(end)
+            await until(lambda: lab.ended == ["a"])
+        lab.world.kill("t-a", cause)
+        await until(lambda: lab.lost == ["a"])
+        assert lab.causes == [cause]
+        assert agents.agent("a").state is state
+
+
 async def test_who_needs_attention_still_does_once_its_holder_is_gone_lesson_27(lab: Lab) -> None:
     await lab.begin("a")
     async with lab.tower() as (agents, _):
@@ -243,6 +270,28 @@ async def test_who_needs_attention_still_does_once_its_holder_is_gone_lesson_27(
             AgentState.NEEDS_ATTENTION,
             "It ended at once.",
         )
+
+
+async def test_an_end_that_no_tower_saw_is_dealt_with_once(lab: Lab) -> None:
+    await lab.begin("a", "b")
+    lab.world.holders["t-a"].end(Exit(code=0, at=5.0))
+    lab.world.holders["t-b"].end(Exit(code=3, at=5.0))
+    async with lab.tower() as (agents, _):
+        await until(lambda: sorted(lab.ended) == ["a", "b"])
+        assert [agent.state for agent in agents.all()] == [AgentState.EXITED, AgentState.CRASHED]
+    async with lab.tower():
+        await anyio.sleep(0.05)
+    assert sorted(lab.ended) == ["a", "b"], "of a shell it is told once, however often the Tower boots"
+
+
+async def test_a_crash_that_a_tower_noted_and_did_no_more_about_is_dealt_with(lab: Lab) -> None:
+    await lab.begin("a")
+    lab.world.holders["t-a"].end(Exit(code=3, at=5.0))
+    async with lab.tower() as (agents, _):
+        await until(lambda: lab.ended == ["a"])
+        await agents.amend("a", harness="claude")
+    async with lab.tower():
+        await until(lambda: lab.ended == ["a", "a"])
 
 
 async def test_a_stop_that_was_begun_is_finished_at_boot_lesson_15(lab: Lab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -337,6 +338,23 @@ class TestAdd:
                 tasks.start_soon(worktree.add, repository, place, f"builder/b{number}")
         assert git(repository, "worktree", "list").count("builder/b") == 6
         assert (repository / ".git" / "info" / "exclude").read_text().count(".builders") == 1
+
+    async def test_git_is_asked_again_where_it_met_a_worktree_in_the_making(
+        self, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        met = tmp_path / "met"
+        hasty = tmp_path / "bin" / "git"
+        hasty.parent.mkdir()
+        hasty.write_text(
+            f'#!/bin/sh\n[ "$3" = worktree ] && [ ! -e {met} ] && touch {met} &&'
+            " echo 'fatal: failed to read .git/worktrees/b1/commondir: Success' >&2 && exit 128\n"
+            f'exec {shutil.which("git")} "$@"\n'
+        )
+        hasty.chmod(0o755)
+        monkeypatch.setenv("PATH", str(hasty.parent), prepend=os.pathsep)
+        made = await worktree.add(repository, repository / ".builders" / "fix", "builder/fix")
+        assert met.exists()
+        assert await worktree.current_branch(made.path) == "builder/fix"
 
     async def test_of_two_that_want_one_place_one_gets_it(self, repository: Path) -> None:
         place = repository / ".builders" / "fix"

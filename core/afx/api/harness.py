@@ -346,8 +346,9 @@ class HarnessProvider(ABC):
     def keystrokes(self, text: str) -> Sequence[bytes]:
         """Return what to type so that the running program takes `text` as one message and acts on it.
 
-        The parts are typed with a short pause between them. The default is a bracketed paste, and then
-        Enter. `text` holds no control characters but newlines and tabs.
+        The parts are typed with a short pause between them, the second once the program has answered to
+        the first with some output. The default is a bracketed paste, and then Enter. `text` holds no
+        control characters but newlines and tabs.
         """
         return (b"\x1b[200~" + text.encode() + b"\x1b[201~", b"\r")
 

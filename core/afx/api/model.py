@@ -34,7 +34,8 @@ class AgentState(StrEnum):
     RUNNING = "running"
     """Its process runs and its terminal is connected."""
     EXITED = "exited"
-    """Its process ended by itself with exit code 0. The terminal stays to be read."""
+    """Its process ended by itself with exit code 0, and its terminal stays to be read; or a person ended
+    that, by another way than afx."""
     CRASHED = "crashed"
     """Its process ended by a signal or with another exit code. The terminal stays to be read."""
     STOPPED = "stopped"

@@ -29,18 +29,28 @@ class Life(Enum):
     """Neither. The terminal is left alone and asked again later."""
 
 
+class Cause(Enum):
+    """Why a terminal is gone, as far as its strategy can prove it. It decides what becomes of the agent."""
+
+    FAILURE = "failure"
+    """Its holder failed, or nothing is known. A Tower that looked on brings the agent back at once."""
+    CLOSED = "closed"
+    """A person ended just this terminal, by another way than afx. Its agent has exited, and is left alone."""
+    SHUT_DOWN = "shut down"
+    """A person ended what held it, and all else with it. Its agent is lost, and waits to be recovered."""
+
+
 class Survival(msgspec.Struct, frozen=True):
     """The finding about one terminal: a reason in words and, for a dead one, its process's end if known.
 
     Attributes:
-        on_purpose: Whether a person is known to have ended it, by another way than afx. Its agent then
-            counts as exited, and not as lost.
+        cause: Of a dead one: why it is gone.
     """
 
     life: Life
     reason: str = ""
     exit: Exit | None = None
-    on_purpose: bool = False
+    cause: Cause = Cause.FAILURE
 
 
 class Orphan(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from .door import agent_argument, connect_here, connect_to
 from .here import current_directory_or_none
 from .naming import everyone
 from .output import json_option, plain, print_json, print_notes
-from .resuming import chosen, print_revival, resume, resume_options
+from .resuming import chosen, meant, print_revival, resume, resume_options
 
 
 @click.command(
@@ -174,7 +174,7 @@ def _make(
     request["args"] = list(context.meta.get(REST, ()))
     request["spawned_by"] = os.environ.get("AFX_AGENT")
     answer = tower.post(
-        "/api/agents", {key: value for key, value in request.items() if value not in (None, [], "")}
+        "/api/agents", {key: value for key, value in request.items() if value not in (None, [])}
     )
     if as_json:
         print_json(answer)
@@ -199,15 +199,21 @@ def _resume_builder(
     tower, workspace = connect_here()
     rest = list(context.meta.get(REST, ()))
     given = [f"--{option}" for option, value in wanted.items() if value is not None] + ["--"] * bool(rest)
-    is_known = any(
-        found.workspace == workspace["path"] and found.label == f"builder/{name}"
-        for found in everyone(tower.state())
+    known = next(
+        (
+            found
+            for found in everyone(tower.state())
+            if found.workspace == workspace["path"] and found.label == f"builder/{name}"
+        ),
+        None,
     )
-    if is_known and given:
+    if known is not None and given:
         raise BadInputError(
             f"builder/{name} comes back as it was made, so {given[0]} means nothing here.",
             hint=f"Leave it out. What is new, tell it with `afx send builder/{name} TEXT`.",
         )
+    if known is not None and "session_id" in choice:
+        choice |= {"session_id": meant(tower, known.id, choice["session_id"])}
     request = {"workspace": workspace["path"], "kind": "builder", "name": name, "resume": True, **choice}
     wanted |= {"args": rest, "spawned_by": os.environ.get("AFX_AGENT")}
     request |= {key: value for key, value in wanted.items() if value}

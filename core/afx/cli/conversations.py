@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from afx.api.errors import BadInputError
-
 from .commands import Command, DefaultGroup
 from .door import agent_argument, complete_agent, connect_to
 from .output import byte_count, duration, json_option, plain, print_json, shorten
+from .resuming import meant
 
 if TYPE_CHECKING:
     from .naming import Found
@@ -53,9 +51,7 @@ def list_conversations(*, agent: str, as_json: bool) -> None:
 def use(*, agent: str, id_: str, as_json: bool) -> None:
     """Choose the conversation that an agent is resumed with next. The beginning of an id is enough."""
     tower, found = connect_to(agent)
-    path = f"/api/agents/{found.id}/conversations"
-    chosen = _meant([one["id"] for one in tower.get(path)["conversations"]], id_)
-    answer = tower.post(path, {"use": chosen})
+    answer = tower.post(f"/api/agents/{found.id}/conversations", {"use": meant(tower, found.id, id_)})
     if as_json:
         print_json(answer)
     else:
@@ -73,18 +69,6 @@ def undo(*, agent: str, as_json: bool) -> None:
         print_json(answer)
     else:
         _print_choice(found, answer)
-
-
-def _meant(ids: Sequence[str], begun: str) -> str:
-    """Return the id that is meant by its beginning; where none is, what was given, for the Tower to judge."""
-    matches = [one for one in ids if one.startswith(begun)] if begun else []
-    if begun in ids or not matches:
-        return begun
-    if len(matches) > 1:
-        raise BadInputError(
-            f"{len(matches)} conversations begin with {begun!r}.", hint=f"Write more of it: {matches[0]}"
-        )
-    return matches[0]
 
 
 def _print_choice(found: Found, answer: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,11 @@ from afx.api.errors import ConflictError
 from .commands import Command
 from .door import agent_argument, connect_to
 from .naming import Found
+from .output import duration, plain
 
 if TYPE_CHECKING:
     from afx.client.attach import Ending
+    from afx.client.http import TowerClient
 
 _TAIL_OF_A_LINE = 2000
 _LEAST_TAIL = 64 * 1024
@@ -83,10 +86,13 @@ def logs(*, agent: str, lines: int, follow: bool, raw: bool) -> int:
     """Print the last output of an agent's terminal as text.
 
     Of a full-screen program the text is what it wrote, not what its screen shows; `afx attach` shows that.
+    Of an agent without a terminal it is what the Tower kept of the last one.
     """
     from .lines import text_lines
 
     tower, found = connect_to(agent)
+    if found.agent["terminal"] is None and not follow:
+        return _print_kept(tower, found, lines, raw=raw)
     terminal = _terminal(found)
     tail = None if raw else max(_LEAST_TAIL, lines * _TAIL_OF_A_LINE)
     output = tower.output(terminal["id"], tail=tail)
@@ -102,6 +108,26 @@ def logs(*, agent: str, lines: int, follow: bool, raw: bool) -> int:
         for line in text_lines(data)[-lines:]:
             click.echo(line)
     return _follow(found, terminal, output.end, begun, raw=raw) if follow else 0
+
+
+def _print_kept(tower: TowerClient, found: Found, lines: int, *, raw: bool) -> int:
+    """Print what was kept of the terminal that an agent had, and say to standard error what it is."""
+    from .lines import text_lines
+
+    kept = tower.last_screen(found.id)
+    if kept is None:
+        raise _no_terminal(found)
+    data, at = kept
+    if raw:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        for line in text_lines(data)[-lines:]:
+            click.echo(line)
+    said = [f"{found.label} is {found.agent['state']}.", plain(found.agent.get("reason", ""))]
+    said.append(f"This was kept {duration(time.time() - at)} ago.")
+    click.echo(f"[{' '.join(filter(None, said))}]", err=True)
+    return 0
 
 
 def _follow(found: Found, terminal: Mapping[str, str], since: str, begun: bytes, *, raw: bool) -> int:
@@ -140,9 +166,13 @@ def _how_ended(ending: Ending) -> str:
 def _terminal(found: Found) -> dict[str, str]:
     terminal: dict[str, str] | None = found.agent["terminal"]
     if terminal is None:
-        reason = f": {found.agent['reason']}" if found.agent.get("reason") else "."
-        raise ConflictError(
-            f"{found.label} has no terminal; it is {found.agent['state']}{reason}",
-            hint=f"Start it with `afx start {found.label}`.",
-        )
+        raise _no_terminal(found)
     return terminal
+
+
+def _no_terminal(found: Found) -> ConflictError:
+    reason = f": {found.agent['reason']}" if found.agent.get("reason") else "."
+    return ConflictError(
+        f"{found.label} has no terminal; it is {found.agent['state']}{reason}",
+        hint=f"Start it with `afx start {found.label}`.",
+    )

@@ -19,7 +19,7 @@ def plugin() -> None:
 
 
 @plugin.command("new", cls=Command, example="afx plugin new harness foo\nafx plugin new storage files\n")
-@click.argument("kind", type=click.Choice(["harness", "storage"]))
+@click.argument("kind", type=click.Choice(["harness", "storage", "strategy"]))
 @click.argument("name")
 @click.option("--directory", help="Where it is written; else a directory named like the distribution, here.")
 @json_option

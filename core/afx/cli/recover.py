@@ -24,8 +24,10 @@ _PATIENCE = 600.0
 _HEADER = ("AGENT", "STATE", "RUNG", "CONVERSATION", "EVIDENCE", "CONFIDENCE", "WHY")
 _WIDE = 160
 _HELP = {
-    "stopped on purpose": "A person stopped it; `afx start {}` brings it back.",
-    "quit": "It ended by itself; `afx start {}` brings it back.",
+    "stopped on purpose": "A person stopped it; `afx start {name}` brings it back.",
+    "exited": "{reason} `afx start {name}` brings it back.",
+    "worktree missing": "The directory it works in is gone. Make it again (`git worktree add`), or remove "
+    "the agent: `afx cleanup {name}`.",
     "stale": "It has shown no sign of life for long; --include-stale counts it in.",
 }
 
@@ -232,7 +234,8 @@ def _cells(row: Mapping[str, Any], *, narrow: bool) -> list[str]:
     plan = row["plan"]
     step = next((step for step in plan["steps"] if step["chosen"]), None)
     session_id = plan["session_id"] or ""
-    why = _HELP[row["eligibility"]].format(row["name"]) if row["eligibility"] in _HELP else grounds(plan)
+    facts = {"name": row["name"], "reason": row.get("reason") or "It ended by itself."}
+    why = _HELP[row["eligibility"]].format(**facts) if row["eligibility"] in _HELP else grounds(plan)
     return [
         row["name"],
         row["eligibility"],
@@ -249,6 +252,8 @@ def _told(news: Mapping[str, Any]) -> str:
     match news["event"]:
         case "revived" if plan is not None and plan["action"] == "resume":
             how = f"is back with its conversation {plan['session_id']} ({plan['rung']})"
+        case "revived" if plan is not None and news["name"].startswith("shell/"):
+            how = "runs again"
         case "revived" if plan is not None:
             how = f"has begun a new conversation ({plan['rung']}). {grounds(plan)}"
         case "attached":

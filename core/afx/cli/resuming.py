@@ -22,7 +22,12 @@ def resume_options(command: _F) -> _F:
     fresh = click.option(
         "--fresh", is_flag=True, help="Begin a new conversation; the ids of before are kept."
     )
-    given = click.option("--id", "session_id", metavar="SESSION", help="The conversation to resume.")
+    given = click.option(
+        "--id",
+        "session_id",
+        metavar="SESSION",
+        help="The conversation to resume. The beginning of an id that the agent had is enough.",
+    )
     return given(fresh(command))
 
 
@@ -42,10 +47,35 @@ def chosen(session_id: str | None, *, fresh: bool) -> dict[str, Any]:
     }
 
 
+def meant(tower: TowerClient, agent_id: str, begun: str) -> str:
+    """Return the id of the conversation that is meant by its beginning.
+
+    Where none of the agent's begins so, what was given is returned, for the Tower to judge.
+
+    Raises:
+        BadInputError: Several begin so.
+    """
+    known = tower.get(f"/api/agents/{agent_id}/conversations")["conversations"]
+    matches = [one["id"] for one in known if one["id"].startswith(begun)] if begun else []
+    if begun in matches or not matches:
+        return begun
+    if len(matches) > 1:
+        raise BadInputError(
+            f"{len(matches)} conversations begin with {begun!r}.", hint=f"Write more of it: {matches[0]}"
+        )
+    found: str = matches[0]
+    return found
+
+
 def resume(
     tower: TowerClient, agent_id: str, session_id: str | None = None, *, fresh: bool = False
 ) -> dict[str, Any]:
-    """Have an agent brought back by the resume chain; return the answer: the agent, the plan, notes."""
+    """Have an agent brought back by the resume chain; return the answer: the agent, the plan, notes.
+
+    The beginning of `session_id` is enough, see `meant`.
+    """
+    if session_id is not None:
+        session_id = meant(tower, agent_id, session_id)
     answer: dict[str, Any] = tower.post(f"/api/agents/{agent_id}/resume", chosen(session_id, fresh=fresh))
     return answer
 

@@ -169,6 +169,19 @@ class TowerClient:
         data, headers = self._request("GET", f"/api/terminals/{quote(terminal_id)}/output?{'&'.join(query)}")
         return Output(data, headers.get("Afx-Start", ""), headers.get("Afx-End", ""))
 
+    def last_screen(self, agent_id: str) -> tuple[bytes, float] | None:
+        """Return what was kept of an agent's last terminal and when that was; None where nothing was kept.
+
+        Raises:
+            AfxError: As `get`.
+        """
+        try:
+            data, headers = self._request("GET", f"/api/agents/{quote(agent_id)}/screen")
+        except NotFoundError:
+            return None  # A Tower of before an upgrade keeps none.
+        at = headers.get("Afx-At")
+        return None if at is None else (data, float(at))
+
     def _json(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
         data, _ = self._request(method, path, body)
         if not data:

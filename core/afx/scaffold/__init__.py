@@ -17,13 +17,14 @@ from afx.api.hookspecs import API_VERSION
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-Kind: TypeAlias = Literal["harness", "storage"]
-KINDS: tuple[Kind, ...] = ("harness", "storage")
+Kind: TypeAlias = Literal["harness", "storage", "strategy"]
+KINDS: tuple[Kind, ...] = ("harness", "storage", "strategy")
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SUMMARIES: Mapping[Kind, str] = {
     "harness": "A harness of afx for the agent program {name}.",
     "storage": "A storage of afx: the Tower's state in {name}.",
+    "strategy": "A reconnect strategy of afx: terminals that outlive the Tower by way of {name}.",
 }
 
 
@@ -55,6 +56,8 @@ def new_plugin(kind: Kind, name: str, directory: Path) -> list[Path]:
         f"{package}/{kind}.py": templates / kind / f"{kind}.py.in",
         f"tests/test_{values['module']}.py": templates / kind / "test_plugin.py.in",
     }
+    if kind == "strategy":
+        wanted[f"{package}/holder.py"] = templates / kind / "holder.py.in"
     contents = {path: fill(template, values) for path, template in wanted.items()}
     contents[f"{package}/py.typed"] = ""
     contents[".gitignore"] = "__pycache__/\n*.egg-info/\ndist/\n.venv/\n"
@@ -87,6 +90,7 @@ def _values(kind: Kind, name: str) -> dict[str, str]:
         "distribution": distribution_of(kind, name),
         "class_name": f"{camel}{kind.capitalize()}",
         "session_name": f"{camel}Session",
+        "terminal_name": f"{camel}Terminal",
         "variable": module.upper(),
         "summary": _SUMMARIES[kind].format(name=name),
         "afx_version": __version__,

@@ -42,8 +42,8 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
         url: Where it is served.
         stopping: To be set when the server is about to stop, so that streams end by themselves.
     """
-    do = Routes(tower, gate, url)
     page = Page()
+    do = Routes(tower, gate, url, page.build)
     events = Events(tower, stopping)
     bring = RevivalRoutes(tower)
     moving = MovingRoutes(tower)
@@ -64,6 +64,7 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
             Route("/api/agents", do.spawn_agent, methods=["POST"]),
             Route("/api/agents/{agent}", do.remove_agent, methods=["DELETE"]),
             Route("/api/agents/{agent}/losses", do.losses),
+            Route("/api/agents/{agent}/screen", do.last_screen),
             Route("/api/agents/{agent}/resume", bring.resume, methods=["POST"]),
             Route("/api/agents/{agent}/plan", bring.plan),
             Route("/api/agents/{agent}/conversations", bring.conversations, methods=["GET"]),

@@ -32,7 +32,7 @@ from .auth import Gate, load_key
 from .home import prepare
 from .log import set_up_log
 from .patience import PatientProtocol
-from .port import bind, taken
+from .port import bind, last_port, taken
 
 log = logging.getLogger("afx.server")
 
@@ -132,7 +132,7 @@ async def _run(announcement: Announcement) -> None:
 async def _boot(announcement: Announcement, settings: Settings, home: Path, key: str) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with Tower.open(home, Settings.load, dict(os.environ)) as tower:
-            listener = bind(int(settings["tower.port"]))
+            listener = bind(int(settings["tower.port"]), last_port(home))
             port = listener.getsockname()[1]
             url = f"http://127.0.0.1:{port}"
             stopping = anyio.Event()
@@ -178,7 +178,7 @@ async def _serve(server: Server, listener: socket.socket, port: int) -> None:
 
 @contextmanager
 def _published(home: Path, port: int, url: str) -> Iterator[None]:
-    """Say in ``tower.json`` where the Tower is, for as long as it is there."""
+    """Say in ``tower.json`` where the Tower is, for as long as it is there, and for later on which port."""
     path = home / "tower.json"
     facts = {
         "pid": os.getpid(),
@@ -187,17 +187,22 @@ def _published(home: Path, port: int, url: str) -> Iterator[None]:
         "version": __version__,
         "started_at": time.time(),
     }
-    new = path.with_suffix(".new")
     try:
-        new.write_text(json.dumps(facts) + "\n", encoding="utf-8")
-        new.chmod(0o600)
-        new.replace(path)
+        _write(path, json.dumps(facts))
+        _write(home / "port", str(port))
     except OSError as error:
         raise _unwritable(home, error) from None
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(text + "\n", encoding="utf-8")
+    new.chmod(0o600)
+    new.replace(path)
 
 
 def _unwritable(home: Path, error: OSError) -> AfxError:

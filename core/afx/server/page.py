@@ -6,6 +6,7 @@ started are answered; any other is not found, and never index.html in its place.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -14,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 ASSETS = Path(__file__).with_name("assets")
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_BUILD = re.compile(r'<meta name="build" content="(\w+)">')
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 _NOT_BUILT = """<!doctype html>
@@ -42,11 +44,17 @@ class Page:
 
     Args:
         assets: Where it was built.
+
+    Attributes:
+        build: Which build it is, so that a page that is open can tell that another is served by now; empty
+            where there is none.
     """
 
     def __init__(self, assets: Path = ASSETS) -> None:
         index = assets / "index.html"
         self._index = index.read_text(encoding="utf-8") if index.is_file() else _NOT_BUILT
+        named = _BUILD.search(self._index)
+        self.build = named[1] if named else ""
         self._files = {path.name: path.read_bytes() for path in assets.glob("*-*.*") if path.suffix in _TYPES}
 
     async def index(self, _: Request) -> Response:

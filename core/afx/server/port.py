@@ -12,10 +12,11 @@ from afx.api.errors import BadInputError, ConflictError
 _LISTENING = "0A"
 
 
-def bind(port: int) -> socket.socket:
+def bind(port: int, last: int = 0) -> socket.socket:
     """Return a socket bound to `port` of the loopback interface (0: any free one) that does not listen yet.
 
-    Until it listens, a connection to it is refused: nobody reads a state that is not complete.
+    Until it listens, a connection to it is refused: nobody reads a state that is not complete. Where any will
+    do it is the one that the Tower had `last`, if that is free: pages that are open know no other.
 
     Raises:
         BadInputError: There is no such port, or it is not ours to take.
@@ -23,6 +24,13 @@ def bind(port: int) -> socket.socket:
     """
     if not 0 <= port <= 65535:
         raise BadInputError(f"{port} is no port.", hint="Ports go from 1 to 65535; 0 takes any free one.")
+    if port == 0 and 0 < last <= 65535:
+        with suppress(BadInputError, ConflictError):
+            return _bind(last)
+    return _bind(port)
+
+
+def _bind(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -36,6 +44,15 @@ def bind(port: int) -> socket.socket:
         listener.close()
         raise taken(port) from None
     return listener
+
+
+def last_port(home: Path) -> int:
+    """Return the port that the last Tower of a state directory had; 0 where that is not known."""
+    try:
+        text = (home / "port").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return 0
+    return int(text) if text.isdigit() and len(text) < 6 else 0
 
 
 def taken(port: int) -> ConflictError:

@@ -45,10 +45,11 @@ _SIGNALS = ("INT", "QUIT", "TERM", "HUP", "KILL", "STOP", "CONT", "TSTP", "USR1"
 class Routes:
     """The request handlers of one Tower."""
 
-    def __init__(self, tower: Tower, gate: Gate, url: str) -> None:
+    def __init__(self, tower: Tower, gate: Gate, url: str, page_build: str) -> None:
         self._tower = tower
         self._gate = gate
         self._url = url
+        self._page_build = page_build
 
     async def health(self, _: Request) -> Response:
         """Say that the Tower serves. By the time anybody can ask, it is ready."""
@@ -56,7 +57,7 @@ class Routes:
 
     async def state(self, _: Request) -> Response:
         """Tell everything."""
-        return json_response(state_view(self._tower, self._url))
+        return json_response(state_view(self._tower, self._url, self._page_build))
 
     async def schema(self, _: Request) -> Response:
         """Describe every shape that crosses the door."""
@@ -166,6 +167,15 @@ class Routes:
             raise BadInputError(f"{name!r} is no signal.", hint=f"Use one of {', '.join(_SIGNALS)}.")
         await hub.connection.signal(signal.Signals[f"SIG{name}"])
         return Response(status_code=204)
+
+    async def last_screen(self, request: Request) -> Response:
+        """Return what was kept of what an agent's terminal showed last; nothing where nothing was."""
+        agent = self._tower.agents.agent(request.path_params["agent"])
+        kept = await self._tower.screens.of(agent.id)
+        if kept is None:
+            return Response(status_code=204)
+        headers = {"Afx-Size": f"{kept.size.cols}x{kept.size.rows}", "Afx-At": f"{kept.at:.3f}"}
+        return Response(kept.output, headers=headers, media_type="application/octet-stream")
 
     async def output(self, request: Request) -> Response:
         """Return a terminal's output up to its present end."""

@@ -21,7 +21,7 @@ from .wire import (
 )
 
 
-def state_view(tower: Tower, url: str) -> StateView:
+def state_view(tower: Tower, url: str, page_build: str) -> StateView:
     """Return everything there is to know."""
     agents = tower.agents
     return StateView(
@@ -33,6 +33,7 @@ def state_view(tower: Tower, url: str) -> StateView:
             started_at=tower.started_at,
             home=str(tower.home),
             host=agents.host,
+            page=page_build,
         ),
         workspaces=[
             WorkspaceView(

@@ -181,7 +181,11 @@ class WorkspaceView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TowerView(msgspec.Struct, frozen=True, kw_only=True):
-    """The Tower itself."""
+    """The Tower itself.
+
+    Attributes:
+        page: The build of the page that it serves; empty where it serves none.
+    """
 
     pid: int
     version: str
@@ -189,6 +193,7 @@ class TowerView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float
     home: str
     host: str
+    page: str
 
 
 class OrphanView(msgspec.Struct, frozen=True, kw_only=True):

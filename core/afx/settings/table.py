@@ -27,7 +27,13 @@ class Setting(NamedTuple):
 SETTINGS: Mapping[str, Setting] = {
     setting.name: setting
     for setting in (
-        Setting("tower.port", "port", 4100, "AFX_PORT", "The port the Tower listens on; 0: any free one."),
+        Setting(
+            "tower.port",
+            "port",
+            4100,
+            "AFX_PORT",
+            "The port the Tower listens on; 0: the one it had last, or any free one.",
+        ),
         Setting(
             "tower.boot_deadline",
             "seconds",

@@ -19,6 +19,7 @@ import msgspec
 from afx.api.errors import ConnectionLostError, SpawnError, UnreachableError
 from afx.api.model import Command, Exit, Position, Size, TerminalId, TerminalRecord, TerminalSpec
 from afx.api.strategy import (
+    Cause,
     Connection,
     Ended,
     Life,
@@ -99,20 +100,23 @@ class World:
         refuses: While set, nothing can be started, and this is why.
         program: What stands in for a terminal's program: it is called with what is typed, and at the start
             with nothing. None: nothing happens.
+        causes: Why holders are gone.
     """
 
     def __init__(self) -> None:
         self.holders: dict[TerminalId, Holder] = {}
         self.refuses: str = ""
         self.program: Callable[[Holder, bytes], None] | None = None
+        self.causes: dict[TerminalId, Cause] = {}
 
     def type(self, holder: Holder, data: bytes) -> None:
         """Let the program have what is typed."""
         if self.program is not None and holder.exit is None:
             self.program(holder, data)
 
-    def kill(self, terminal_id: TerminalId) -> None:
-        """Let a holder die without a word."""
+    def kill(self, terminal_id: TerminalId, cause: Cause = Cause.FAILURE) -> None:
+        """Let a holder die without a word; a survey says why."""
+        self.causes[terminal_id] = cause
         hold = self.holders.pop(terminal_id).hold
         if hold is not None:
             hold.lose()
@@ -268,7 +272,8 @@ class MemoryStrategy(ReconnectStrategy):
         for record in records:
             holder = self.world.holders.get(record.id)
             if holder is None:
-                found[record.id] = Survival(Life.DEAD, "Its holder is gone.")
+                cause = self.world.causes.get(record.id, Cause.FAILURE)
+                found[record.id] = Survival(Life.DEAD, "Its holder is gone.", cause=cause)
             elif holder.hangs:
                 found[record.id] = Survival(Life.NO_ANSWER, "Its holder does not answer.")
             else:

@@ -24,6 +24,7 @@ import pytest
 from afx.api.errors import AfxError, SpawnError, UnreachableError
 from afx.api.model import Command, Exit, Position, Size, TerminalId, TerminalRecord, TerminalSpec
 from afx.api.strategy import (
+    Cause,
     Connection,
     Ended,
     Life,
@@ -81,6 +82,22 @@ class Stage(ABC):
     @abstractmethod
     def kill(self, record: TerminalRecord) -> None:
         """Let what holds this terminal, and perhaps others, be gone without a word; return when it is."""
+
+    def close(self, record: TerminalRecord) -> None:
+        """Let a person end just this terminal, by another way than afx.
+
+        The default says that nobody can.
+        """
+        del record
+        pytest.skip("nobody can end one terminal of this strategy but by afx")
+
+    def shut_down(self, record: TerminalRecord) -> None:
+        """Let a person end what holds this terminal and others, and return when it is gone.
+
+        The default says that nobody can.
+        """
+        del record
+        pytest.skip("nobody can end what holds terminals of this strategy but by afx")
 
     @abstractmethod
     def clear(self) -> None:
@@ -414,17 +431,37 @@ class StrategySuite:
         strategy = await theatre.tower()
         connection = await theatre.spawn(strategy)
         theatre.stage.kill(theatre.records["t1"])
-        with pytest.raises(AfxError), anyio.fail_after(PATIENCE):
-            async for _ in connection.notices():
-                pass
-        await connection.aclose()
+        await _until_lost(connection)
         found = (await theatre.survey(strategy))["t1"]
-        assert found.life is Life.DEAD
+        assert (found.life, found.cause) == (Life.DEAD, Cause.FAILURE)
         assert found.reason.endswith(".")
         await strategy.forget(theatre.records["t1"])
         assert list(await strategy.orphans([])) == []
         strategy = await theatre.tower()
         assert (await theatre.survey(strategy))["t1"].life is Life.DEAD
+
+    async def test_what_a_person_closed_is_known_for_that(self, theatre: Theatre) -> None:
+        """Its agent would be brought back at once otherwise. That holds for the last terminal, too."""
+        strategy = await theatre.tower()
+        connections = [await theatre.spawn(strategy, name) for name in ("t1", "t2")]
+        for name, connection in zip(("t1", "t2"), connections, strict=True):
+            theatre.stage.close(theatre.records[name])
+            await _until_lost(connection)
+            found = (await _settled(theatre, strategy))[name]
+            assert (found.life, found.cause) == (Life.DEAD, Cause.CLOSED)
+            assert found.reason.endswith(".")
+            await strategy.forget(theatre.records.pop(name))
+
+    async def test_what_a_person_shut_down_is_known_for_that(self, theatre: Theatre) -> None:
+        """Its agents would be brought back at once otherwise, and what held them started again."""
+        strategy = await theatre.tower()
+        connections = [await theatre.spawn(strategy, name) for name in ("t1", "t2")]
+        theatre.stage.shut_down(theatre.records["t1"])
+        for connection in connections:
+            await _until_lost(connection)
+        found = await _settled(theatre, strategy)
+        assert {(one.life, one.cause) for one in found.values()} == {(Life.DEAD, Cause.SHUT_DOWN)}
+        assert all(one.reason.endswith(".") for one in found.values())
 
     async def test_a_survey_of_nothing_finds_nothing(self, theatre: Theatre) -> None:
         """And nothing need be there for that."""
@@ -589,3 +626,20 @@ class StrategySuite:
         await other.write(b"say unharmed\r")
         await output_until(await theatre.watch(other), b"unharmed")
         assert list(await strategy.orphans(list(theatre.records.values()))) == []
+
+
+async def _until_lost(connection: Connection) -> None:
+    with pytest.raises(AfxError), anyio.fail_after(PATIENCE):
+        async for _ in connection.notices():
+            pass
+    await connection.aclose()
+
+
+async def _settled(theatre: Theatre, strategy: ReconnectStrategy) -> dict[str, Survival]:
+    """Survey as the Tower does: a holder that is about to be gone does not answer for a moment."""
+    with anyio.fail_after(PATIENCE):
+        while True:
+            found = await theatre.survey(strategy)
+            if all(one.life is not Life.NO_ANSWER for one in found.values()):
+                return found
+            await anyio.sleep(0.02)

@@ -88,7 +88,10 @@ class Conversion:
                 return self._agents.agent(agent_id), None, []
             label = f"{agent.kind}/{agent.name}"
             if record.strategy == strategy:
-                raise ConflictError(f"The terminal of {label} is held by {strategy} already.")
+                raise ConflictError(
+                    f"The terminal of {label} is held by {strategy} already.",
+                    hint="Nothing needs to be done.",
+                )
             hub = self._terminals.hub(record.id)
             if not at_once:
                 await self._until_idle(agent, hub, patience)

@@ -31,6 +31,8 @@ _KEYS_WITHOUT_TEXT = re.compile(rb"\x1b\[M...|\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)|\
 _ENDS_DRAFT = b"\r\n\x03\x04\x15"
 _DRAFT_PATIENCE = 60.0
 _GLANCE = 32 * 1024
+_ANSWERS_WITHIN = 3.0
+_LOOK_AGAIN = 0.02
 
 
 class Onlooker:
@@ -169,14 +171,26 @@ class TerminalHub:
     async def deliver(self, keystrokes: Sequence[bytes], pause: float) -> None:
         """Type a message, `pause` seconds between its parts. Whatever a person types meanwhile comes after.
 
+        The pause after the first part begins once the program has answered to it: one that a busy machine
+        holds up would else read all parts as one, and take the Enter at the end for a part of the text.
+
         Raises:
             ConnectionLostError: It could not be delivered as a whole.
         """
         async with self._typing:
+            before = self.facts.end
             for number, part in enumerate(keystrokes):
+                if number == 1:
+                    await self._until_written(before)
                 if number:
                     await anyio.sleep(pause)
                 await self.connection.write(part)
+
+    async def _until_written(self, before: Position) -> None:
+        """Wait for output after a place in it; not for ever, as a program may show nothing of its input."""
+        with anyio.move_on_after(_ANSWERS_WITHIN):
+            while self.facts.end == before:  # noqa: ASYNC110 - the holder tells no more than where it ends
+                await anyio.sleep(_LOOK_AGAIN)
 
     def note_start(self) -> None:
         """Note that another process is about to start; what is shown already is no longer its screen."""

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from afx.api.model import Agent, AgentId, AgentState, Exit, TerminalId, TerminalRecord
-from afx.api.strategy import Life, Orphan, Survival
+from afx.api.strategy import Cause, Life, Orphan, Survival
 
 
 class Reconnect(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class Prune(msgspec.Struct, frozen=True):
     record: TerminalRecord
     reason: str
     exit: Exit | None = None
-    on_purpose: bool = False
+    cause: Cause = Cause.FAILURE
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def judge(record: TerminalRecord, survival: Survival | None, agent: Agent | None
     match survival.life:
         case Life.DEAD:
             reason = survival.reason or "Its holder is gone."
-            return Prune(record, reason, survival.exit, survival.on_purpose)
+            return Prune(record, reason, survival.exit, survival.cause)
         case Life.NO_ANSWER:
             return Wait(record, survival.reason or "Its holder does not answer.")
         case Life.ALIVE:

@@ -35,18 +35,23 @@ class Eligibility(StrEnum):
     LIVE = "live"
     UNREACHABLE = "unreachable"
     STOPPED = "stopped on purpose"
-    QUIT = "quit"
+    EXITED = "exited"
     WORKTREE_MISSING = "worktree missing"
     STALE = "stale"
     ELIGIBLE = "eligible"
 
 
 class RecoveryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent that does not run: whether it is brought back, and how it would be."""
+    """One agent that does not run: whether it is brought back, and how it would be.
+
+    Attributes:
+        reason: What is known of why it does not run, in a sentence; empty where that is nothing.
+    """
 
     agent: AgentId
     name: str
     eligibility: Eligibility
+    reason: str = ""
     plan: ResumePlan
 
 
@@ -85,16 +90,17 @@ def eligibility(
         now: The time now.
         max_age: After how many seconds without a sign of life it is stale.
     """
-    if agent.state is AgentState.STOPPED:
-        return Eligibility.STOPPED
-    if not answers:
+    is_stopped = agent.state is AgentState.STOPPED
+    if not answers and not is_stopped:
         return Eligibility.UNREACHABLE
-    if runs:
+    if runs and not is_stopped:
         return Eligibility.LIVE
-    if agent.state is AgentState.EXITED:
-        return Eligibility.QUIT
     if not directory_is_there:
         return Eligibility.WORKTREE_MISSING
+    if is_stopped:
+        return Eligibility.STOPPED
+    if agent.state is AgentState.EXITED:
+        return Eligibility.EXITED
     return Eligibility.STALE if now - last_seen > max_age else Eligibility.ELIGIBLE
 
 
@@ -148,7 +154,11 @@ class Recovery:
                 made = await self._revival.make_plan(agent)
                 rows.append(
                     RecoveryRow(
-                        agent=agent.id, name=f"{agent.kind}/{agent.name}", eligibility=found, plan=made
+                        agent=agent.id,
+                        name=f"{agent.kind}/{agent.name}",
+                        eligibility=found,
+                        reason=self._agents.state_of(agent)[1],
+                        plan=made,
                     )
                 )
         return rows

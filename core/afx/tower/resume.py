@@ -65,7 +65,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         trouble: Why its program cannot be started, in words; empty where it can.
         chain: The rungs of its harness's sessions, in order; empty where it has no sessions.
         alone: Whether no other agent ever worked in its directory.
-        stored: Its stored conversations, newest first.
+        stored: Its stored conversations, newest first; `wanted` among them where that can be an id at all.
         found: Conversations found on disk, newest first.
         wanted: The id that a person asked for.
         only_fresh: Whether a person asked for a new conversation.
@@ -168,13 +168,14 @@ def _as_wanted(facts: Facts, wanted: ConversationId) -> ResumePlan:
     if not facts.chain:
         return ResumePlan(action=Action.REFUSE, why=_no_sessions(facts))
     known = next((stored for stored in facts.stored if stored.id == wanted), None)
-    evidence = Evidence.UNKNOWN if known is None else known.evidence
-    why = "A person asked for it."
-    if known is not None:
-        why = _objection(facts, known) or why
-    chosen = why == "A person asked for it."
-    step = Step(rung=Rung.STORED, session_id=wanted, evidence=evidence, chosen=chosen, why=why)
-    if not chosen:
+    if known is None:
+        return ResumePlan(
+            action=Action.REFUSE, why=f"{wanted!r} is no id of a conversation of {facts.harness}."
+        )
+    objection = _objection(facts, known)
+    why = objection or "A person asked for it."
+    step = Step(rung=Rung.STORED, session_id=wanted, evidence=known.evidence, chosen=not objection, why=why)
+    if objection:
         return ResumePlan(action=Action.REFUSE, why=f"Conversation {wanted}: {why}", steps=(step,))
     return _resuming(step, (step,))
 
@@ -194,6 +195,8 @@ def _by_the_chain(facts: Facts) -> ResumePlan:
                     steps.append(_discovered(facts))
                 case Rung.FRESH:
                     why = "A new conversation can always begin." if facts.chain else _no_sessions(facts)
+                    if facts.harness is None:
+                        why = "A shell has no conversation; it is started anew."
                     steps.append(Step(rung=rung, chosen=True, why=why))
         if steps and steps[-1].chosen:
             return _resuming(steps[-1], tuple(steps))

@@ -122,6 +122,7 @@ class Revival:
         made = await self.make_plan(agent, wanted=wanted, only_fresh=only_fresh, failed=failed)
         match made.action:
             case Action.ATTACH:
+                self._refuse_another(agent, wanted, only_fresh=only_fresh)
                 return made, [f"{agent.kind}/{agent.name} runs already."]
             case Action.WAIT | Action.REFUSE:
                 raise ConflictError(
@@ -132,6 +133,17 @@ class Revival:
             case Action.RESUME | Action.BEGIN:
                 also = await self._what_happened(agent, made) if interrupted else []
                 return made, await self._starter.start(agent, made, also=also)
+
+    def _refuse_another(self, agent: Agent, wanted: ConversationId | None, *, only_fresh: bool) -> None:
+        """Refuse a running agent another conversation than it is in: it would be passed over in silence."""
+        current = self._agents.conversation_of(agent.id)
+        if not only_fresh and (wanted is None or (current is not None and current.id == wanted)):
+            return
+        label = f"{agent.kind}/{agent.name}"
+        raise ConflictError(
+            f"{label} runs, and changes its conversation only when it is brought back.",
+            hint=f"End it with `afx stop {label}` first.",
+        )
 
     async def until_let_go(self, agent: Agent) -> None:
         """Wait for what is left of an agent's program to let go of its conversation; not for ever.
@@ -153,10 +165,16 @@ class Revival:
         """Say which of an agent's conversations it is resumed with next; None takes the last choice back.
 
         Raises:
-            BadInputError: It never had such a conversation.
+            BadInputError: It never had such a conversation, or there is no choice to take back.
         """
         async with self.alone_with(agent_id):
             agent = self._agents.agent(agent_id)
+            label = f"{agent.kind}/{agent.name}"
+            if wanted is None and agent.conversation == agent.conversation_before:
+                raise BadInputError(
+                    f"No conversation was ever chosen for {label}, so there is no choice to take back.",
+                    hint=f"`afx conversations use {label} ID` chooses one.",
+                )
             if wanted is None:
                 chosen = msgspec.structs.replace(
                     agent, conversation=agent.conversation_before, conversation_before=agent.conversation
@@ -167,8 +185,8 @@ class Revival:
                 )
             else:
                 raise BadInputError(
-                    f"{agent.kind}/{agent.name} never had a conversation {wanted!r}.",
-                    hint=f"`afx conversations {agent.kind}/{agent.name}` lists those it had.",
+                    f"{label} never had a conversation {wanted!r}.",
+                    hint=f"`afx conversations {label}` lists those it had.",
                 )
             await self._agents.commit(chosen)
             return chosen

@@ -3,7 +3,8 @@
 A quit is left alone: the terminal shows it, and Enter begins a new conversation. A crash is resumed in the
 same terminal, with a growing pause; a rung that fails three times in a row, each time at once, is given up
 for the next; and where none is left, the agent needs attention and the reason stands on its screen. An agent
-whose terminal is lost while the Tower looks on has crashed, too: it is resumed in a new terminal.
+whose terminal is lost while the Tower looks on has crashed, too: it is resumed in a new terminal, unless a
+person is known to have ended that, or what held it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 from afx.api.errors import AfxError, NotFoundError
 from afx.api.harness import ExitInfo, ExitKind, Rung
 from afx.api.model import Agent, AgentId, AgentState
+from afx.api.strategy import Cause
 
 from .agents import Agents
 from .resume import ResumePlan
@@ -44,7 +46,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Leave(msgspec.Struct, frozen=True):
-    """Do nothing: the end was wanted."""
+    """Do nothing: the end was wanted, and whoever wanted it says what comes next."""
 
 
 class TryAgain(msgspec.Struct, frozen=True):
@@ -60,14 +62,17 @@ class GiveUp(msgspec.Struct, frozen=True):
     reason: str
 
 
-def decide(kind: ExitKind, failures: Sequence[Failure]) -> Leave | TryAgain | GiveUp:
+def decide(
+    kind: ExitKind, failures: Sequence[Failure], cause: Cause = Cause.FAILURE
+) -> Leave | TryAgain | GiveUp:
     """Decide what is done about an end.
 
     Args:
-        kind: What the harness makes of it.
+        kind: What the harness makes of it; the loss of a terminal is a crash.
         failures: The fast failures in a row up to this one, oldest first; empty where it had run for long.
+        cause: Where the terminal is gone, why.
     """
-    if kind is ExitKind.QUIT:
+    if kind is ExitKind.QUIT or cause is not Cause.FAILURE:
         return Leave()
     if kind is ExitKind.AUTH:
         return GiveUp("Its program is not signed in. Sign in, and start it again.")
@@ -118,10 +123,10 @@ class Supervisor:
             log.warning("Agent %s could not be brought back: %s", agent_id, error.message)
             await self._give_up(agent_id, error.message)
 
-    async def on_lost(self, agent_id: AgentId) -> None:
+    async def on_lost(self, agent_id: AgentId, cause: Cause) -> None:
         """Deal with the loss of an agent's terminal under a running Tower: as with a crash, in a new one."""
         try:
-            await self._deal_with_loss(agent_id)
+            await self._deal_with_loss(agent_id, cause)
         except NotFoundError:
             return
         except AfxError as error:
@@ -161,16 +166,18 @@ class Supervisor:
             return
         await self._decide(agent, kind, info.ran_for)
 
-    async def _deal_with_loss(self, agent_id: AgentId) -> None:
+    async def _deal_with_loss(self, agent_id: AgentId, cause: Cause) -> None:
         agent = self._agents.agent(agent_id)
         is_gone = agent.state in _DOWN and self._agents.terminal_of(agent_id) is None
         if is_gone and self._starter.harness_of(agent) is not None:
             ran_for = time.time() - self._began.pop(agent_id, 0.0)
-            await self._decide(agent, ExitKind.CRASH, max(0.0, ran_for))
+            await self._decide(agent, ExitKind.CRASH, max(0.0, ran_for), cause)
 
-    async def _decide(self, agent: Agent, kind: ExitKind, ran_for: float) -> None:
+    async def _decide(
+        self, agent: Agent, kind: ExitKind, ran_for: float, cause: Cause = Cause.FAILURE
+    ) -> None:
         failures = self._note_failure(agent, kind, ran_for)
-        match decide(kind, failures):
+        match decide(kind, failures, cause):
             case GiveUp(reason):
                 await self._give_up(agent.id, f"{reason} {agent.reason}")
             case TryAgain(pause, failed):
@@ -178,9 +185,9 @@ class Supervisor:
                 await anyio.sleep(pause)
                 async with self._turns:
                     await self._revival.until_let_go(agent)
-                    await self._bring_back(agent.id, failed)
+                    await self._bring_back(agent, failed)
             case Leave():
-                return
+                self._failures.pop(agent.id, None)
 
     def _note_failure(self, agent: Agent, kind: ExitKind, ran_for: float) -> list[Failure]:
         """Return the fast failures in a row, with this one if it is one."""
@@ -191,11 +198,11 @@ class Supervisor:
             failures.append(Failure(_last_rung(agent), kind))
         return failures
 
-    async def _bring_back(self, agent_id: AgentId, failed: frozenset[Rung]) -> None:
-        async with self._revival.alone_with(agent_id):
-            if self._agents.agent(agent_id).state not in _DOWN:
-                return  # A person was quicker.
-            await self._revival.bring_back_alone(agent_id, failed=failed)
+    async def _bring_back(self, agent: Agent, failed: frozenset[Rung]) -> None:
+        async with self._revival.alone_with(agent.id):
+            if self._agents.agent(agent.id).state is not agent.state:
+                return  # A person was quicker: it runs, was stopped, or its terminal was ended meanwhile.
+            await self._revival.bring_back_alone(agent.id, failed=failed)
 
     async def _give_up(self, agent_id: AgentId, reason: str) -> None:
         try:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import anyio
 import anyio.abc
@@ -26,6 +27,7 @@ from afx.api.errors import (
 from afx.api.model import Agent, AgentId, AgentState, Command, Exit, TerminalId, TerminalRecord, TerminalSpec
 from afx.api.storage import Record
 from afx.api.strategy import (
+    Cause,
     Connection,
     Ended,
     Notice,
@@ -50,6 +52,13 @@ _RETRY_DEADLINE = 1.0
 _SEEK_DEADLINE = 3.0
 _STORE_AGAIN_AFTER = 1.0
 _NO_RECORD = "Nothing is known of its terminal any more."
+
+
+class ToldWhy(Protocol):
+    """Who is told of an agent whose terminal is gone, and why it is."""
+
+    def __call__(self, agent_id: AgentId, cause: Cause) -> Coroutine[Any, Any, None]:
+        """Be told."""
 
 
 class _Outcome(NamedTuple):
@@ -81,8 +90,9 @@ class Terminals:
         self._tasks = tasks
         self._on_running: Sequence[Told] = ()
         self._on_ended: Sequence[Told] = ()
-        self._on_lost: Sequence[Told] = ()
+        self._on_lost: Sequence[ToldWhy] = ()
         self._on_enter: Sequence[Told] = ()
+        self._before_ending: Told | None = None
         self._hubs: dict[TerminalId, TerminalHub] = {}
         self._ending: set[TerminalId] = set()
         self._lost = anyio.Event()
@@ -92,15 +102,18 @@ class Terminals:
         *,
         running: Sequence[Told],
         ended: Sequence[Told],
-        lost: Sequence[Told],
+        lost: Sequence[ToldWhy],
         enter: Sequence[Told],
+        ending: Told | None = None,
     ) -> None:
         """Say who is told of an agent whose process runs or has ended, and of Enter typed where none runs.
 
-        `lost` are told of one whose terminal is gone that was there when the Tower booted, or came later.
-        Each is called in a task of its own, with the agent's id.
+        `lost` are told of one whose terminal is gone that was there when the Tower booted, or came later, and
+        why. Each is called in a task of its own, with the agent's id; but `ending` is waited for before the
+        Tower ends a terminal.
         """
         self._on_running, self._on_ended, self._on_lost, self._on_enter = running, ended, lost, enter
+        self._before_ending = ending
 
     async def boot(self, deadline: float) -> None:
         """Find every recorded terminal again, or find out why it is gone.
@@ -193,6 +206,11 @@ class Terminals:
         """Return the hub of a terminal, or None where it is not connected."""
         return self._hubs.get(terminal_id)
 
+    def connected_of(self, agent_id: AgentId) -> TerminalHub | None:
+        """Return the hub of an agent's terminal, or None where it has none that is connected."""
+        record = self._agents.terminal_of(agent_id)
+        return None if record is None else self._hubs.get(record.id)
+
     async def open(self, agent: Agent, spec: TerminalSpec, *also: Record) -> TerminalRecord:
         """Start a terminal for an agent, and store it, the agent as running, and what else belongs to it.
 
@@ -259,6 +277,8 @@ class Terminals:
         Raises:
             UnreachableError: Its holder does not answer, so it could not be ended.
         """
+        if self._before_ending is not None:
+            await self._before_ending(record.agent_id)
         self._ending.add(record.id)
         try:
             await self._strategy(record.strategy).terminate(record)
@@ -362,8 +382,9 @@ class Terminals:
         elif facts.exit is not None and (record.exit is None or adopted):
             state = AgentState.EXITED if facts.exit.ok else AgentState.CRASHED
             agent = msgspec.structs.replace(agent, state=state, reason=describe_end(facts.exit))
-        if facts.exit is not None and agent.state is AgentState.CRASHED:
-            # Noted now, or by a Tower that died before it could do anything about it.
+            outcome.ended.add(record.id)
+        elif agent.state is AgentState.CRASHED and agent.harness is not None:
+            # Noted by a Tower that died before it could do anything about it. Of a shell it was only told.
             outcome.ended.add(record.id)
         if agent != self._agents.agent(agent.id):
             outcome.put.append(agent)
@@ -389,9 +410,10 @@ class Terminals:
         if agent.state in {AgentState.STOPPED, AgentState.NEEDS_ATTENTION} or agent.removed_at is not None:
             return agent
         end = loss.exit or loss.record.exit
-        if end is None:
-            state = AgentState.EXITED if loss.on_purpose else AgentState.LOST
-            return msgspec.structs.replace(agent, state=state, reason=loss.reason)
+        if loss.cause is Cause.CLOSED:
+            return msgspec.structs.replace(agent, state=AgentState.EXITED, reason=loss.reason)
+        if end is None or (loss.cause is Cause.SHUT_DOWN and not end.ok):
+            return msgspec.structs.replace(agent, state=AgentState.LOST, reason=loss.reason)
         state = AgentState.EXITED if end.ok else AgentState.CRASHED
         return msgspec.structs.replace(agent, state=state, reason=describe_end(end))
 
@@ -494,7 +516,8 @@ class Terminals:
                         continue
                     for decision in decisions:
                         if isinstance(decision, Prune):
-                            self._tell(self._on_lost, decision.record.agent_id)
+                            told = [partial(told, cause=decision.cause) for told in self._on_lost]
+                            self._tell(told, decision.record.agent_id)
                 with anyio.move_on_after(pause):
                     await self._lost.wait()
                 pause = min(pause * 2, _RETRY_LONGEST)

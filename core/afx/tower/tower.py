@@ -31,6 +31,7 @@ from .capture import Capture
 from .conversion import Conversion
 from .harnesses import Harnesses
 from .inbox import Inbox
+from .lastscreen import LastScreens
 from .lifecycle import Lifecycle
 from .observers import Observers
 from .recovery import Recovery
@@ -64,6 +65,7 @@ class Tower:
         adoption: Adoption,
         conversion: Conversion,
         observers: Observers,
+        screens: LastScreens,
         settings: Settings,
     ) -> None:
         self.home = home
@@ -79,6 +81,7 @@ class Tower:
         self.adoption = adoption
         self.conversion = conversion
         self.observers = observers
+        self.screens = screens
         self.settings = settings
 
     @property
@@ -133,9 +136,11 @@ class Tower:
             revival = Revival(agents=agents, terminals=terminals, starter=starter)
             supervisor = Supervisor(agents, terminals, revival, starter)
             capture = Capture(home, agents, starter)
+            screens = LastScreens(home, agents, terminals.connected_of)
             terminals.told(
                 running=(supervisor.on_running, inbox.on_running, capture.on_running),
-                ended=(supervisor.on_ended,),
+                ended=(screens.keep, supervisor.on_ended),
+                ending=screens.keep,
                 lost=(supervisor.on_lost,),
                 enter=(supervisor.on_enter,),
             )
@@ -165,14 +170,16 @@ class Tower:
                 adoption,
                 conversion,
                 observers,
+                screens,
                 settings,
             )
             await terminals.boot(settings["tower.boot_deadline"])
-            for part in (supervisor, revival, inbox, capture):
+            for part in (supervisor, revival, inbox, capture, screens):
                 agents.listen(partial(_forget_removed, agents, part.forget))
             stack.enter_context(observers.telling())
             tasks.start_soon(adoption.run)
             tasks.start_soon(Attention(agents, terminals, starter, capture).run)
+            tasks.start_soon(screens.run)
             if settings["recover.at_boot"] == "auto":
                 tasks.start_soon(tower._recover)
             try:

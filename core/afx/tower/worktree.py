@@ -85,7 +85,8 @@ def check_name(name: str, what: str) -> str:
         return name
     raise BadInputError(
         f"{_shortened(name)} cannot be the name of {'an' if what[:1] in 'aeiou' else 'a'} {what}.",
-        hint="Use 1 to 64 letters, digits, dots, dashes and underscores; begin with a letter or digit.",
+        hint="Use 1 to 64 letters, digits, dots, dashes and underscores; begin with a letter, digit or "
+        "underscore; as in a branch, no `..` and no `.` or `.lock` at the end.",
     )
 
 
@@ -333,7 +334,10 @@ def _claim(place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.mkdir()
     except FileExistsError:
-        raise ConflictError(f"{place} exists already.", hint="Choose another name, or remove it.") from None
+        raise ConflictError(
+            f"{place} exists already.",
+            hint=f"`afx spawn {place.name} --resume` takes it in; else choose another name.",
+        ) from None
     except OSError as error:
         raise BadInputError(f"{place} cannot be made: {error.strerror}.") from None
 

@@ -52,7 +52,7 @@ class Place:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.setblocking(False)
-            connection.connect(self._short_path(socket_name(terminal_id)))
+            connection.connect(short_path(self.directory, socket_name(terminal_id)))
             _check_user(connection)
         except BaseException:
             connection.close()
@@ -126,11 +126,17 @@ class Place:
     def _note(self, terminal_id: str) -> Path:
         return self.directory / f"{terminal_id}.exit"
 
-    def _short_path(self, name: str) -> str:
-        path = self.directory / name
-        if len(os.fsencode(path)) <= LONGEST_PATH:
-            return str(path)
-        return str(_alias(self.directory) / name)
+
+def short_path(directory: Path, name: str) -> str:
+    """Return a path of a file in `directory` that is short enough for a socket.
+
+    Raises:
+        UnreachableError: What leads there is not private.
+    """
+    path = directory / name
+    if len(os.fsencode(path)) <= LONGEST_PATH:
+        return str(path)
+    return str(_alias(directory) / name)
 
 
 def _check_user(connection: socket.socket) -> None:

@@ -1,6 +1,6 @@
 // Requests to the Tower. An error is the Tower's own sentence and hint, or that it could not be reached.
 
-import type { AgentView, ConversationDetail, Losses, PluginRow, RecoveryNews, RecoveryRow, ResumePlan, StateView } from "./wire";
+import type { AgentView, ConversationDetail, Losses, PluginRow, RecoveryNews, RecoveryRow, ResumePlan, Size, StateView } from "./wire";
 
 const PATIENCE_MS = 5000;
 const LONG_PATIENCE_MS = 60_000;
@@ -48,6 +48,9 @@ export interface SpawnRequest {
   branch?: string;
 }
 
+/** What a terminal that is gone showed last, and when that was kept. */
+export interface LastScreen { output: Uint8Array; size: Size; at: number }
+
 export const api = {
   state: () => json<StateView>("GET", "/api/state", undefined, PATIENCE_MS),
   login: (code: string) => ask("POST", "/api/login", { code }, PATIENCE_MS),
@@ -61,6 +64,16 @@ export const api = {
   losses: (id: string) => json<Losses>("GET", `${agentPath(id)}/losses`),
   remove: (id: string, force: boolean) =>
     json<{ notes: string[] }>("DELETE", `${agentPath(id)}${force ? "?force=1" : ""}`),
+  lastScreen: async (id: string): Promise<LastScreen | null> => {
+    const response = await ask("GET", `${agentPath(id)}/screen`);
+    if (response.status === 204) return null;
+    const [cols, rows] = (response.headers.get("Afx-Size") ?? "").split("x").map(Number);
+    return {
+      output: new Uint8Array(await response.arrayBuffer()),
+      size: { cols: cols || 80, rows: rows || 24 },
+      at: Number(response.headers.get("Afx-At")),
+    };
+  },
   conversations: async (id: string) =>
     (await json<{ conversations: ConversationDetail[] }>("GET", `${agentPath(id)}/conversations`)).conversations,
   recoverable: async (workspace?: string) =>

@@ -1,6 +1,7 @@
 // An agent's terminal in the page. It outlives its sockets, the Tower, and the terminal itself: whatever ends,
 // it knows how far it got and goes on from there, on the same terminal or on the successor.
 
+import { api } from "./api";
 import { pause } from "./backoff";
 import { classifyClose } from "./closing";
 import { isReport, withCtrl } from "./keys";
@@ -22,6 +23,8 @@ const FRAME = 64 * 1024;
 /** How long a refused key is spoken of. */
 const REFUSAL_MS = 2500;
 
+const HIDE_CURSOR = "\x1b[?25l";
+
 type Step = Uint8Array | (() => void);
 
 export class Session {
@@ -29,8 +32,11 @@ export class Session {
   status: SessionStatus = "connecting";
   /** The terminal that is shown. */
   terminal: string | null = null;
+  /** Where no terminal ever was: when what is shown of an earlier one was kept; null where nothing was. */
+  keptAt: number | null | undefined;
   /** Whether the next character is taken with Ctrl, as the key bar has it. */
   ctrl = false;
+  private recalled = false;
   private refusedAt = 0;
   private role: Role | null = null;
   private socket: Socket | null = null;
@@ -123,6 +129,7 @@ export class Session {
     const step = nextTerminal(agent, this.terminal);
     if (step.to === "nothing") {
       if (this.status !== "live") this.become("gone");
+      void this.recall();
     } else if (step.to === "move") {
       this.leave();
       this.terminal = step.terminal;
@@ -135,6 +142,28 @@ export class Session {
     } else if (this.status === "later" && agent?.terminal?.state !== "unreachable") {
       this.connect();
     }
+  }
+
+  /** With no terminal there ever was here, show what the Tower kept of the agent's last one. */
+  private async recall(): Promise<void> {
+    if (this.terminal !== null || this.recalled) return;
+    this.recalled = true;
+    const last = await api.lastScreen(this.agentId).catch(() => undefined);
+    if (last === undefined) this.recalled = false;
+    // A terminal may have come meanwhile, and begins with a clear screen.
+    if (this.terminal !== null) return;
+    this.keptAt = last && last.at;
+    if (!last) return this.changed();
+    this.screen.resize(last.size);
+    // What may come of a terminal waits for this.
+    this.writing = true;
+    this.screen.terminal.write(last.output);
+    this.screen.terminal.write(HIDE_CURSOR, () => {
+      this.writing = false;
+      this.place();
+      this.changed();
+      this.pump();
+    });
   }
 
   private connect(): void {

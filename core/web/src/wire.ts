@@ -40,7 +40,7 @@ export interface WorkspaceView { path: string; name: string; active: boolean; ag
 
 export interface StateView {
   version: string;
-  tower: { pid: number; version: string; url: string; started_at: number; home: string; host: string };
+  tower: { pid: number; version: string; url: string; started_at: number; home: string; host: string; page?: string };
   workspaces: WorkspaceView[];
   orphans: { terminal_id: string; agent_id: string; note: string }[];
   plugins: { name: string; state: string; error: string }[];
@@ -63,7 +63,7 @@ export interface ResumePlan {
   steps: PlanStep[];
 }
 
-export interface RecoveryRow { agent: string; name: string; eligibility: string; plan: ResumePlan }
+export interface RecoveryRow { agent: string; name: string; eligibility: string; reason: string; plan: ResumePlan }
 
 export interface RecoveryNews {
   event: "begin" | "starting" | "revived" | "attached" | "failed" | "skipped" | "end";

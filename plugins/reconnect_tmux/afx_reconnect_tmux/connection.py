@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -322,6 +322,14 @@ class TmuxConnection(Connection):
     async def aclose(self) -> None:
         """Let go of the terminal without ending it."""
         self.close()
+
+
+async def settle_all(connections: Iterable[TmuxConnection], deadline: float) -> None:
+    """Wait until each has been answered or will not be, but at most `deadline` seconds for all."""
+    async with anyio.create_task_group() as tasks:
+        for connection in connections:
+            if connection.pending:
+                tasks.start_soon(connection.settle, deadline)
 
 
 def _foreground_group(pid: int) -> int:

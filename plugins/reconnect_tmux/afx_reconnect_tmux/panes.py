@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from afx.plugin import Exit, Life, ProcessIdentity, Survival, TerminalId, TerminalRecord, identify, is_alive
+from afx.plugin import (
+    Cause,
+    Exit,
+    Life,
+    ProcessIdentity,
+    Survival,
+    TerminalId,
+    TerminalRecord,
+    identify,
+    is_alive,
+)
+
+from .names import looks_like_ours
 
 _FIELDS = (
     "pid", "session_id", "window_id", "pane_id", "pane_pid", "pane_dead", "pane_dead_status",
@@ -124,6 +136,17 @@ def by_terminal(panes: Sequence[Pane], home: str) -> Mapping[TerminalId, Pane]:
     return {pane.terminal: pane for pane in panes if pane.terminal and pane.home == home}
 
 
+def offered(panes: Sequence[Pane], home: str, named: Collection[TerminalId]) -> list[Pane]:
+    """Return the panes that are ours, or look like ours and are nobody's, and that nobody has `named`."""
+    return [
+        pane
+        for pane in panes
+        if pane.terminal not in named
+        and pane.home in {"", home}
+        and (pane.terminal or looks_like_ours(pane.name))
+    ]
+
+
 def judge_missing(record: TerminalRecord, server: int, socket: str) -> Survival:
     """Judge a terminal that no pane of the server that answered is.
 
@@ -133,17 +156,25 @@ def judge_missing(record: TerminalRecord, server: int, socket: str) -> Survival:
     if handle is None:
         return Survival(Life.NO_ANSWER, "Its record does not say where it is.")
     if handle.socket == socket and handle.holder == identify(server):
-        return Survival(Life.DEAD, "Its tmux session was ended in tmux.", record.exit, on_purpose=True)
+        return Survival(Life.DEAD, "Its tmux session was ended in tmux.", record.exit, Cause.CLOSED)
     return judge_without_server(record, f"Another tmux server answers, process {server}.")
 
 
-def judge_without_server(record: TerminalRecord, why: str) -> Survival:
-    """Judge a terminal whose server does not answer: it is dead if that server is proven not to run."""
+def judge_without_server(record: TerminalRecord, why: str, ended: Cause | None = None) -> Survival:
+    """Judge a terminal whose server does not answer: it is dead if that server is proven not to run.
+
+    Args:
+        record: What is stored of the terminal.
+        why: What was seen instead of an answer.
+        ended: Why the server is gone, where it is and that is known.
+    """
     handle = read_handle(record)
     if handle is None:
         return Survival(Life.NO_ANSWER, "Its record does not say where it is.")
     if is_alive(handle.holder):
         return Survival(Life.NO_ANSWER, f"Its tmux server (process {handle.holder.pid}) runs. {why}")
-    return Survival(
-        Life.DEAD, f"The terminal did not survive: its tmux server (process {handle.holder.pid}) is gone."
-    )
+    server = f"its tmux server (process {handle.holder.pid})"
+    if ended is Cause.SHUT_DOWN:
+        reason = f"The terminal was ended with {server}, as by `tmux kill-server`."
+        return Survival(Life.DEAD, reason, cause=Cause.SHUT_DOWN)
+    return Survival(Life.DEAD, f"The terminal did not survive: {server} is gone.")

@@ -12,15 +12,17 @@ from afx.plugin import TerminalSpec, UnreachableError, identify, is_alive, send_
 
 from . import panes
 from .launching import PYTHON
-from .names import exact, literal, shell_words
+from .names import exact, literal, session_name, shell_words
 from .paint import paint, questions
 from .panes import Pane
-from .tmux import Tmux, TmuxError
+from .tmux import NoServerError, Tmux, TmuxError
 
 _FOLLOW_CLIENT = "set-option -w window-size latest"
 _SCROLLBACK = 4 * 1024 * 1024
 """How much of an adopted session's output is kept."""
 _PAUSE = 0.02
+_MOST_NAMES = 100
+_MOST_TRIES = 5
 
 
 class SessionMaker:
@@ -30,14 +32,31 @@ class SessionMaker:
         self._tmux = tmux
         self._directory = directory
 
-    async def make(self, name: str, spec: TerminalSpec, command_line: str, deadline: float) -> Pane:
+    async def make(self, spec: TerminalSpec, command_line: str, deadline: float) -> Pane:
         """Make a session with one pane, which is recorded from its first byte on.
 
-        All of it is one question to tmux, which reads nothing from the pane before it has done it all.
-
         Raises:
-            TmuxError: It could not be made. A session of this name was there before, or nothing is left.
+            TmuxError: It could not be made, and nothing is left of it.
         """
+        number = tries = 1
+        while number < _MOST_NAMES:
+            try:
+                return await self._make(session_name(spec.label, number), spec, command_line, deadline)
+            except NoServerError:
+                # It was about to end, for want of sessions. The next question starts another one.
+                if tries == _MOST_TRIES:
+                    raise
+                tries += 1
+                await anyio.sleep(_PAUSE)
+            except TmuxError as error:
+                # The name may be a stranger's, or that of a session that has outlived its record.
+                if "duplicate session" not in error.message:
+                    raise
+                number += 1
+        raise TmuxError(f"There are too many tmux sessions called {session_name(spec.label)}.")
+
+    async def _make(self, name: str, spec: TerminalSpec, command_line: str, deadline: float) -> Pane:
+        """Ask for a session, in one question: tmux reads nothing from the pane before it has done it all."""
         target = exact(name)
         answer = await self._tmux.ask(
             ["new-session", "-d", "-s", name, "-x", str(spec.size.cols), "-y", str(spec.size.rows),

@@ -39,20 +39,19 @@ from afx_holding.screen_modes import RESET
 from afx_holding.tower.places import Place, is_terminal_id
 
 from . import panes
-from .connection import TmuxConnection
+from .connection import TmuxConnection, settle_all
 from .control import ControlClient
 from .launching import Launching
-from .names import looks_like_ours, session_name
+from .lookout import Lookout
 from .panes import Pane
 from .session import SessionMaker
-from .tmux import Tmux, TmuxError, TmuxSilentError, check_version
+from .tmux import Tmux, TmuxError, TmuxSilentError
 
 _ASK_WITHIN = 5.0
 _ANSWER_WITHIN = 3.0
 _SPAWN_WITHIN = 15.0
 _GRACE = 3.0
 _PAUSE = 0.02
-_MOST_NAMES = 100
 _MOST_LOOKS = 50
 _HELLO = frames.control(frames.HELLO, version=frames.VERSION, client="tower")
 _TERMINATE = frames.control(frames.TERMINATE)
@@ -74,6 +73,7 @@ class TmuxStrategy(ReconnectStrategy):
         self._place = Place(context.directory)
         self._maker = SessionMaker(self._tmux, context.directory)
         self._control = ControlClient(self._tmux)
+        self._lookout = Lookout(self._tmux, self._home)
         self._connections: dict[TerminalId, TmuxConnection] = {}
         self._spawning: set[TerminalId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,6 +88,7 @@ class TmuxStrategy(ReconnectStrategy):
             connection.close()
         self._connections.clear()
         self._control.close()
+        self._lookout.vigil.end()
 
     # Starting
 
@@ -97,18 +98,23 @@ class TmuxStrategy(ReconnectStrategy):
             raise SpawnError(f"{spec.id!r} cannot be the id of a terminal.")
         if spec.id in self._connections or not self._place.refuses(spec.id):
             raise SpawnError(f"There is a terminal {spec.id} that is alive.")
-        await self._check_version()
         self._spawning.add(spec.id)
         try:
+            await self._check_tmux()
             return await self._spawn(spec)
         except TmuxError as error:
             raise SpawnError(error.message, hint=error.hint) from error
         finally:
             self._spawning.discard(spec.id)
 
+    async def _check_tmux(self) -> None:
+        if not self._is_usable:
+            await self._tmux.check()
+            self._is_usable = True
+
     async def _spawn(self, spec: TerminalSpec) -> Spawned:
         with Launching(self.context.directory, spec.id, spec.command) as launching:
-            pane = await self._make_session(spec, launching)
+            pane = await self._maker.make(spec, launching.command_line, _ASK_WITHIN)
             try:
                 await launching.until_running(_SPAWN_WITHIN)
                 connection = await self._connect(pane, _SPAWN_WITHIN)
@@ -123,40 +129,13 @@ class TmuxStrategy(ReconnectStrategy):
             raise SpawnError("The tmux server ended as soon as it was asked for a session.")
         return Spawned(connection, msgspec.to_builtins(pane.handle(self._tmux.socket, server)))
 
-    async def _check_version(self) -> None:
-        if self._is_usable:
-            return
-        try:
-            said = (await anyio.run_process([self._tmux.program, "-V"], check=False)).stdout.decode()
-        except OSError as error:
-            raise SpawnError(
-                f"tmux cannot be started: {error.strerror} ({self._tmux.program}).",
-                hint="Install tmux, or choose another reconnect strategy.",
-            ) from error
-        wrong = check_version(said)
-        if wrong is not None:
-            raise SpawnError(wrong, hint="Install a newer tmux, or choose another reconnect strategy.")
-        self._is_usable = True
-
-    async def _make_session(self, spec: TerminalSpec, launching: Launching) -> Pane:
-        for number in range(1, _MOST_NAMES):
-            name = session_name(spec.label, number)
-            try:
-                return await self._maker.make(name, spec, launching.command_line, _ASK_WITHIN)
-            except TmuxError as error:
-                # The name may be a stranger's, or that of a session that has outlived its record.
-                if "duplicate session" not in error.message:
-                    raise
-        raise SpawnError(f"There are too many tmux sessions called {session_name(spec.label)}.")
-
     async def _undo(self, pane: Pane) -> None:
         """Leave nothing behind of a terminal that could not be started."""
         with suppress(TmuxError):
             await self._tmux.ask(["kill-session", "-t", pane.session], deadline=_ASK_WITHIN)
         with suppress(ConnectionLostError):
             await (await self._connect(pane, _ANSWER_WITHIN)).end_recorder()
-        self._drop(pane.terminal)
-        self._place.remove(pane.terminal)
+        self._let_go(pane.terminal)
 
     async def _connect(self, pane: Pane, deadline: float) -> TmuxConnection:
         """Connect to the recorder of a pane, which may be about to start.
@@ -184,6 +163,7 @@ class TmuxStrategy(ReconnectStrategy):
         connection = TmuxConnection(self._place.connect(pane.terminal), self._place, pane, self._control)
         connection.on_ended = self._on_ended
         self._connections[pane.terminal] = connection
+        self._lookout.vigil.keep(pane.server)
         return connection
 
     async def respawn(self, connection: Connection, command: Command) -> None:
@@ -224,17 +204,16 @@ class TmuxStrategy(ReconnectStrategy):
             return {}
         until = anyio.current_time() + deadline
         try:
-            found = await self._panes(deadline)
+            seen = await self._lookout.look(deadline)
         except TmuxError as error:
-            return {record.id: panes.judge_without_server(record, error.message) for record in records}
-        ours = panes.by_terminal(found, self._home)
-        server = found[0].server if found else 0
+            return {record.id: await self._lookout.judge_unseen(record, error) for record in records}
+        ours = self._lookout.ours(seen)
         asked: list[TmuxConnection] = []
         survivals: dict[TerminalId, Survival] = {}
         for record in records:
             pane = ours.get(record.id)
             if pane is None:
-                survivals[record.id] = panes.judge_missing(record, server, self._tmux.socket)
+                survivals[record.id] = self._lookout.judge_missing(record, seen)
                 self._drop(record.id)
                 continue
             survivals[record.id] = Survival(Life.ALIVE)
@@ -242,7 +221,7 @@ class TmuxStrategy(ReconnectStrategy):
                 connection = self._known(record.id) or self._open(pane)
                 connection.pane = pane
                 asked.append(connection)
-        await _settle_all(asked, max(0.0, until - anyio.current_time()))
+        await settle_all(asked, max(0.0, until - anyio.current_time()))
         for connection in asked:
             if connection.pending:
                 # It is left open: the recorder answers on it when it can, and is not asked a second time.
@@ -251,9 +230,6 @@ class TmuxStrategy(ReconnectStrategy):
                     "Its tmux session is there. The recorder of its output does not answer.",
                 )
         return survivals
-
-    async def _panes(self, deadline: float) -> list[Pane]:
-        return panes.read(await self._tmux.ask(["list-panes", "-a", "-F", panes.FORMAT], deadline=deadline))
 
     def _known(self, terminal_id: TerminalId) -> TmuxConnection | None:
         known = self._connections.get(terminal_id)
@@ -266,6 +242,13 @@ class TmuxStrategy(ReconnectStrategy):
         connection = self._connections.pop(terminal_id, None)
         if connection is not None:
             connection.close()
+
+    def _let_go(self, terminal_id: TerminalId) -> None:
+        """Leave nothing here of a terminal that is gone."""
+        self._drop(terminal_id)
+        self._place.remove(terminal_id)
+        if not self._connections:
+            self._lookout.vigil.end()
 
     async def reconnect(self, record: TerminalRecord) -> Connection:
         """Hand out the connection that the last survey opened; lay the pipe anew where nobody records."""
@@ -288,7 +271,7 @@ class TmuxStrategy(ReconnectStrategy):
         """
         self._drop(record.id)
         try:
-            pane = panes.by_terminal(await self._panes(_ASK_WITHIN), self._home).get(record.id)
+            pane = await self._lookout.find(record.id, _ASK_WITHIN)
             if pane is None:
                 raise ConnectionLostError("Its tmux session is not there any more.")
             with suppress(OSError, UnreachableError):
@@ -326,10 +309,9 @@ class TmuxStrategy(ReconnectStrategy):
         """
         for attempt in itertools.count():
             try:
-                found = panes.by_terminal(await self._panes(_ASK_WITHIN), self._home)
+                pane = await self._lookout.find(connection.terminal_id, _ASK_WITHIN)
             except TmuxError as error:
                 raise ConnectionLostError(error.message) from error
-            pane = found.get(connection.terminal_id)
             if pane is None:
                 raise ConnectionLostError("Its tmux session is not there any more.")
             if pane.tells_end or (pane.dead and attempt >= _MOST_LOOKS):
@@ -351,7 +333,7 @@ class TmuxStrategy(ReconnectStrategy):
         """Return our terminals that no record names. Nothing is asked where no tmux server runs."""
         self._is_silent = True  # Until it has answered; whoever asks may not wait for that.
         try:
-            found = await self._panes(_ASK_WITHIN)
+            seen = await self._lookout.look(_ASK_WITHIN)
         except TmuxSilentError:
             return []
         except TmuxError:
@@ -359,26 +341,20 @@ class TmuxStrategy(ReconnectStrategy):
             return []
         self._is_silent = False
         named = {record.id for record in known} | self._connections.keys() | self._spawning
-        orphans = []
-        for pane in found:
-            server = identify(pane.server)
-            if pane.terminal in named or server is None or pane.home not in {"", self._home}:
-                continue
-            if not pane.terminal and not looks_like_ours(pane.name):
-                continue
-            orphans.append(
-                Orphan(
-                    terminal_id=pane.terminal or pane.unclaimed_id,
-                    agent_id=pane.agent,
-                    strategy=self.name,
-                    handle=msgspec.to_builtins(pane.handle(self._tmux.socket, server)),
-                    started_at=pane.created,
-                    note=f"tmux session {pane.name} in {pane.path}",
-                    name=pane.name,
-                    cwd=pane.path,
-                )
+        return [
+            Orphan(
+                terminal_id=pane.terminal or pane.unclaimed_id,
+                agent_id=pane.agent,
+                strategy=self.name,
+                handle=msgspec.to_builtins(pane.handle(self._tmux.socket, server)),
+                started_at=pane.created,
+                note=f"tmux session {pane.name} in {pane.path}",
+                name=pane.name,
+                cwd=pane.path,
             )
-        return orphans
+            for pane in panes.offered(seen.panes, self._home, named)
+            if (server := identify(pane.server)) is not None
+        ]
 
     @property
     def expects_orphans(self) -> bool:
@@ -391,7 +367,7 @@ class TmuxStrategy(ReconnectStrategy):
         if handle is None or not is_terminal_id(record.id):
             raise ConnectionLostError("It does not say where it is.")
         try:
-            found = {pane.pane: pane for pane in await self._panes(_ASK_WITHIN)}
+            found = {pane.pane: pane for pane in (await self._lookout.look(_ASK_WITHIN)).panes}
             pane = found.get(handle.pane)
             if pane is None or record.id not in {pane.terminal, pane.unclaimed_id}:
                 raise ConnectionLostError("Its tmux session is not there any more.")
@@ -407,12 +383,11 @@ class TmuxStrategy(ReconnectStrategy):
         survival: Survival
         pane: Pane | None = None
         try:
-            found = await self._panes(_ASK_WITHIN)
-            pane = panes.by_terminal(found, self._home).get(record.id)
-            server = found[0].server if found else 0
-            survival = panes.judge_missing(record, server, self._tmux.socket)
+            seen = await self._lookout.look(_ASK_WITHIN)
+            pane = self._lookout.ours(seen).get(record.id)
+            survival = self._lookout.judge_missing(record, seen)
         except TmuxError as error:
-            survival = panes.judge_without_server(record, error.message)
+            survival = await self._lookout.judge_unseen(record, error)
         if pane is None and survival.life is Life.DEAD:
             await self.forget(record)
             return
@@ -422,8 +397,7 @@ class TmuxStrategy(ReconnectStrategy):
         await self._maker.end(pane, _GRACE)
         if connection is not None:
             await connection.end_recorder()
-        self._drop(record.id)
-        self._place.remove(record.id)
+        self._let_go(record.id)
 
     async def forget(self, record: TerminalRecord) -> None:
         """End the recorder of a terminal that was found dead, and remove its socket."""
@@ -432,12 +406,4 @@ class TmuxStrategy(ReconnectStrategy):
         self._drop(record.id)
         with suppress(OSError, UnreachableError), self._place.connect(record.id) as recorder:
             recorder.send(_HELLO + _TERMINATE)  # Its first bytes: there is room for so few.
-        self._place.remove(record.id)
-
-
-async def _settle_all(connections: Sequence[TmuxConnection], deadline: float) -> None:
-    """Wait until each has been answered or will not be, but at most `deadline` seconds for all."""
-    async with anyio.create_task_group() as tasks:
-        for connection in connections:
-            if connection.pending:
-                tasks.start_soon(connection.settle, deadline)
+        self._let_go(record.id)

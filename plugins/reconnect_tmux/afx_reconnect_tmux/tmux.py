@@ -22,6 +22,7 @@ from afx_holding.tower.places import LONGEST_PATH
 OLDEST = (3, 2)
 """The oldest tmux that has what this needs: options of panes, and exact targets everywhere."""
 _MISSING = re.compile(r"no server running|error connecting to|lost server|server exited")
+_EMPTY = re.compile(r"no current target|no sessions")
 _VERSION = re.compile(r"tmux (?:next-)?(\d+)\.(\d+)")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _NOT_FOR_TMUX = ("AFX_", "TMUX")
@@ -39,6 +40,10 @@ class TmuxAbsentError(TmuxError):
 
 class NoServerError(TmuxError):
     """No tmux server listens at the socket. Whether one lives there nevertheless, its identity tells."""
+
+
+class NoSessionsError(TmuxError):
+    """A tmux server answers, and has no session."""
 
 
 class TmuxSilentError(TmuxError):
@@ -101,6 +106,26 @@ class Tmux:
             if not name.startswith(_NOT_FOR_TMUX) or name == "TMUX_TMPDIR"
         }
 
+    async def check(self) -> None:
+        """See that tmux is installed, and new enough.
+
+        Raises:
+            TmuxAbsentError: It is not.
+        """
+        try:
+            done = await anyio.run_process([self.program, "-V"], check=False)
+        except OSError as error:
+            raise self._cannot_start(error) from error
+        wrong = check_version(done.stdout.decode("utf-8", "replace"))
+        if wrong is not None:
+            raise TmuxAbsentError(wrong, hint="Install a newer tmux, or choose another reconnect strategy.")
+
+    def _cannot_start(self, error: OSError) -> TmuxAbsentError:
+        return TmuxAbsentError(
+            f"tmux cannot be started: {error.strerror} ({self.program}).",
+            hint="Install tmux, or choose another reconnect strategy.",
+        )
+
     async def ask(self, *commands: Sequence[str], deadline: float) -> str:
         """Give tmux these commands, all or up to the first that fails, and return what it prints.
 
@@ -108,6 +133,7 @@ class Tmux:
             TmuxAbsentError: tmux is not installed.
             NoServerError: There is no server.
             TmuxSilentError: It did not answer within `deadline` seconds.
+            NoSessionsError: It has no session, and was asked about one.
             TmuxError: It refused.
         """
         argv = self.argv
@@ -119,15 +145,14 @@ class Tmux:
         except TimeoutError:
             raise TmuxSilentError(f"The tmux server does not answer ({self.called}).") from None
         except OSError as error:
-            raise TmuxAbsentError(
-                f"tmux cannot be started: {error.strerror} ({self.program}).",
-                hint="Install tmux, or choose another reconnect strategy.",
-            ) from error
+            raise self._cannot_start(error) from error
         if done.returncode == 0:
             return done.stdout.decode("utf-8", "replace")
         said = done.stderr.decode("utf-8", "replace").strip()
         if _MISSING.search(said):
             raise NoServerError(f"No tmux server answers ({self.called}): {said}.")
+        if _EMPTY.search(said):
+            raise NoSessionsError(f"The tmux server has no session ({self.called}).")
         raise TmuxError(f"tmux refuses: {said or 'it says nothing'}.")
 
 

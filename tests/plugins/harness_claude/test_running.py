@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,9 +49,21 @@ def alive(pid: int) -> ProcessIdentity:
     return found
 
 
+def name_of(pid: int) -> str:
+    if sys.platform == "linux":
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    return subprocess.check_output(("ps", "-o", "comm=", "-p", str(pid)), text=True).strip()
+
+
 def child_of(process: subprocess.Popen[bytes]) -> ProcessIdentity:
+    """Return the program that the shell runs, once it is that and no longer a copy of the shell."""
     assert process.stdout is not None
-    return alive(int(process.stdout.readline()))
+    pid = int(process.stdout.readline())
+    deadline = time.monotonic() + 10
+    while not name_of(pid).endswith("sleep"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return alive(pid)
 
 
 def write(config: Path, process: ProcessIdentity, **fields: object) -> Path:

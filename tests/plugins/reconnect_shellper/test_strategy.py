@@ -29,7 +29,6 @@ from afx.plugin import (
     is_alive,
     send_signal,
 )
-from afx_reconnect_shellper import strategy as strategy_module
 from afx_reconnect_shellper.strategy import ShellperStrategy
 
 from .conftest import PATIENCE, World, next_notice, output_until, until
@@ -304,7 +303,7 @@ async def test_alias_directory_of_somebody_else_is_not_used_lesson_44(
 async def test_stubborn_program_is_killed_after_its_grace(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(strategy_module, "_GRACE", 0.2)
+    monkeypatch.setattr(ShellperStrategy, "grace", 0.2)
     strategy = await world.tower()
     script = "$trap '' HUP TERM; echo ready; while :; do sleep 1; done"
     connection = (await world.spawn(strategy, script)).connection

@@ -45,6 +45,16 @@ class TmuxStage(Stage):
 
     def kill(self, record: TerminalRecord) -> None:
         assert send_signal(self.server(record), signal.SIGKILL)
+        self._until_gone(record)
+
+    def close(self, record: TerminalRecord) -> None:
+        self.run("kill-session", "-t", record.handle["session"])
+
+    def shut_down(self, record: TerminalRecord) -> None:
+        self.run("kill-server")
+        self._until_gone(record)
+
+    def _until_gone(self, record: TerminalRecord) -> None:
         deadline = time.monotonic() + 10
         while is_alive(self.server(record)):
             assert time.monotonic() < deadline

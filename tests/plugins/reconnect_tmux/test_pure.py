@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afx.doctor.throwaway import ThrowawayTower
-from afx.plugin import BadInputError, Exit, Level, Life, ProcessIdentity, TerminalRecord, identify
+from afx.plugin import BadInputError, Cause, Exit, Level, Life, ProcessIdentity, TerminalRecord, identify
 from afx_reconnect_tmux import panes
 from afx_reconnect_tmux.check import judge
 from afx_reconnect_tmux.names import exact, literal, looks_like_ours, session_name
@@ -162,13 +162,13 @@ def test_only_the_server_itself_proves_that_a_session_is_gone_lesson_04() -> Non
     assert me is not None
     gone = msgspec.structs.replace(me, start="1")
     ended = panes.judge_missing(a_record(me), me.pid, "")
-    assert (ended.life, ended.on_purpose) == (Life.DEAD, True)
+    assert (ended.life, ended.cause) == (Life.DEAD, Cause.CLOSED)
     assert panes.judge_missing(a_record(me), me.pid, "another").life is Life.NO_ANSWER
     assert panes.judge_missing(a_record(me), 1, "").life is Life.NO_ANSWER
     assert panes.judge_missing(a_record(None), me.pid, "").life is Life.NO_ANSWER
     # A newcomer with the pid of the server that is gone (lesson 1).
     replaced = panes.judge_missing(a_record(gone), me.pid, "")
-    assert (replaced.life, replaced.on_purpose) == (Life.DEAD, False)
+    assert (replaced.life, replaced.cause) == (Life.DEAD, Cause.FAILURE)
     assert f"tmux server (process {me.pid}) is gone" in replaced.reason
 
 
@@ -178,8 +178,17 @@ def test_no_answer_is_no_proof_lesson_03() -> None:
     silent = panes.judge_without_server(a_record(me), "It is slow.")
     assert (silent.life, "It is slow." in silent.reason) == (Life.NO_ANSWER, True)
     assert panes.judge_without_server(a_record(None), "").life is Life.NO_ANSWER
-    gone = panes.judge_without_server(a_record(msgspec.structs.replace(me, boot_id="another")), "")
-    assert (gone.life, gone.on_purpose) == (Life.DEAD, False)
+    old = a_record(msgspec.structs.replace(me, boot_id="another"))
+    for ended, cause in (
+        (None, Cause.FAILURE),
+        (Cause.FAILURE, Cause.FAILURE),
+        (Cause.SHUT_DOWN, Cause.SHUT_DOWN),
+    ):
+        gone = panes.judge_without_server(old, "", ended)
+        assert (gone.life, gone.cause) == (Life.DEAD, cause)
+        assert f"its tmux server (process {me.pid})" in gone.reason
+    alive = panes.judge_without_server(a_record(me), "", Cause.SHUT_DOWN)
+    assert alive.life is Life.NO_ANSWER
 
 
 def test_a_picture_keeps_history_both_screens_and_modes() -> None:

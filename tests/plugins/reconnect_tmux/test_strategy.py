@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from afx.plugin import (
+    Cause,
     Command,
     ConnectionLostError,
     Life,
@@ -121,7 +122,7 @@ async def test_a_session_that_was_ended_in_tmux_is_known_for_that(theatre: Theat
     await theatre.spawn(strategy, "t2")
     stage_of(theatre).run("kill-session", "-t", theatre.records["t1"].handle["session"])
     found = await theatre.survey(strategy)
-    assert (found["t1"].life, found["t1"].on_purpose) == (Life.DEAD, True)
+    assert (found["t1"].life, found["t1"].cause) == (Life.DEAD, Cause.CLOSED)
     assert found["t2"].life is Life.ALIVE
 
 

@@ -8,6 +8,7 @@ import { label } from "../lookup";
 import { api } from "../api";
 import type { Session } from "../session";
 import type { AgentView } from "../wire";
+import { ago } from "../words";
 import { LastWords } from "./lastwords";
 
 export function Ending({ app, agent, session }: { app: App; agent: AgentView | null; session: Session }) {
@@ -21,7 +22,7 @@ export function Ending({ app, agent, session }: { app: App; agent: AgentView | n
       <div>
         <p><strong>{ending.title}</strong> {ending.why}</p>
         {refused && <p class="refusal" role="alert">What you typed was not sent.</p>}
-        {agent !== null && agent.terminal === null && agent.conversation !== null && <LastWords agent={agent} />}
+        {agent !== null && session.keptAt !== undefined && agent.terminal === null && <Kept agent={agent} at={session.keptAt} />}
       </div>
       {agent !== null && ending.offer && (
         <button type="button" class="primary" onClick={() => void follow(app, agent, ending.offer)}>{ending.button}</button>
@@ -31,6 +32,17 @@ export function Ending({ app, agent, session }: { app: App; agent: AgentView | n
       )}
     </Strip>
   );
+}
+
+/** What there is to see of an agent whose terminal is gone: its last screen, or else what was said last. */
+function Kept({ agent, at }: { agent: AgentView; at: number | null }) {
+  if (at !== null) return <p class="muted">Above is its last screen{since(at)}.</p>;
+  return agent.conversation === null ? <p class="muted">Nothing of its screen was kept.</p> : <LastWords agent={agent} />;
+}
+
+function since(at: number): string {
+  const past = ago(at, Date.now() / 1000);
+  return past === "now" ? "" : `, kept ${past} ago`;
 }
 
 function Strip({ tone, refused, passing, children }: {

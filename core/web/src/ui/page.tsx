@@ -8,6 +8,7 @@ import { Empty, SignIn } from "./empty";
 import { Header } from "./header";
 import { Notes } from "./notes";
 import { Stage } from "./stage";
+import { Upgrade } from "./upgrade";
 
 export function Page({ app }: { app: App }) {
   const { link } = app;
@@ -24,7 +25,7 @@ export function Page({ app }: { app: App }) {
     <div class={`page ${app.menu ? "with-menu" : ""} ${link.status === "live" ? "" : "away"}`}>
       <Header app={app} />
       <Agents app={app} />
-      <main>{anybody ? <Stage app={app} /> : <Empty app={app} />}</main>
+      <main><Upgrade app={app} />{anybody ? <Stage app={app} /> : <Empty app={app} />}</main>
       <Notes app={app} />
       <Dialogs app={app} />
     </div>

@@ -63,7 +63,8 @@ export function Recover({ app, workspace }: { app: App; workspace: string | unde
                 <strong>{row.name}</strong>
                 <span class="outcome" role="status">{told ? SAID[told.event] : row.eligibility}</span>
               </label>
-              {told?.message ? <p class="muted">{told.message}</p> : row.eligibility === "eligible" && <Plan plan={row.plan} />}
+              {row.eligibility === "eligible" && !told?.message && <Plan plan={row.plan} />}
+              {(told?.message || row.eligibility !== "eligible") && <p class="muted">{told?.message ?? row.reason}</p>}
             </li>
           );
         })}

@@ -9,22 +9,21 @@ program. Where it cannot, it removes what it made and says so to the Tower, and 
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 import struct
-import time
+from functools import partial
 from typing import Final, NamedTuple, NoReturn
 
 from afx_holding import frames
 from afx_holding.address import Address
+from afx_holding.children import become
 from afx_holding.clients import Client
+from afx_holding.launch import Launch, await_launch, first_welcome
 from afx_holding.program import LaunchError, find, start_of
 
-from .child import Pty, become
-from .launch import Launch, read_launch
+from .child import Pty, take
 
-_LAUNCH_WITHIN: Final = 5.0
 NUMBERS: Final = struct.Struct("!HHQdddqQ12sHHH")
 """What a holder is told first: the size, the scrollback and the settings of `Launch`, the device and number
 of the socket's file, the epoch, and the lengths of three byte strings that follow: the directory, the
@@ -56,7 +55,7 @@ def be_born(opened: Opened) -> NoReturn:
     signal.set_wakeup_fd(-1)  # What is sent to this process does not concern the holder.
     client = opened.launcher
     try:
-        launch = _await_launch(client)
+        launch = await_launch(client)
         if launch is not None:
             _make(launch, opened)
     except LaunchError as error:
@@ -69,25 +68,14 @@ def be_born(opened: Opened) -> NoReturn:
         os._exit(127)
 
 
-def _await_launch(client: Client) -> Launch | None:
-    """Return what the LAUNCH frame says; None where none comes."""
-    until = time.monotonic() + _LAUNCH_WITHIN
-    while (left := until - time.monotonic()) > 0 and not client.lost:
-        select.select([client.descriptor], [], [], left)
-        for kind, payload in client.decoder.feed(client.receive()):
-            if kind == frames.LAUNCH:
-                return read_launch(frames.fields_of(payload))
-    return None
-
-
 def _make(launch: Launch, opened: Opened) -> NoReturn:
     path = find(launch.program)
-    Pty(opened.master, opened.slave, launch.cols, launch.rows).prepare()
+    Pty(opened.master, opened.slave).prepare(launch.cols, launch.rows)
     address = Address(os.fsencode(launch.directory), os.fsencode(launch.terminal_id))
     address.bind(opened.listener)
     try:
         os.write(opened.heir, _will(launch, address))
-        become(path, launch.program, opened.slave)
+        become(path, launch.program, partial(take, opened.slave))
     except BaseException:
         address.remove()
         os.write(opened.heir, FAILED)
@@ -99,26 +87,7 @@ def _will(launch: Launch, address: Address) -> bytes:
     epoch = os.urandom(6).hex()
     holder, program = os.getppid(), os.getpid()
     start = start_of(program)
-    welcome = frames.control(
-        frames.WELCOME,
-        version=frames.VERSION,
-        pid=holder,
-        pid_start=start_of(holder),
-        terminal_id=launch.terminal_id,
-        agent_id=launch.agent_id,
-        label=launch.label,
-        epoch=epoch,
-        start=0,
-        offset=0,
-        cols=launch.cols,
-        rows=launch.rows,
-        started_at=time.time(),
-        last_output_at=None,
-        child={"pid": program, "start": start},
-        exit=None,
-        resumed=False,
-        release=launch.release,
-    )
+    welcome = first_welcome(launch, holder, epoch, program, start)
     began = (start or "").encode("ascii")
     numbers = NUMBERS.pack(
         launch.cols,

@@ -1,22 +1,18 @@
-"""A PTY, and the program that runs in it.
-
-Says in a sentence why a program could not be started. Knows nothing of clients or of what the program writes.
-"""
+"""A PTY, and the program that runs in it. Knows nothing of clients or of what the program writes."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
-import resource
 import signal
 import struct
 import sys
 import termios
-from typing import Any, Final, NoReturn
+from functools import partial
+from typing import Any, Final
 
-from afx_holding import frames
-from afx_holding.program import LaunchError, Program, start_of
+from afx_holding.children import start
+from afx_holding.program import Program
 
 _IUTF8: Final = 0x4000
 """The same on Linux and macOS; the `termios` module has no name for it before Python 3.14."""
@@ -27,23 +23,17 @@ _TIOCSIG: Final = 0x40045436
 class Pty:
     """A pseudo-terminal. Its slave side is kept open, so that it outlives each program in it."""
 
-    def __init__(self, master: int, slave: int, cols: int, rows: int) -> None:
+    def __init__(self, master: int, slave: int) -> None:
         self.master, self.slave = master, slave
-        self.cols, self.rows = cols, rows
 
-    def prepare(self) -> None:
+    def prepare(self, cols: int, rows: int) -> None:
         """Give a terminal that was just opened its settings and its size."""
         os.set_blocking(self.master, False)
         termios.tcsetattr(self.slave, termios.TCSANOW, _fresh_settings(self.slave))
-        self.show_size(self.cols, self.rows)
-
-    def resize(self, cols: int, rows: int) -> None:
-        """Give the terminal a size; the kernel tells the foreground group (SIGWINCH)."""
-        self.cols, self.rows = cols, rows
         self.show_size(cols, rows)
 
     def show_size(self, cols: int, rows: int) -> None:
-        """Let programs see a size for a moment, without it being the size of this terminal."""
+        """Let programs see a size; the kernel tells the foreground group (SIGWINCH)."""
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
 
     def launch(self, path: str, program: Program) -> tuple[int, str | None]:
@@ -56,22 +46,7 @@ class Pty:
             LaunchError: It could not be started.
         """
         self._refresh()
-        reader, writer = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                become(path, program, self.slave)
-            except LaunchError as error:
-                os.write(writer, error.message.encode("utf-8", "surrogatepass"))
-            finally:
-                os._exit(127)
-        os.close(writer)
-        failure = os.read(reader, frames.PIECE)
-        os.close(reader)
-        if failure:
-            os.waitpid(pid, 0)
-            raise LaunchError(failure.decode("utf-8", "surrogatepass"))
-        return pid, start_of(pid)
+        return start(path, program, partial(take, self.slave))
 
     def _refresh(self) -> None:
         """Undo what the last program did to the terminal's settings."""
@@ -102,28 +77,11 @@ class Pty:
         return False
 
 
-def become(path: str, program: Program, slave: int) -> NoReturn:
-    """In a forked child: take the terminal, forget what a holder is, and turn into the program.
-
-    Raises:
-        LaunchError: It could not be started.
-    """
-    try:
-        os.setsid()
-        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-        for descriptor in (0, 1, 2):
-            os.dup2(slave, descriptor)
-        _reset_signals()
-        if program.nofile is not None:
-            resource.setrlimit(resource.RLIMIT_NOFILE, program.nofile)
-        try:
-            os.chdir(program.cwd)
-        except OSError as error:
-            raise LaunchError(f"The directory {program.cwd} cannot be entered: {error.strerror}.") from error
-        os.execve(path, list(program.argv), dict(program.env))  # noqa: S606 - to run it without a shell is the point
-    except (OSError, ValueError) as error:  # ValueError: a NUL in an argument, a limit that is none.
-        number = error.errno if isinstance(error, OSError) and error.errno else errno.EINVAL
-        raise LaunchError(f"{path} cannot be started: {os.strerror(number)}.") from error
+def take(slave: int) -> None:
+    """In a forked child that leads a session: take the terminal."""
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    for descriptor in (0, 1, 2):
+        os.dup2(slave, descriptor)
 
 
 def _fresh_settings(slave: int) -> list[Any]:
@@ -131,15 +89,3 @@ def _fresh_settings(slave: int) -> list[Any]:
     settings = termios.tcgetattr(slave)
     settings[0] |= _IUTF8
     return settings
-
-
-def _reset_signals() -> None:
-    """Give every signal its default meaning back, and let all of them through."""
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            try:
-                signal.signal(number, signal.SIG_DFL)
-            except OSError:
-                continue  # The C library keeps a few for itself.
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -1,71 +1,34 @@
-"""The process that holds one terminal: one `select` loop over the PTY, the program's end and the clients.
+"""How a holder comes to hold a terminal: forked from the zygote, with a PTY of its own.
 
-It outlives the Tower, the shell it came from, any client, and the package it was started from. Back-pressure
-goes to the PTY: while somebody reads, the fastest reader sets the program's pace. What is done to the PTY and
-the program is in `terminal`; who gets which bytes is decided by `clients`; how the first program came to
-run is in `birth`. What is run at every start, and in every idle turn, is kept short: see `zygote` for why.
+What it does from then on is `afx_holding.holder`'s; how the first program came to run is in `birth`. What is
+run at every start is kept short: see `zygote` for why.
 """
 
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
-import time
-from importlib import import_module
-from typing import Any, ClassVar, Final
+from typing import Final
 
-from afx_holding import frames
-from afx_holding.address import Address
-from afx_holding.clients import ATTENTION, Client, Stream
-from afx_holding.peer import is_same_user
-from afx_holding.program import LaunchError
+from afx_holding.holder import Holder
 from afx_holding.ring import Ring
-from afx_holding.timers import Timers
 
 from .birth import FAILED, NUMBERS, Opened, be_born
 from .child import Pty
-from .launch import read_program, read_size
-from .terminal import Terminal
+from .terminal import PtyTerminal
 
-_HELLO_WITHIN: Final = 5.0
-_MOST_CLIENTS: Final = 200
-_PACE: Final = 256 * 1024
-_MOST_INPUT: Final = 1 << 20
-_JIGGLE: Final = 0.05
-_GRACE: Final = 3.0
 _PIECE: Final = 2048
 _REHEARSED_TURNS: Final = 20
-_SIGCHLD: Final = int(signal.SIGCHLD)
-_set_handler: Final = import_module("_signal").signal
-"""What `signal.signal` calls, without turning numbers into enums, which writes to many pages."""
 
 
-class Holder:
-    """One terminal, its program, and who is connected to it."""
+class Shellper(Holder):
+    """The holder of a PTY, and of the program that is its child."""
 
     def __init__(self) -> None:
         """Make one that holds nothing yet: `hold`, in a process of its own, gives it everything."""
-        self._address = Address(b"", b"")
-        self._ring = Ring(0)
-        self._terminal = Terminal(Pty(-1, -1, 0, 0), self._ring)
-        self._listener: socket.socket
-        self._wakeup = self._wakeup_end = -1
-        self._welcomed = b""
-        """The first WELCOME frame."""
-        self._pace = 0
-        self._husk_after = self._unnoticed_after = self._check_every = 0.0
-        self._noted = False
-        """Whether a Tower said that it noted the program's end."""
-        self._terminating = False
-        self._over = False
-        self._launcher = Client()
-        self._launcher.role = "tower"
-        self._clients = [self._launcher]
-        self._tower: Client | None = self._launcher
-        self._told_activity = 0.0
-        self._timers = Timers()
+        self._pty = Pty(-1, -1)
+        super().__init__(PtyTerminal(self._pty, Ring(0)))
 
     def hold(self, launcher: int) -> None:
         """Be the holder of what is asked for over `launcher`, until the terminal is over."""
@@ -78,7 +41,7 @@ class Holder:
             self._launcher.refuse(f"The terminal cannot be made: {error.strerror}.")
             return
         if self._terminal.pid == 0:
-            pty = self._terminal.pty
+            pty = self._pty
             be_born(Opened(self._launcher, pty.master, pty.slave, self._listener, writer))
         os.close(writer)
         will = b""
@@ -103,358 +66,28 @@ class Holder:
         for _turn in range(_REHEARSED_TURNS):
             self._turn()
         signal.set_wakeup_fd(-1)
-        pty = self._terminal.pty
-        for descriptor in (self._wakeup, self._wakeup_end, pty.master, pty.slave):
+        for descriptor in (self._wakeup, self._wakeup_end, self._pty.master, self._pty.slave):
             os.close(descriptor)
         for end in (self._listener, self._launcher.connection, tower):
             end.close()
 
     def _open(self, launcher: int) -> None:
-        """Open all that a holder needs, and be woken by signals."""
-        os.set_inheritable(launcher, False)  # As received, it would reach the terminal's program.
-        self._launcher.connect(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, launcher))
-        self._wakeup, self._wakeup_end = os.pipe()
-        os.set_blocking(self._wakeup, False)
-        os.set_blocking(self._wakeup_end, False)
-        signal.set_wakeup_fd(self._wakeup_end, warn_on_full_buffer=False)
-        _set_handler(_SIGCHLD, _ignore)
-        pty = self._terminal.pty
-        pty.master, pty.slave = os.openpty()
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        """Open all that a holder needs, and a PTY."""
+        super()._open(launcher)
+        self._pty.master, self._pty.slave = os.openpty()
+        self._terminal.descriptor = self._pty.master
 
     def _inherit(self, will: bytes) -> None:
         """Take over what the program's process has made, see `birth.NUMBERS`."""
-        pty, ring, address = self._terminal.pty, self._ring, self._address
+        terminal, ring, address = self._terminal, self._ring, self._address
         (
-            pty.cols, pty.rows, ring.limit, self._husk_after, self._unnoticed_after, self._check_every,
-            address.device, address.inode, epoch, directory, terminal_id, start,
+            terminal.cols, terminal.rows, ring.limit, self._husk_after, self._unnoticed_after,
+            self._check_every, address.device, address.inode, epoch, directory, terminal_id, start,
         ) = NUMBERS.unpack_from(will)  # fmt: skip
         ring.epoch = epoch.decode("ascii")
-        # With a piece on top it is never more than the ring holds: who sets the pace loses nothing.
-        self._pace = min(_PACE, ring.limit // 2)
         end = NUMBERS.size + directory
         address.directory = will[NUMBERS.size : end]
         address.terminal_id = will[end : end + terminal_id]
         end += terminal_id
-        self._terminal.start = will[end : end + start].decode("ascii") or None
-        self._welcomed = will[end + start :]
-        self._launcher.send(self._welcomed)
-        self._timers.set(self._check_socket, self._check_every)
-
-    # The loop
-
-    def _turn(self) -> None:
-        """Wait until something happens, and see to it."""
-        readable, writable = self._wait()
-        if self._wakeup in readable:
-            self._on_wakeup()
-        if self._terminal.pty.master in writable:
-            self._terminal.write_input()
-        if self._terminal.pty.master in readable:
-            others = [self._wakeup, self._listener, *(client.descriptor for client in self._clients)]
-            self._add_output(self._terminal.read_output(others))
-        if self._listener in readable:
-            self._accept()
-        for client in tuple(self._clients):
-            if client.descriptor in writable:
-                client.flush()
-            if client.descriptor in readable:
-                self._hear(client)
-        self._timers.run()
-        self._pump()
-
-    def _wait(self) -> tuple[list[Any], list[Any]]:
-        """Sleep until something can be done; return what can be read from and written to."""
-        now = time.monotonic()
-        readers: list[Any] = [self._wakeup, self._listener]
-        writers: list[Any] = []
-        attentive: list[Stream] = []
-        input_full = len(self._terminal.input) > _MOST_INPUT
-        for client in self._clients:
-            if client.unsent:
-                writers.append(client.descriptor)
-            if not (input_full and client.typed):
-                readers.append(client.descriptor)
-            if client.stream is not None and client.stream.attentive(self._ring, now):
-                attentive.append(client.stream)
-        until = self._timers.next_due()
-        if self._terminal.hung_up:
-            pass
-        elif not attentive or any(stream.behind(self._ring) <= self._pace for stream in attentive):
-            readers.append(self._terminal.pty.master)
-        else:
-            # All who read are far behind. The program waits for one of them to read on, or to lose interest.
-            patience = min(stream.took_at for stream in attentive) + ATTENTION
-            until = patience if until is None else min(until, patience)
-        if self._terminal.input:
-            writers.append(self._terminal.pty.master)
-        timeout = None if until is None else max(0.0, until - now)
-        readable, writable, _ = select.select(readers, writers, [], timeout)
-        return readable, writable
-
-    def _streams(self) -> list[Stream]:
-        return [client.stream for client in self._clients if client.stream is not None]
-
-    def _pump(self) -> None:
-        lost = False
-        for client in self._clients:
-            if client.stream is not None:
-                client.pump(self._ring, time.monotonic())
-            lost = lost or client.lost
-        if lost:
-            self._drop_lost()
-
-    def _drop_lost(self) -> None:
-        for client in [client for client in self._clients if client.lost]:
-            self._clients.remove(client)
-            client.connection.close()
-            if client is self._tower:
-                self._tower = None
-        self._schedule_end()
-
-    # Signals to this process
-
-    def _on_wakeup(self) -> None:
-        try:
-            numbers = os.read(self._wakeup, 4096)
-        except BlockingIOError:
-            return
-        if signal.SIGTERM in numbers:
-            # The machine goes down, or somebody wants this process gone. It goes politely, with its program.
-            self._terminate(_GRACE)
-        self._reap()
-
-    # The program and its terminal
-
-    def _add_output(self, output: bytes) -> None:
-        if not output:
-            return
-        now = time.monotonic()
-        end = self._ring.end
-        for stream in self._streams():
-            if stream.position == end:
-                stream.took_at = now  # It has not been behind until now.
-        self._terminal.add_output(output)
-        if self._tower is not None and not self._timers.is_set(self._tell_activity):
-            self._timers.set(self._tell_activity, max(0.0, self._told_activity + 1 - now))
-
-    def _tell_activity(self) -> None:
-        if self._tower is not None and not self._tower.unsent:
-            self._told_activity = time.monotonic()
-            self._tower.send(
-                frames.control(frames.ACTIVITY, at=self._terminal.last_output_at, offset=self._ring.end)
-            )
-
-    def _reap(self) -> None:
-        if not self._terminal.has_ended() or self._terminal.exit is None:
-            return
-        # All that it wrote before its end is told before its end.
-        self._add_output(self._terminal.read_last_output())
-        self._noted = False
-        self._timers.cancel(self._terminal.settle)
-        self._tell_all(frames.control(frames.EXIT, **self._terminal.exit))
-        if self._terminating:
-            self._finish()
-        else:
-            self._schedule_end()
-
-    def _tell(self, client: Client, frame: bytes) -> None:
-        """Send a control frame; to an onlooker, after all output that came before it."""
-        if client.stream is not None:
-            client.stream.tell(self._ring.end, frame)
-        elif client.role is not None:
-            client.send(frame)
-
-    def _tell_all(self, frame: bytes) -> None:
-        for client in self._clients:
-            self._tell(client, frame)
-
-    # Clients
-
-    def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        if len(self._clients) >= _MOST_CLIENTS or not is_same_user(connection):
-            connection.close()
-            return
-        client = Client()
-        client.connect(connection)
-        self._clients.append(client)
-        self._schedule_end()
-
-        def expect_hello() -> None:
-            client.lost = client.lost or client.role is None
-
-        self._timers.set(expect_hello, _HELLO_WITHIN)
-
-    def _hear(self, client: Client) -> None:
-        try:
-            for kind, payload in client.decoder.feed(client.receive()):
-                self._on_frame(client, kind, payload)
-                if client.lost:
-                    break
-        except frames.FrameError:
-            client.lost = True
-
-    def _on_frame(self, client: Client, kind: int, payload: bytes) -> None:
-        if client.role is None:
-            if kind != frames.HELLO:
-                raise frames.FrameError("HELLO comes first")
-            self._on_hello(client, frames.fields_of(payload))
-        elif kind == frames.INPUT:
-            client.typed = True
-            self._terminal.type(payload)
-        elif kind == frames.SHOW:
-            if client is self._tower and self._terminal.exit is not None:
-                self._add_output(payload)
-        elif kind == frames.PING:
-            client.send(frames.raw(frames.PONG, payload))
-        elif kind in self._handlers:
-            self._handlers[kind](self, client, frames.fields_of(payload))
-
-    def _on_hello(self, client: Client, fields: frames.Fields) -> None:
-        frames.number(fields, "version", 1, 1 << 30)
-        if fields.get("client") == "tower":
-            self._welcome_tower(client)
-        elif fields.get("client") == "terminal":
-            self._welcome_onlooker(client, fields)
-        else:
-            raise frames.FrameError("a client is a tower or a terminal")
-
-    def _welcome_tower(self, client: Client) -> None:
-        if self._tower is not None:
-            self._tower.lost = True
-        client.role = "tower"
-        self._tower = client
-        self._timers.cancel(self._tell_activity)
-        client.send(self._welcome(resumed=False))
-        if self._terminal.exit is not None and not self._noted:
-            client.send(frames.control(frames.EXIT, **self._terminal.exit))
-        self._schedule_end()
-
-    def _welcome_onlooker(self, client: Client, fields: frames.Fields) -> None:
-        since, tail = fields.get("since"), fields.get("tail")
-        if tail is not None:
-            tail = frames.number(fields, "tail", 0, 1 << 40)
-        stream = Stream(self._ring, since if isinstance(since, str) else None, tail, time.monotonic())
-        client.role = "terminal"
-        client.send(self._welcome(resumed=stream.resumed))
-        client.stream = stream
-        if self._terminal.exit is not None:
-            stream.tell(self._ring.end, frames.control(frames.EXIT, **self._terminal.exit))
-        elif stream.alternate and fields.get("unseen") is not True:
-            self._terminal.jiggle()
-            self._timers.set(self._terminal.settle, _JIGGLE)
-
-    def _welcome(self, *, resumed: bool) -> bytes:
-        first = frames.fields_of(self._welcomed[frames.HEADER.size :])
-        return frames.control(frames.WELCOME, **(first | self._terminal.facts() | {"resumed": resumed}))
-
-    # What clients ask for
-
-    def _on_resize(self, client: Client, fields: frames.Fields) -> None:
-        cols, rows = read_size(fields)
-        changed = (cols, rows) != (self._terminal.pty.cols, self._terminal.pty.rows)
-        if changed:
-            self._timers.cancel(self._terminal.settle)
-            self._terminal.resize(cols, rows)
-        self._tell(
-            client, frames.control(frames.RESIZED, cols=cols, rows=rows, request=fields.get("request"))
-        )
-        if changed:
-            for other in self._clients:
-                if other is not client:
-                    self._tell(other, frames.control(frames.RESIZED, cols=cols, rows=rows))
-
-    def _on_signal(self, client: Client, fields: frames.Fields) -> None:
-        del client
-        self._terminal.signal(frames.number(fields, "number", 1, signal.NSIG - 1))
-
-    def _on_spawn(self, client: Client, fields: frames.Fields) -> None:
-        program = read_program(fields)
-        if client is not self._tower:
-            return
-        if self._terminal.exit is None:
-            client.send_refusal("The terminal's program still runs.", "Stop it first.")
-            return
-        try:
-            undone = self._terminal.relaunch(program)
-        except LaunchError as error:
-            client.send_refusal(error.message, error.hint)
-            return
-        self._add_output(undone)
-        self._tell_all(frames.control(frames.RESPAWNED, pid=self._terminal.pid, start=self._terminal.start))
-        self._schedule_end()
-
-    def _on_ack(self, client: Client, fields: frames.Fields) -> None:
-        if (
-            client is self._tower
-            and self._terminal.exit is not None
-            and fields.get("at") == self._terminal.exit["at"]
-        ):
-            self._noted = True
-            self._schedule_end()
-
-    def _on_terminate(self, client: Client, fields: frames.Fields) -> None:
-        if client is self._tower:
-            self._terminate(frames.seconds(fields, "grace", _GRACE))
-
-    # The end
-
-    def _terminate(self, grace: float) -> None:
-        self._terminating = True
-        if self._terminal.exit is not None:
-            self._finish()
-            return
-        self._terminal.hang_up()
-        self._timers.set(self._terminal.kill, grace)
-
-    def _finish(self) -> None:
-        """Leave nothing behind, say so, and be over."""
-        now = time.monotonic()
-        if self._terminal.exit is not None and not self._noted and self._tower is None:
-            self._address.leave_note(self._terminal.exit)
-        self._address.remove()
-        for client in self._clients:
-            client.pump(self._ring, now)
-            if client.role is not None:
-                client.send(frames.control(frames.GONE))
-        self._over = True
-
-    def _schedule_end(self) -> None:
-        """Decide when a holder whose program has ended, and whom nobody needs, ends as well."""
-        self._timers.cancel(self._finish)
-        if self._terminal.exit is None:
-            return
-        if self._noted and not self._clients:
-            self._timers.set(self._finish, self._husk_after)
-        elif not self._noted and self._tower is None:
-            self._timers.set(self._finish, self._unnoticed_after)
-
-    def _check_socket(self) -> None:
-        """Bind the socket again where somebody removed its file."""
-        self._timers.set(self._check_socket, self._check_every)
-        if self._address.is_ours():
-            return
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._address.bind(listener)
-        except (OSError, LaunchError):
-            listener.close()
-            return  # Its directory is gone or the place is taken: tried again later.
-        self._listener.close()
-        self._listener = listener
-
-    _handlers: ClassVar = {
-        frames.RESIZE: _on_resize,
-        frames.SIGNAL: _on_signal,
-        frames.SPAWN: _on_spawn,
-        frames.ACK: _on_ack,
-        frames.TERMINATE: _on_terminate,
-    }
-
-
-def _ignore(_number: int, _frame: object) -> None:
-    """Be woken by a signal, and do nothing else."""
+        terminal.start = will[end : end + start].decode("ascii") or None
+        self._begin(will[end + start :])

@@ -1,200 +1,29 @@
-"""One terminal: its PTY, the program in it, the output so far and the input that waits.
-
-It reads, writes, signals and reaps when it is told to. When that is, and who is told of it, is the holder's
-business.
-"""
+"""A terminal that is a PTY of the holder's own, and the program in it a child of the holder."""
 
 from __future__ import annotations
 
-import os
-import select
-import signal
-import time
-from typing import Any, Final
-
-from afx_holding import frames
-from afx_holding.program import LaunchError, Program, find
+from afx_holding.program import Program, find
 from afx_holding.ring import Ring
-from afx_holding.screen_modes import MODES_OFF
+from afx_holding.terminal import Terminal
 
 from .child import Pty
 
-_FLOOD: Final = 2048
-"""From so many bytes at once it is a flood, and output is gathered for a moment."""
-_GATHER: Final = 0.002
 
-
-class Terminal:
+class PtyTerminal(Terminal):
     """A PTY that outlives each program in it."""
 
     def __init__(self, pty: Pty, ring: Ring) -> None:
+        super().__init__(ring)
         self.pty = pty
-        self.ring = ring
-        self.input = bytearray()
-        """What was typed and the program has not read."""
-        self.hung_up = False
-        """Whether no output can come any more until another program is launched."""
-        self.pid = 0
-        self.start: str | None = None
-        """When it began, as `start_of` tells it."""
-        self.exit: dict[str, Any] | None = None
-        """How the program ended; None while it runs."""
-        self.last_output_at: float | None = None
 
-    def facts(self) -> dict[str, Any]:
-        """Return what WELCOME says of the terminal."""
-        return {
-            "epoch": self.ring.epoch,
-            "start": self.ring.start,
-            "offset": self.ring.end,
-            "cols": self.pty.cols,
-            "rows": self.pty.rows,
-            "last_output_at": self.last_output_at,
-            "child": {"pid": self.pid, "start": self.start},
-            "exit": self.exit,
-        }
+    def launch(self, program: Program) -> None:
+        """Start a program in the PTY."""
+        self.pid, self.start = self.pty.launch(find(program), program)
 
-    def relaunch(self, program: Program) -> bytes:
-        """Start a new program after the last one ended; return output that undoes what that one left on.
+    def show_size(self, cols: int, rows: int) -> None:
+        """Let programs see a size."""
+        self.pty.show_size(cols, rows)
 
-        Raises:
-            LaunchError: It could not be started; the terminal is as before.
-        """
-        try:
-            self.pid, self.start = self.pty.launch(find(program), program)
-            self.exit, self.hung_up = None, False
-            self.resize(self.pty.cols, self.pty.rows)
-        except OSError as error:
-            raise LaunchError(f"The terminal cannot be used any more: {error.strerror}.") from error
-        return b"" if self.ring.modes().plain else MODES_OFF
-
-    # Output and input
-
-    def add_output(self, output: bytes) -> None:
-        """Keep output."""
-        self.ring.append(output)
-        self.last_output_at = time.time()
-
-    def read_output(self, others: list[Any]) -> bytes:
-        """Return output of the program: a keystroke's echo at once, of a flood as much as comes in a moment.
-
-        A PTY gives a few KiB at a time. Everything that is done once for each piece, here and in all who
-        read, is done more seldom this way. The moment ends when any of `others` can be read from.
-        """
-        pieces: list[bytes] = []
-        taken = 0
-        until: float | None = None
-        while taken < frames.PIECE:
-            piece = self._read(frames.PIECE - taken)
-            if piece:
-                pieces.append(piece)
-                taken += len(piece)
-                continue
-            if self.hung_up or taken < _FLOOD:
-                break
-            now = time.monotonic()
-            until = until or now + _GATHER
-            readers = [self.pty.master, *others]
-            readable, _, _ = select.select(readers, [], [], max(0.0, until - now))
-            if readable != [self.pty.master]:
-                break
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def read_last_output(self) -> bytes:
-        """Return what an ended program wrote before its end; not without limit, as others may write on."""
-        pieces: list[bytes] = []
-        left = self.ring.limit // 4
-        while left > 0 and (piece := self._read(frames.PIECE)):
-            pieces.append(piece)
-            left -= len(piece)
-        return b"".join(pieces)
-
-    def _read(self, most: int) -> bytes:
-        """Return what the PTY has; nothing where it has nothing now, or will never have again."""
-        try:
-            piece = os.read(self.pty.master, most)
-        except BlockingIOError:
-            return b""
-        except OSError:
-            piece = b""
-        # BSD says so once no process has the terminal open any more.
-        self.hung_up = not piece
-        return piece
-
-    def type(self, data: bytes) -> None:
-        """Give input to the program, as soon as it takes it."""
-        if self.exit is None:
-            self.input += data
-            self.write_input()
-
-    def write_input(self) -> None:
-        """Give the program what it takes now of the input that waits."""
-        try:
-            written = os.write(self.pty.master, self.input[: frames.PIECE])
-        except BlockingIOError:
-            return
-        except OSError:
-            written = len(self.input)  # The terminal is gone, and with it whoever would have read this.
-        del self.input[:written]
-
-    # The size
-
-    def resize(self, cols: int, rows: int) -> None:
-        """Give the terminal a size."""
-        self.pty.resize(cols, rows)
-
-    def jiggle(self) -> None:
-        """Make a full-screen program repaint, together with `settle` a moment later.
-
-        It is the only such request that every program understands.
-        """
-        rows = self.pty.rows
-        self.pty.show_size(self.pty.cols, rows - 1 if rows > 1 else rows + 1)
-
-    def settle(self) -> None:
-        """Show programs the terminal's real size again."""
-        self.pty.show_size(self.pty.cols, self.pty.rows)
-
-    # The program
-
-    def signal(self, number: int) -> None:
-        """Signal the process group in the foreground, or else the program's own."""
-        if self.exit is None and not self.pty.signal_foreground(number, self.pid):
-            self._signal_program(number)
-
-    def hang_up(self) -> None:
-        """Ask the program, and what it runs, to end."""
-        self._signal_both(signal.SIGHUP)
-        self._signal_both(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """End the program, and what it runs in the foreground."""
-        self._signal_both(signal.SIGKILL)
-
-    def _signal_both(self, number: int) -> None:
-        if self.exit is None:
-            self.pty.signal_foreground(number, self.pid)
-            self._signal_program(number)
-
-    def _signal_program(self, number: int) -> None:
-        """Signal the program's group. Until it was waited for, its number can be nobody else's."""
-        try:
-            os.killpg(self.pid, number)
-        except OSError:
-            return  # It has just ended; or it runs as somebody else now, whom we may not signal.
-
-    def has_ended(self) -> bool:
-        """Find out whether the program ended since it was last asked for; from then on `exit` says how."""
-        if self.exit is not None:
-            return False
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
-        if pid == 0:
-            return False
-        code = os.waitstatus_to_exitcode(status)
-        self.exit = {
-            "code": code if code >= 0 else None,
-            "signal": -code if code < 0 else None,
-            "at": time.time(),
-        }
-        self.input.clear()
-        return True
+    def signal_foreground(self, number: int) -> bool:
+        """Signal the group in the foreground, if it is the program's."""
+        return self.pty.signal_foreground(number, self.pid)

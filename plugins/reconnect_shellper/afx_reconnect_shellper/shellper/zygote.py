@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from afx_holding import frames
 
-from .holder import Holder
+from .holder import Shellper
 
 _IGNORED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN,
@@ -47,9 +47,9 @@ def main() -> None:
         OSError
     ):  # It is not needed; and a system that has no terminal left now may have one later.
         for _time in range(_REHEARSALS):
-            Holder().rehearse()
+            Shellper().rehearse()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    unborn = Holder()
+    unborn = Shellper()
     # What is there now stays, so the collector of no child ever touches, and thereby copies, it.
     gc.collect()
     gc.freeze()
@@ -62,7 +62,7 @@ def main() -> None:
             _serve(tower, descriptor, unborn)
 
 
-def _serve(tower: socket.socket, descriptor: int, unborn: Holder) -> None:
+def _serve(tower: socket.socket, descriptor: int, unborn: Shellper) -> None:
     """Fork a holder of what the Tower asks for over `descriptor`, or say why not."""
     try:
         child = os.fork()
@@ -77,7 +77,7 @@ def _serve(tower: socket.socket, descriptor: int, unborn: Holder) -> None:
     os.close(descriptor)
 
 
-def _live(holder: Holder, launcher: int) -> NoReturn:
+def _live(holder: Shellper, launcher: int) -> NoReturn:
     """In the forked process: hold, and never return to the zygote's loop."""
     status = 1
     try:

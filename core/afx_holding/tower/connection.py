@@ -28,16 +28,17 @@ from afx.plugin import (
     read_to_end,
 )
 from afx_holding import frames
-from afx_holding.tower import messages
-from afx_holding.tower.link import Link
-from afx_holding.tower.places import Place
-from afx_holding.tower.watch import open_watch
+
+from . import messages
+from .link import Link
+from .places import Place
+from .watch import open_watch
 
 _ANSWER_WITHIN = 5.0
 _SPAWN_WITHIN = 15.0
 
 
-class ShellperConnection(Connection):
+class HolderConnection(Connection):
     """A connection as the holder's one Tower. It exists before the holder has answered: see `settled`."""
 
     def __init__(self, connection: socket.socket, place: Place, terminal_id: str, greeting: bytes) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import resource
-from typing import NamedTuple
+import select
+import time
+from typing import Final, NamedTuple
 
 from afx_holding import frames
-from afx_holding.program import Program
+from afx_holding.clients import Client
+from afx_holding.program import Program, start_of
 
-_LARGEST_SIZE = 0xFFFF
-_LEAST_SCROLLBACK = 2 * frames.PIECE
+_LARGEST_SIZE: Final = 0xFFFF
+_LEAST_SCROLLBACK: Final = 2 * frames.PIECE
+_LAUNCH_WITHIN: Final = 5.0
 
 
 class Launch(NamedTuple):
@@ -58,6 +62,49 @@ def read_launch(fields: frames.Fields) -> Launch:
         unnoticed_after=frames.seconds(fields, "unnoticed_after", 86_400),
         check_every=frames.seconds(fields, "check_every", 10),
         release=frames.text({"release": "", **fields}, "release"),
+    )
+
+
+def await_launch(client: Client) -> Launch | None:
+    """Return what the LAUNCH frame says that a client sends first; None where none comes."""
+    until = time.monotonic() + _LAUNCH_WITHIN
+    while (left := until - time.monotonic()) > 0 and not client.lost:
+        select.select([client.descriptor], [], [], left)
+        for kind, payload in client.decoder.feed(client.receive()):
+            if kind == frames.LAUNCH:
+                return read_launch(frames.fields_of(payload))
+    return None
+
+
+def first_welcome(launch: Launch, holder: int, epoch: str, program: int, start: str | None) -> bytes:
+    """Return the WELCOME frame that answers LAUNCH.
+
+    Args:
+        launch: What was asked for.
+        holder: The holder's pid.
+        epoch: That of the output.
+        program: The program's pid.
+        start: When the program began.
+    """
+    return frames.control(
+        frames.WELCOME,
+        version=frames.VERSION,
+        pid=holder,
+        pid_start=start_of(holder),
+        terminal_id=launch.terminal_id,
+        agent_id=launch.agent_id,
+        label=launch.label,
+        epoch=epoch,
+        start=0,
+        offset=0,
+        cols=launch.cols,
+        rows=launch.rows,
+        started_at=time.time(),
+        last_output_at=None,
+        child={"pid": program, "start": start},
+        exit=None,
+        resumed=False,
+        release=launch.release,
     )
 
 

@@ -1,0 +1,86 @@
+"""What the page shows of what has passed: the screen of a terminal that is gone, and its own last build."""
+
+from __future__ import annotations
+
+import json
+
+from playwright.sync_api import Route, expect
+
+from afx.testing.tower_process import TowerProcess
+
+from .conftest import OpenTab
+
+# A title, queries, a link that is none, markup, an end of the saved lines, modes that are left on.
+HOSTILE = r"""
+printf 'first \033[31mred\033[0m \033]0;<b>title</b>\007\033[c\033[6n'
+printf '\033]8;;javascript:alert(1)\007click\033]8;;\007 <img src=//example.org onerror=alert(1)>\r\n\033[3J'
+i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo line $i; done
+printf '\033[?1000h\033[?2004hthe very last words'
+exec sleep 1000
+"""
+
+
+def test_the_last_screen_of_a_terminal_that_is_gone_is_there_for_who_comes_later(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    agent = tower.shell(workspace, HOSTILE, "halted")
+    output = f"/api/terminals/{agent['terminal']['id']}/output"
+    tower.eventually(lambda: b"very last words" in tower.request("GET", output))
+    tower.request("POST", f"/api/agents/{agent['id']}/stop")
+    tower.kill()
+    tower.start()
+
+    tab = open_tab("#/shop/shell/halted")
+    tab.await_text(agent, "^the very last words$")
+    lines = tab.text(agent)
+    assert lines[0] == "first red click <img src=//example.org onerror=alert(1)>"
+    assert lines[1:-1] == [f"line {number}" for number in range(1, 61)]
+    ending = tab.page.locator(".ending")
+    expect(ending).to_contain_text("Stopped. A person stopped it.")
+    expect(ending).to_contain_text("Above is its last screen")
+    tab.page.keyboard.type("x")
+    expect(ending).to_contain_text("What you typed was not sent.")
+    assert tab.page.locator("img").count() == 0
+
+    # What comes instead begins with a clear screen, and is a terminal again.
+    ending.get_by_role("button", name="Start it").click()
+    tab.await_status(agent, "live")
+    tab.await_text(agent, "^the very last words$")
+    assert tab.text(agent).count("line 60") == 1
+    expect(tab.page.locator(".ending")).to_have_count(0)
+
+
+def test_of_an_agent_whose_screen_nobody_kept_the_page_says_so(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    agent = tower.shell(workspace, "exec sleep 1000", "halted")
+    tower.request("POST", f"/api/agents/{agent['id']}/stop")
+    (tower.home / "agents" / agent["id"] / "screen").unlink()
+    tab = open_tab("#/shop/shell/halted")
+    expect(tab.page.locator(".ending")).to_contain_text("Nothing of its screen was kept.")
+
+
+def test_an_open_page_says_when_the_tower_serves_another_build_and_is_not_reloaded_by_itself(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    agent = tower.shell(workspace, "echo here; exec cat", "one")
+    tab = open_tab()
+    tab.await_text(agent, "here")
+    bar = tab.page.get_by_text("afx was upgraded.")
+    expect(bar).to_have_count(0)
+
+    def upgraded(route: Route) -> None:
+        response = route.fetch()
+        state = response.json()
+        state["tower"]["page"] = "another"
+        route.fulfill(response=response, body=json.dumps(state))
+
+    tab.page.route("**/api/state", upgraded)
+    tower.stop()
+    tower.start()
+    expect(bar).to_be_visible()
+    assert tab.page.evaluate("sessionStorage.loads") == "1"
+    tab.await_status(agent, "live")
+    tab.page.get_by_role("button", name="Reload").click()
+    tab.page.wait_for_function("() => sessionStorage.loads === '2'")
+    tab.await_text(agent, "here")
