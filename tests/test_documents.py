@@ -45,7 +45,7 @@ def test_the_reference_is_the_codes() -> None:
 
 def test_everything_that_is_public_is_named_and_nothing_else() -> None:
     named = list(afx.plugin.__all__)
-    assert named == sorted(named)
+    assert named == sorted(named, key=lambda name: (not name.isupper(), name))
     imported = {name for name, value in vars(afx.plugin).items() if name[0] != "_" and name != "api"}
     assert imported == set(named)
 

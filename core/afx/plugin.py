@@ -32,6 +32,7 @@ from .api.harness import (
 )
 from .api.hookspecs import (
     API_VERSION,
+    RELEASE,
     CheckEntry,
     EventKind,
     HarnessEntry,
@@ -87,6 +88,7 @@ from .api.strategy import (
 
 __all__ = [
     "API_VERSION",
+    "RELEASE",
     "Activity",
     "AfxError",
     "Agent",

@@ -11,7 +11,7 @@ HELLO           1  Tower, onlooker, pipe     version, client ("tower", "terminal
                                              unseen; a "pipe" hands its descriptor over with it
 WELCOME         2  holder                    version, pid, pid_start, terminal_id, agent_id, label, epoch,
                                              start, offset, cols, rows, started_at, last_output_at, child,
-                                             exit, resumed, piped
+                                              exit, resumed, release, piped
 REPLAY          3  holder, to onlookers      epoch, offset, prologue (base64)
 DATA            4  holder, to onlookers      raw output
 INPUT           5  both clients              raw input
@@ -29,7 +29,8 @@ GONE           16  holder                    (none)
 PING           17  both clients              anything
 PONG           18  holder                    what the PING held
 LAUNCH         19  Tower, to a newborn       directory, terminal_id, agent_id, label, cols, rows, scrollback,
-                                             argv, env, cwd, nofile, husk_after, unnoticed_after, check_every
+                                             argv, env, cwd, nofile, husk_after, unnoticed_after,
+                                             check_every, release
 SHOW           20  Tower                     raw output, taken for the program's while none runs
 PIPE           21  holder, to the Tower      laid: whether output still comes
 =============  ==  ========================  ==========================================================

@@ -25,6 +25,7 @@ class Launch(NamedTuple):
             connected.
         unnoticed_after: Seconds a holder stays whose program ended without any Tower noting it.
         check_every: Seconds between two looks at whether its socket file is still there.
+        release: Of the afx whose Tower asked for it.
     """
 
     directory: str
@@ -38,6 +39,7 @@ class Launch(NamedTuple):
     husk_after: float
     unnoticed_after: float
     check_every: float
+    release: str
 
 
 def read_launch(fields: frames.Fields) -> Launch:
@@ -59,6 +61,7 @@ def read_launch(fields: frames.Fields) -> Launch:
         husk_after=frames.seconds(fields, "husk_after", 600),
         unnoticed_after=frames.seconds(fields, "unnoticed_after", 86_400),
         check_every=frames.seconds(fields, "check_every", 10),
+        release=frames.text({"release": "", **fields}, "release"),
     )
 
 
@@ -101,6 +104,7 @@ def first_welcome(launch: Launch, holder: int, epoch: str, program: int, start: 
         child={"pid": program, "start": start},
         exit=None,
         resumed=False,
+        release=launch.release,
     )
 
 

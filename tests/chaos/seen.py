@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import defaultdict
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from afx.api.process import ProcessIdentity, identify
+from afx.testing.tower_process import processes_of
 
 _FLAGS_OF_IDS = ("--session-id", "--resume")
 
@@ -66,6 +68,16 @@ def children_of(pid: int) -> list[ProcessIdentity]:
     return found
 
 
+def recorder_of(home: Path, terminal_id: str) -> ProcessIdentity | None:
+    """Return the process that records a terminal; None where there is none apart from its holder."""
+    for process in processes_of(home):
+        with suppress(OSError):
+            words = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+            if b"record" in words and terminal_id.encode() in words:
+                return process
+    return None
+
+
 def command_line(process: ProcessIdentity) -> str:
     """Return what a process was started with, and its name."""
     directory = Path(f"/proc/{process.pid}")
@@ -83,6 +95,23 @@ def doubled(found: list[Program]) -> Mapping[str, list[Program]]:
         if program.session:
             by_session[program.session].append(program)
     return {session: those for session, those in by_session.items() if len(those) > 1}
+
+
+def stored_ids(path: Path) -> dict[str, set[str]] | None:
+    """Return the conversations of each agent that a database has; None where SQLite cannot read it."""
+    try:
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    except sqlite3.Error:
+        return None
+    try:
+        found: dict[str, set[str]] = {agent: set() for (agent,) in database.execute("SELECT id FROM agents")}
+        for agent, conversation in database.execute("SELECT agent_id, id FROM conversations"):
+            found.setdefault(agent, set()).add(conversation)
+    except sqlite3.Error:
+        return None
+    finally:
+        database.close()
+    return found
 
 
 class Guard:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import signal
 import socket
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,32 +16,33 @@ import pytest
 from afx.api.process import identify, send_signal
 from afx.testing.follower import Follower
 from afx.testing.tower_process import RequestFailedError, TowerFailedError, TowerProcess
-from afx_storage_sqlite.schema import APPLICATION_ID, MIGRATIONS
+from afx_storage_sqlite.schema import MIGRATIONS
+from chaos.invariants import PATIENCE, until
 from chaos.seen import programs
-from chaos.walk import COUNTER, PATIENCE, until
+from chaos.trouble import Clock, Disk, can_mount, few_descriptors, make_old
+from chaos.walk import COUNTER, strategies_here
 from e2e.conftest import make_repository
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+as_root = pytest.mark.skipif(not can_mount(), reason="only root can mount")
 
 
 @pytest.fixture
-def small_disk(short_directory: Path) -> Iterator[Path]:
+def small_disk(short_directory: Path) -> Iterator[Disk]:
     """A disk of a few megabytes, and afterwards nothing left on it that runs."""
-    mounted = short_directory / "disk"
-    mounted.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(mounted)], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.decode().strip()}")
-    yield mounted
-    subprocess.run(["umount", "-l", str(mounted)], check=True)
+    place = short_directory / "disk"
+    place.mkdir()
+    try:
+        disk = Disk(place, 8)
+    except OSError as refused:
+        pytest.skip(f"no disk can be mounted here: {refused}")
+    yield disk
+    disk.unmount()
 
 
 @pytest.fixture
-def on_disk(small_disk: Path, short_directory: Path) -> Iterator[tuple[TowerProcess, str]]:
+def on_disk(small_disk: Disk, short_directory: Path) -> Iterator[tuple[TowerProcess, str]]:
     """A Tower whose state directory is on the small disk, and a workspace that is not."""
-    tower = TowerProcess(small_disk, {"SHELL": "/bin/sh"})
+    tower = TowerProcess(small_disk.path, {"SHELL": "/bin/sh"})
     try:
         tower.start()
         workspace = make_repository(short_directory / "repo")
@@ -52,18 +50,6 @@ def on_disk(small_disk: Path, short_directory: Path) -> Iterator[tuple[TowerProc
         yield tower, workspace
     finally:
         tower.end_everything()
-
-
-def fill(disk: Path) -> Path:
-    """Fill a disk to the last byte."""
-    path = disk / "filler"
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError:
-            pass
-    return path
 
 
 def numbers_grow(tower: TowerProcess, terminal: str) -> bool:
@@ -75,12 +61,12 @@ def numbers_grow(tower: TowerProcess, terminal: str) -> bool:
 
 
 @as_root
-def test_a_full_disk_loses_nothing_and_is_said(on_disk: tuple[TowerProcess, str], small_disk: Path) -> None:
+def test_a_full_disk_loses_nothing_and_is_said(on_disk: tuple[TowerProcess, str], small_disk: Disk) -> None:
     tower, workspace = on_disk
     agent = tower.shell(workspace, COUNTER, "before")
     follower = Follower(tower, agent["terminal"]["id"])
     follower.wait_for(rb"count 20\r\n")
-    filler = fill(small_disk)
+    filler = small_disk.fill()
 
     def spawn_until_refused() -> None:
         for number in range(50):
@@ -107,33 +93,21 @@ def test_a_full_disk_loses_nothing_and_is_said(on_disk: tuple[TowerProcess, str]
 
 @as_root
 def test_a_read_only_disk_is_said_and_loses_nothing(
-    on_disk: tuple[TowerProcess, str], small_disk: Path
+    on_disk: tuple[TowerProcess, str], small_disk: Disk
 ) -> None:
     tower, workspace = on_disk
     agent = tower.shell(workspace, COUNTER, "before")
+    with small_disk.read_only():
+        for strategy in strategies_here():
+            body = {"workspace": workspace, "kind": "shell", "strategy": strategy}
+            with pytest.raises(RequestFailedError, match="Read-only"):
+                tower.request("POST", "/api/agents", body)
     tower.kill()
-    remount(small_disk, "ro")
-    try:
-        with pytest.raises(TowerFailedError, match=r"(?i)read-only"):
-            tower.start()
-    finally:
-        remount(small_disk, "rw")
+    with small_disk.read_only(), pytest.raises(TowerFailedError, match=r"(?i)read-only"):
+        tower.start()
     tower.start()
     assert tower.agents()["shell/before"]["terminal"]["pid"] == agent["terminal"]["pid"]
     assert numbers_grow(tower, agent["terminal"]["id"])
-
-
-def remount(disk: Path, mode: str) -> None:
-    """Change whether a disk may be written, as soon as nobody has a file open there for writing."""
-    until(
-        lambda: (
-            subprocess.run(
-                ["mount", "-o", f"remount,{mode}", str(disk)], capture_output=True, check=False
-            ).returncode
-            == 0
-        ),
-        f"the disk is {mode}",
-    )
 
 
 def test_a_tower_without_descriptors_says_so_and_recovers(tower: TowerProcess, workspace: str) -> None:
@@ -141,17 +115,16 @@ def test_a_tower_without_descriptors_says_so_and_recovers(tower: TowerProcess, w
     follower = Follower(tower, agent["terminal"]["id"])
     follower.wait_for(rb"count 10\r\n")
     assert tower.process is not None
-    before = resource.prlimit(tower.process.pid, resource.RLIMIT_NOFILE)
-    used = len(list(Path(f"/proc/{tower.process.pid}/fd").iterdir()))
-    # Room for the request itself, and none for a terminal.
-    resource.prlimit(tower.process.pid, resource.RLIMIT_NOFILE, (used + 2, before[1]))
     refusals: list[RequestFailedError | OSError] = []
-    for number in range(3):
-        try:
-            tower.shell(workspace, "sleep 1000", f"n{number}")
-        except (RequestFailedError, OSError) as refused:
-            refusals.append(refused)
-    resource.prlimit(tower.process.pid, resource.RLIMIT_NOFILE, before)
+    # Room for the request itself, and none for all that git or a terminal needs.
+    for spare in (2, 3, 4, 6):
+        for kind in ("shell", "builder"):
+            with few_descriptors(tower.process.pid, spare):
+                try:
+                    body = {"workspace": workspace, "kind": kind, "harness": "claude", "name": f"n{spare}"}
+                    tower.request("POST", "/api/agents", body)
+                except (RequestFailedError, OSError) as refused:
+                    refusals.append(refused)
     assert refusals, "it was meant to be too few"
     for refused in refusals:
         if isinstance(refused, RequestFailedError):
@@ -214,28 +187,6 @@ def test_nothing_is_served_before_every_holder_was_asked_lesson_10(
     tower.eventually(lambda: tower.agents()["shell/silent"]["state"] == "running")
 
 
-def make_old(path: Path, number: int) -> None:
-    """Bring a database back to an older format, with all of its rows that fit there."""
-    old = path.with_name("old.db")
-    with sqlite3.connect(old) as database:
-        for migration in MIGRATIONS[:number]:
-            database.executescript(migration.sql)
-        database.execute("ATTACH ? AS present", [str(path)])
-        for (table,) in database.execute(
-            "SELECT name FROM main.sqlite_schema WHERE type = 'table'"
-        ).fetchall():
-            columns = [row[1] for row in database.execute(f"PRAGMA main.table_info({table})")]
-            names = ", ".join(columns)
-            database.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM present.{table}")  # noqa: S608
-        database.commit()
-        database.execute("DETACH present")
-        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        database.execute(f"PRAGMA user_version = {number}")
-    database.close()
-    old.chmod(0o600)
-    old.replace(path)
-
-
 @pytest.mark.parametrize("number", range(1, len(MIGRATIONS)))
 def test_a_database_of_an_older_release_is_taken_over_with_its_terminals(
     tower: TowerProcess, workspace: str, number: int
@@ -250,29 +201,18 @@ def test_a_database_of_an_older_release_is_taken_over_with_its_terminals(
     assert tower.shell(workspace, "sleep 1000", "after")["state"] == "running"
 
 
-JUMPED = """\
-import time
-_real, _monotonic, _begin = time.time, time.monotonic, time.monotonic()
-time.time = lambda: _real() + JUMP * (_monotonic() - _begin > AFTER)
-"""
-
-
 @pytest.mark.parametrize("jump", [-86400 * 400, 86400 * 400], ids=["back", "forward"])
 def test_a_clock_that_jumps_loses_nothing(
     tower: TowerProcess, workspace: str, short_directory: Path, jump: int
 ) -> None:
-    """The Tower's own clock is forged: by 400 days, a moment after it has started."""
+    """The Tower's own clock is forged: by 400 days, while it runs."""
+    clock = Clock(short_directory / "clock")
     agent = tower.shell(workspace, COUNTER, "before")
     tower.stop()
-    forged = short_directory / "clock"
-    forged.mkdir()
-    code = JUMPED.replace("JUMP", str(jump)).replace("AFTER", "1.0")
-    (forged / "sitecustomize.py").write_text(code)
-    tower.env["PYTHONPATH"] = str(forged)
+    tower.env.update(clock.env)
     follower = Follower(tower, agent["terminal"]["id"])
     tower.start()
-    began = time.monotonic()
-    until(lambda: time.monotonic() - began > 1.5, "the clock has jumped")
+    clock.jump(jump)
     found: Any = tower.agents()["shell/before"]
     assert (found["state"], found["terminal"]["pid"]) == ("running", agent["terminal"]["pid"])
     tower.request("POST", f"/api/agents/{found['id']}/stop")
@@ -282,7 +222,7 @@ def test_a_clock_that_jumps_loses_nothing(
     tower.start()
     found = tower.agents()["shell/before"]
     assert (found["state"], found["terminal"]["pid"]) == ("running", again["terminal"]["pid"])
-    tower.env.pop("PYTHONPATH")
+    clock.jump(0)
     tower.stop()
     tower.start()
     found = tower.agents()["shell/before"]

@@ -46,6 +46,7 @@ def test_planted_symlinks_are_named(tmp_path: Path) -> None:
     home.mkdir(mode=0o700)
     (home / "tower.log").symlink_to("/etc/passwd")
     assert "tower.log is a symlink" in findings_of(home)[-1].what
+    assert findings_of(home)[-1].level is ERROR
 
 
 def test_the_key_is_private_whole_and_a_file(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,30 @@ def test_nothing_is_lost_here_and_nothing_left_behind(tmp_path: Path) -> None:
         assert sum("revived" in trial["became"] for trial in trials) == 2
         assert trials[-1]["became"] == "revived with its conversation"
         assert sum(trial["missing"] == 0 for trial in trials) >= 4
+    assert left_behind(tmp_path) == []
+    assert [*tmp_path.glob("afx-*")] == []
+
+
+def test_what_is_broken_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    """While it starts terminals, and by somebody who does not wait for the end."""
+    test = subprocess.Popen(
+        [sys.executable, "-m", "afx.cli", "doctor", "--kill-test"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert test.stderr is not None
+    assert "starting terminals" in test.stderr.readline()
+    deadline = time.monotonic() + 20
+    while not [*tmp_path.glob("afx-*/talks/*")]:
+        assert time.monotonic() < deadline, "its agent does not start"
+        time.sleep(0.001)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        test.send_signal(number)
+    test.communicate(timeout=60)
+    assert test.returncode not in {0, -signal.SIGTERM, -signal.SIGHUP}
     assert left_behind(tmp_path) == []
     assert [*tmp_path.glob("afx-*")] == []
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,9 @@ def make_programs(directory: Path) -> Path:
     return directory
 
 
-def serve(directory: Path, strategy: str = "shellper") -> Iterator[TowerProcess]:
+def serve(
+    directory: Path, strategy: str = "shellper", also: Mapping[str, str] | None = None
+) -> Iterator[TowerProcess]:
     """Run a Tower whose agents are the scripted fake agent and /bin/sh, and end all of it."""
     home = directory / "home"
     home.mkdir()
@@ -57,6 +59,7 @@ def serve(directory: Path, strategy: str = "shellper") -> Iterator[TowerProcess]
         "XDG_CONFIG_HOME": str(home / "config"),
         "AFX_STRATEGY": strategy,
         "TMUX_TMPDIR": str(directory),
+        **(also or {}),
     }
     if strategy == "dtach":
         points = tomllib.loads((DTACH / "pyproject.toml").read_text())["project"]["entry-points"]["afx"]

@@ -265,6 +265,30 @@ def test_end_while_the_tower_is_away_is_told_with_its_code_lesson_35(
 
 
 @built_in
+def test_a_stopped_holder_without_a_record_is_taken_back_when_it_goes_on_lesson_06(
+    tower: TowerProcess, workspace: str
+) -> None:
+    """At boot it cannot say whose it is. Nobody has to ask again for it to be found."""
+    terminal = tower.shell(workspace, COUNTER, "stray")["terminal"]
+    holder = holder_of(tower, terminal["id"])
+    tower.kill()
+    with sqlite3.connect(tower.home / "afx.db") as database:
+        database.execute("DELETE FROM terminal_sessions")
+    database.close()
+    send_signal(holder, signal.SIGSTOP)
+    tower.env["AFX_BOOT_DEADLINE"] = "0.3"
+    try:
+        tower.start()
+        assert tower.agents()["shell/stray"]["terminal"] is None
+        assert tower.agents()["shell/stray"]["state"] == "lost"
+    finally:
+        send_signal(holder, signal.SIGCONT)
+    found = tower.eventually(lambda: tower.agents()["shell/stray"]["terminal"])
+    assert (found["id"], found["pid"]) == (terminal["id"], terminal["pid"])
+    assert tower.agents()["shell/stray"]["state"] == "running"
+
+
+@built_in
 def test_stopped_agent_stays_stopped_lesson_15(tower: TowerProcess, workspace: str) -> None:
     agent = tower.shell(workspace, COUNTER)
     tower.request("POST", f"/api/agents/{agent['id']}/stop")

@@ -129,6 +129,15 @@ class TestTakesSilenceForDeath(Suite):
     made = TakesSilenceForDeath
 
 
+class ForgetsWhoWasSilent(PuppetStrategy):
+    expects_orphans = False
+
+
+class TestForgetsWhoWasSilent(Suite):
+    caught_by = "test_one_that_no_record_names_and_that_hangs_is_found_later_lesson_06"
+    made = ForgetsWhoWasSilent
+
+
 class EndsWithTheTower(PuppetStrategy):
     async def aclose(self) -> None:
         for terminal_id in list(self.world.holders):

@@ -34,7 +34,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         what: A sentence about what is there.
         why: Why it matters; empty where all is well.
-        command: The command that mends it; empty where no one command does.
+        command: The command that mends it, as a shell reads it (`shlex.join` quotes paths); empty where no
+            one command does.
     """
 
     level: Level

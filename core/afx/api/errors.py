@@ -56,6 +56,12 @@ class SpawnError(AfxError):
     code = "spawn-failed"
 
 
+class SystemRefusedError(AfxError):
+    """The operating system has none left of something: file descriptors, processes, memory, space."""
+
+    code = "system"
+
+
 class StorageError(AfxError):
     """The storage could not be opened, read or written."""
 

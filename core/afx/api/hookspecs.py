@@ -13,10 +13,15 @@ from enum import StrEnum
 import msgspec
 import pluggy
 
+from afx import __version__
+
 from .model import AgentId, AgentState, TerminalId, WorkspacePath
 
 API_VERSION = 1
 """The number of this API. It grows when something that a plugin may rely on changes its meaning."""
+
+RELEASE = __version__
+"""The version of the afx that runs, for people to read. For what may be relied on there is `API_VERSION`."""
 
 hookspec = pluggy.HookspecMarker("afx")
 hookimpl = pluggy.HookimplMarker("afx")

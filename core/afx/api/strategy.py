@@ -352,6 +352,14 @@ class ReconnectStrategy(ABC):
         del known
         return ()
 
+    @property
+    def expects_orphans(self) -> bool:
+        """Whether the last search for orphans met something that did not answer, and may be one.
+
+        The Tower searches again for as long as it does.
+        """
+        return False
+
     async def adopt(self, record: TerminalRecord) -> Connection:
         """Connect to a terminal that was an orphan. A person, or its own id of an agent, says whose it is.
 

@@ -14,7 +14,7 @@ from afx.api.doctor import DoctorContext, Finding
 from afx.api.harness import HarnessProvider
 from afx.quarantine import PluginInfo
 
-from .machine import said_by
+from .machine import said_by, shell
 
 _SHORT_KEY = 32
 
@@ -33,7 +33,7 @@ def check_home(context: DoctorContext) -> Iterator[Finding]:
         )
         return
     if not stat.S_ISDIR(facts.st_mode):
-        yield Finding.error(f"{home} is no directory.", "No Tower starts.", f"mv {home} {home}.old")
+        yield Finding.error(f"{home} is no directory.", "No Tower starts.", shell("mv", home, f"{home}.old"))
         return
     yield from judge_home(home, facts.st_mode, is_ours=facts.st_uid == os.geteuid())
     if not os.access(home, os.W_OK | os.X_OK) or os.statvfs(home).f_flag & os.ST_RDONLY:
@@ -43,9 +43,11 @@ def check_home(context: DoctorContext) -> Iterator[Finding]:
         )
     yield judge_key(home / "key")
     for path in sorted(home.iterdir()):
-        if path.is_symlink():
-            yield Finding.warning(
-                f"{path} is a symlink.", "afx makes none there; it does not follow it.", f"ls -l {path}"
+        if path.is_symlink() or path.lstat().st_uid != os.geteuid():
+            yield Finding.error(
+                f"{path} is a symlink, or belongs to another user.",
+                "afx makes no such thing there, and no Tower starts beside it.",
+                shell("rm", "-r", path),
             )
 
 
@@ -60,7 +62,7 @@ def judge_home(home: Path, mode: int, *, is_ours: bool) -> Iterator[Finding]:
         yield Finding.error(
             f"Others may enter the state directory {home} (mode {stat.S_IMODE(mode):o}).",
             "The key and the terminals lie in it.",
-            f"chmod 700 {home}",
+            shell("chmod", "700", home),
         )
     else:
         yield Finding.ok(f"The state directory is {home}.")
@@ -74,16 +76,16 @@ def judge_key(path: Path) -> Finding:
     except FileNotFoundError:
         return Finding.ok("There is no key yet; the Tower makes one when it starts.")
     if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
-        return Finding.error(f"The key {path} is not a plain file of yours.", why, f"rm {path}")
+        return Finding.error(f"The key {path} is not a plain file of yours.", why, shell("rm", path))
     if facts.st_mode & 0o077:
         return Finding.error(
             f"Others may read or write the key {path} (mode {stat.S_IMODE(facts.st_mode):o}).",
             f"{why} If somebody may have read it, remove it and restart the Tower.",
-            f"chmod 600 {path}",
+            shell("chmod", "600", path),
         )
     if facts.st_size < _SHORT_KEY:
         return Finding.error(
-            f"The key file {path} holds no key.", "The Tower does not start with it.", f"rm {path}"
+            f"The key file {path} holds no key.", "The Tower does not start with it.", shell("rm", path)
         )
     return Finding.ok("The key is private.")
 

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -71,8 +72,8 @@ def judge_files(most: int | None) -> Finding:
     if most is not None and most < _FEW_FILES:
         return Finding.warning(
             f"A process may have {most} open files at most.",
-            "The Tower needs some for each terminal and each window on one.",
-            f"ulimit -Hn {_FEW_FILES}",
+            "The Tower needs some for each terminal and each window on one. It has what its shell has.",
+            f"sudo prlimit --pid $$ --nofile={_FEW_FILES} && afx tower restart",
         )
     return Finding.ok("Open files: no limit." if most is None else f"Open files: up to {most}.")
 
@@ -116,10 +117,10 @@ def judge_space(place: Path, free: int, inodes: int | None) -> Finding:
         return Finding.error(
             f"{place} has {free // _MB} MB left{'' if inodes is None else f', and room for {inodes} files'}.",
             why,
-            f"df -h {place}",
+            shell("df", "-h", place),
         )
     if free < _SOME_SPACE:
-        return Finding.warning(f"{place} has {free // _MB} MB left.", why, f"df -h {place}")
+        return Finding.warning(f"{place} has {free // _MB} MB left.", why, shell("df", "-h", place))
     return Finding.ok(f"{place} has {free // _MB} MB left.")
 
 
@@ -144,6 +145,11 @@ def judge_clock(now: float, written: float | None) -> Finding:
             "timedatectl set-ntp true",
         )
     return Finding.ok("The clock is not behind.")
+
+
+def shell(*words: str | Path) -> str:
+    """Return a command as a shell reads it."""
+    return shlex.join(map(str, words))
 
 
 def said_by(*command: str) -> str | None:

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from afx.api.errors import AfxError, NotFoundError
 from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
@@ -24,6 +26,7 @@ HARNESS = "stand-in"
 """The harness of an agent program that keeps conversations and asks no model."""
 
 _PATIENCE = 20.0
+_BREAKING_OFF = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Each launch is a turn of the conversation, whose file has a line for each.
 _PROGRAM = """\
 #!/bin/sh
@@ -42,6 +45,7 @@ resume = ["--resume", "{{session_id}}"]
 files = "{talks}/*.txt"
 """
 _Found = TypeVar("_Found")
+_Handler: TypeAlias = Callable[[int, FrameType | None], object] | signal.Handlers
 
 
 class ThrowawayTower:
@@ -115,7 +119,10 @@ class ThrowawayTower:
         git = ["git", "-c", "user.name=afx", "-c", "user.email=afx@localhost", "-C", str(self.workspace)]
         self.workspace.mkdir()
         for arguments in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "Begin"]):
-            done = subprocess.run([*git, *arguments], capture_output=True, check=False, env=self._env)
+            try:
+                done = subprocess.run([*git, *arguments], capture_output=True, check=False, env=self._env)
+            except OSError as error:
+                raise AfxError(f"git cannot be run: {error.strerror}.", hint="Install git.") from error
             if done.returncode:
                 said = done.stderr.decode("utf-8", "replace").strip()
                 raise AfxError(f"git {arguments[0]} failed: {said}")
@@ -185,18 +192,65 @@ class ThrowawayTower:
         for one in self._seen:
             with suppress(PermissionError):
                 send_signal(one, signal.SIGKILL)
+        # What the Tower was just starting when everything was broken off.
+        deadline = time.monotonic() + _PATIENCE
+        while (left := _marked(self.home)) and time.monotonic() < deadline:
+            for one in left:
+                send_signal(one, signal.SIGKILL)
+            time.sleep(0.01)
 
 
 @contextmanager
 def throwaway_tower() -> Iterator[ThrowawayTower]:
-    """Make a place for a throwaway Tower; remove it, and everything that was started there, at the end."""
-    directory = Path(tempfile.mkdtemp(prefix="afx-"))
-    tower = ThrowawayTower(directory)
+    """Make a place for a throwaway Tower; remove it, and everything that was started there, at the end.
+
+    So it is where the person or the system breaks it off, too; the end itself is not to be broken off.
+    """
+    with _handled(_break_off):
+        directory = Path(tempfile.mkdtemp(prefix="afx-"))
+        try:
+            tower = ThrowawayTower(directory)
+            try:
+                yield tower
+            finally:
+                with _handled(signal.SIG_IGN):
+                    tower.end_everything()
+        finally:
+            with _handled(signal.SIG_IGN):
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _break_off(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    # Once is enough. Another would break off the end of it all.
+    for one in _BREAKING_OFF:
+        signal.signal(one, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _handled(handler: _Handler) -> Iterator[None]:
+    """Handle what breaks a command off in this way, in the one thread that may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in _BREAKING_OFF}
     try:
-        yield tower
+        yield
     finally:
-        tower.end_everything()
-        shutil.rmtree(directory, ignore_errors=True)
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _marked(home: Path) -> list[ProcessIdentity]:
+    """Return the live processes whose environment names a state directory, where the system tells (Linux)."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"AFX_HOME={home}".encode() in (directory / "environ").read_bytes().split(b"\0"):
+                identity = identify(int(directory.name))
+                found += [] if identity is None or identity.pid == os.getpid() else [identity]
+    return found
 
 
 def eventually(look: Callable[[], _Found | None], patience: float = _PATIENCE) -> _Found | None:
@@ -218,6 +272,13 @@ def parent_of(pid: int | None) -> int | None:
     """Return the parent of a process; None where it is gone."""
     if pid is None:
         return None
+    if Path("/proc/self/stat").exists():
+        # Not by `ps`, which small containers have not got.
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        return int(stat.rpartition(")")[2].split()[1])
     done = subprocess.run(["ps", "-o", "ppid=", "-p", str(pid)], capture_output=True, check=False)
     text = done.stdout.strip()
     return int(text) if text.isdigit() else None

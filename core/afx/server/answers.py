@@ -16,6 +16,7 @@ from afx.api.errors import (
     NotFoundError,
     PluginError,
     SpawnError,
+    SystemRefusedError,
     UnreachableError,
 )
 
@@ -45,6 +46,7 @@ _STATUS: tuple[tuple[type[AfxError], int], ...] = (
     (NotFoundError, 404),
     (ConflictError, 409),
     (UnreachableError, 503),
+    (SystemRefusedError, 503),
     (TooLargeError, 413),
     (TooSlowError, 408),
 )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 
 import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
-from afx.api.errors import AfxError
+from afx.api.errors import AfxError, SystemRefusedError
 from afx.tower.tower import Tower
 
 from .answers import error_response
@@ -26,6 +27,10 @@ from .routes import Routes
 from .websocket import TerminalSocket
 
 log = logging.getLogger("afx.server")
+
+_LACKING = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+)
 
 
 def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Starlette:
@@ -78,7 +83,12 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
             WebSocketRoute("/ws/terminal/{terminal}", TerminalSocket(tower, stopping).serve),
         ],
         middleware=[Middleware(Guard, gate=gate)],
-        exception_handlers={AfxError: _refused, HTTPException: _no_route, Exception: _unexpected},
+        exception_handlers={
+            AfxError: _refused,
+            HTTPException: _no_route,
+            OSError: _lacking,
+            Exception: _unexpected,
+        },
     )
 
 
@@ -96,6 +106,16 @@ async def _no_route(request: Request, error: Exception) -> Response:
         sentence = f"There is nothing at {request.url.path}."
     return error_response(
         AfxError(sentence, hint="`GET /api/schema` lists the shapes.", code="no-route"), status
+    )
+
+
+async def _lacking(request: HTTPConnection, error: Exception) -> Response:
+    """Answer where the system has none left of something, which is no failure of the Tower's own."""
+    if not isinstance(request, Request) or not isinstance(error, OSError) or error.errno not in _LACKING:
+        raise error
+    log.error("%s %s was refused by the system: %s", request.method, request.url.path, error)
+    return error_response(
+        SystemRefusedError(f"The system refuses: {error.strerror}.", hint="`afx doctor` says what is short.")
     )
 
 

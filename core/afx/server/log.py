@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import MutableMapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -13,6 +14,7 @@ import structlog
 
 _LARGEST = 5 * 1024 * 1024
 _KEPT = 3
+_SELDOM = 10.0
 
 
 def set_up_log(home: Path, secret: str, *, to_stderr: bool) -> None:
@@ -63,6 +65,7 @@ def set_up_log(home: Path, secret: str, *, to_stderr: bool) -> None:
     # strangers could fill the log.
     door.setLevel(logging.WARNING)
     door.addFilter(_is_no_refusal)
+    logging.getLogger("asyncio").addFilter(_Seldom("out of system resource"))
     # A full disk under the log must not end the Tower, nor fill standard error.
     logging.raiseExceptions = False
 
@@ -70,3 +73,21 @@ def set_up_log(home: Path, secret: str, *, to_stderr: bool) -> None:
 def _is_no_refusal(record: logging.LogRecord) -> bool:
     """Tell whether a record says something else than that a WebSocket was refused."""
     return "without completing handshake" not in record.getMessage()
+
+
+class _Seldom(logging.Filter):
+    """Lets what has these words in it pass once in a while; it is said a hundred times a second."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self._words = words
+        self._again_at = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to log a record."""
+        if self._words not in record.getMessage():
+            return True
+        if time.monotonic() < self._again_at:
+            return False
+        self._again_at = time.monotonic() + _SELDOM
+        return True

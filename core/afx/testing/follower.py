@@ -90,6 +90,13 @@ class Follower:
         """Return the counter's numbers in the order they came, without the last, which may be cut."""
         return [int(number) for number in re.findall(rb"count (\d+)\r\n", self.data)]
 
+    def shown(self) -> int:
+        """Return the counter's number that came last; -1 where none came yet."""
+        end = self.data.rfind(b"\r\n")
+        begin = self.data.rfind(b"count ", 0, max(0, end))
+        found = re.match(rb"count (\d+)\r\n", self.data[begin:]) if begin >= 0 else None
+        return int(found[1]) if found else -1
+
     def _follow(self) -> None:
         while not self._closing:
             seq = None if self._epoch is None else f"{self._epoch}:{self._offset}"

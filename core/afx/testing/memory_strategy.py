@@ -241,6 +241,7 @@ class MemoryStrategy(ReconnectStrategy):
         super().__init__(context)
         self.world = world
         self._held: list[MemoryConnection] = []
+        self._is_silent = False
 
     async def spawn(self, spec: TerminalSpec) -> Spawned:
         """Start a terminal, unless the world refuses."""
@@ -312,6 +313,8 @@ class MemoryStrategy(ReconnectStrategy):
         """Return the holders that no record names."""
         named = {record.id for record in known}
         named |= {one for one, holder in self.world.holders.items() if holder.hold in self._held}
+        strangers = {one: holder for one, holder in self.world.holders.items() if one not in named}
+        self._is_silent = any(holder.hangs for holder in strangers.values())
         return [
             Orphan(
                 terminal_id=terminal_id,
@@ -321,6 +324,11 @@ class MemoryStrategy(ReconnectStrategy):
                 started_at=holder.started_at,
                 note=holder.spec.label,
             )
-            for terminal_id, holder in self.world.holders.items()
-            if terminal_id not in named
+            for terminal_id, holder in strangers.items()
+            if not holder.hangs
         ]
+
+    @property
+    def expects_orphans(self) -> bool:
+        """Whether a holder that no record names hung when it was asked."""
+        return self._is_silent

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 
@@ -28,6 +29,7 @@ from afx.api.strategy import (
     Ended,
     Life,
     Notice,
+    Orphan,
     ReconnectStrategy,
     Reset,
     Resized,
@@ -593,6 +595,23 @@ class StrategySuite:
         connection = await strategy.reconnect(record)
         await connection.write(b"say adopted\r")
         await output_until(await theatre.watch(connection), b"adopted")
+
+    async def test_one_that_no_record_names_and_that_hangs_is_found_later_lesson_06(
+        self, theatre: Theatre
+    ) -> None:
+        """It is found although it hangs, or the strategy says that there may be one."""
+        await theatre.spawn(await theatre.tower(), "t1")
+        theatre.stage.hang(theatre.records["t1"])
+        strategy = await theatre.tower()
+        assert await strategy.orphans([]) or strategy.expects_orphans
+        theatre.stage.go_on(theatre.records["t1"])
+        found: Sequence[Orphan] = ()
+        with anyio.fail_after(PATIENCE):
+            while not found:
+                found = await strategy.orphans([])
+                await anyio.lowlevel.checkpoint()
+        assert [one.terminal_id for one in found] == ["t1"]
+        assert not strategy.expects_orphans
 
     async def test_a_terminal_that_is_ended_is_gone(self, theatre: Theatre) -> None:
         """With its program; ending it twice is no error, and others are not touched."""

@@ -1,14 +1,17 @@
 """Terminals that no record names: looked for when a person asks, and made an agent's where they say so.
 
-One whose holder says which agent it belongs to is adopted at boot without anybody's asking, see `reconcile`.
+One whose holder says which agent it belongs to is adopted without anybody's asking: at boot, see `reconcile`,
+or here, when its holder did not answer then and does later.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import anyio
 import msgspec
 
 from afx.api.errors import AfxError, BadInputError, ConflictError, NotFoundError
@@ -18,9 +21,14 @@ from afx.api.strategy import Orphan
 from . import worktree
 from .agents import Agents
 from .lifecycle import AgentRequest, Lifecycle
+from .reconcile import Adopt, reconcile
 from .revival import Revival
 from .terminals import Terminals
 
+log = logging.getLogger("afx.adoption")
+
+_AGAIN_FIRST = 0.2
+_AGAIN_LONGEST = 5.0
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -49,10 +57,44 @@ class Adoption:
         self._terminals = terminals
         self._lifecycle = lifecycle
         self._revival = revival
+        self._sought = anyio.Event()
+
+    async def run(self) -> None:
+        """Search again for as long as that may bring an agent its terminal. Never returns."""
+        while True:
+            pause = _AGAIN_FIRST
+            while self._terminals.expects_orphans or self._wanted(self._terminals.orphans):
+                await anyio.sleep(pause)
+                for orphan in self._wanted(await self._terminals.seek_orphans()):
+                    await self._adopt_by_identity(orphan)
+                pause = min(pause * 2, _AGAIN_LONGEST)
+            self._sought = anyio.Event()
+            await self._sought.wait()
 
     async def seek(self) -> Sequence[Orphan]:
         """Return all orphans there are now."""
-        return await self._terminals.seek_orphans()
+        found = await self._terminals.seek_orphans()
+        self._sought.set()
+        return found
+
+    def _wanted(self, orphans: Sequence[Orphan]) -> list[Orphan]:
+        """Return the orphans that say of themselves which agent they belong to, and it has no terminal."""
+        decisions = reconcile(
+            host=self._agents.host,
+            agents=self._agents.by_id(),
+            records=self._agents.terminals(),
+            survivals={},
+            orphans=orphans,
+        )
+        return [decision.orphan for decision in decisions if isinstance(decision, Adopt)]
+
+    async def _adopt_by_identity(self, orphan: Orphan) -> None:
+        try:
+            async with self._revival.alone_with(orphan.agent_id):
+                if self._agents.terminal_of(orphan.agent_id) is None:
+                    await self._terminals.adopt(orphan, self._agents.agent(orphan.agent_id))
+        except AfxError as error:
+            log.warning("An orphan could not be adopted: %s", error.message)
 
     async def adopt(self, request: AdoptRequest) -> Agent:
         """Make an orphan the terminal of an agent, which is made where there is none of its name.

@@ -355,6 +355,10 @@ class Agents:
         self._terminals[terminal_id] = msgspec.structs.replace(record, size=size)
         self.touch(record.agent_id)
 
+    def announce(self) -> None:
+        """Tell the listeners that something changed that belongs to no agent."""
+        self._publish(set(), set())
+
     def touch(self, agent_id: AgentId) -> None:
         """Tell the listeners that something about an agent changed that is not stored."""
         agent = self._agents[agent_id]

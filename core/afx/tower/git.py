@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio
 
-from afx.api.errors import AfxError, BadInputError
+from afx.api.errors import AfxError, BadInputError, SystemRefusedError
 
 # Variables by which git is told to work on another repository than the one in its directory.
 _REDIRECTIONS = frozenset(
@@ -49,6 +49,7 @@ async def git(cwd: Path, *args: str) -> str:
 
     Raises:
         BadInputError: Git is not installed.
+        SystemRefusedError: It cannot be started.
         GitError: It failed.
     """
     env = {name: value for name, value in os.environ.items() if name not in _REDIRECTIONS}
@@ -76,6 +77,8 @@ async def _run(argv: list[str], env: Mapping[str, str]) -> subprocess.CompletedP
         raise BadInputError(
             "git is not installed.", hint="Install it: builders work in its worktrees."
         ) from None
+    except OSError as error:
+        raise SystemRefusedError(f"git cannot be started: {error.strerror}.") from error
 
 
 async def ask_git(cwd: Path, *args: str) -> str | None:
@@ -83,6 +86,7 @@ async def ask_git(cwd: Path, *args: str) -> str | None:
 
     Raises:
         BadInputError: Git is not installed.
+        SystemRefusedError: It cannot be started, so nothing is known.
     """
     try:
         return (await git(cwd, *args)).removesuffix("\n")

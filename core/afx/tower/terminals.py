@@ -16,7 +16,14 @@ import anyio
 import anyio.abc
 import msgspec
 
-from afx.api.errors import AfxError, ConnectionLostError, NotFoundError, StorageError, UnreachableError
+from afx.api.errors import (
+    AfxError,
+    ConnectionLostError,
+    NotFoundError,
+    SpawnError,
+    StorageError,
+    UnreachableError,
+)
 from afx.api.model import Agent, AgentId, AgentState, Command, Exit, TerminalId, TerminalRecord, TerminalSpec
 from afx.api.storage import Record
 from afx.api.strategy import (
@@ -44,6 +51,7 @@ _RETRY_LONGEST = 1.0
 _RETRY_DEADLINE = 1.0
 _SEEK_DEADLINE = 3.0
 _STORE_AGAIN_AFTER = 1.0
+_NO_RECORD = "Nothing is known of its terminal any more."
 
 
 class ToldWhy(Protocol):
@@ -136,14 +144,28 @@ class Terminals:
                 orphans=orphans,
             )
         )
+        await self._agents.commit(
+            *(
+                msgspec.structs.replace(agent, state=AgentState.LOST, reason=_NO_RECORD)
+                for agent in self._agents.all()
+                if agent.state is AgentState.RUNNING and self._agents.terminal_of(agent.id) is None
+            )
+        )
         self._tasks.start_soon(self._regain_lost)
 
     async def seek_orphans(self) -> Sequence[Orphan]:
         """Look again for live terminals that no record names, and return them."""
         found = await seek_orphans(self._strategies.values(), self._records(), _SEEK_DEADLINE)
         named = {record.id for record in self._agents.terminals()}
-        self.orphans = [orphan for orphan in found if orphan.terminal_id not in named]
+        before, self.orphans = self.orphans, [one for one in found if one.terminal_id not in named]
+        if before != self.orphans:
+            self._agents.announce()
         return self.orphans
+
+    @property
+    def expects_orphans(self) -> bool:
+        """Whether something did not answer the last search for orphans, and may be one."""
+        return any(strategy.expects_orphans for strategy in self._strategies.values())
 
     async def adopt(self, orphan: Orphan, agent: Agent) -> None:
         """Make an orphan the terminal of an agent that has none.
@@ -198,7 +220,10 @@ class Terminals:
         """
         strategy = self._strategy(agent.strategy)
         began = time.time()  # The program may have written something by the time that it is known to run.
-        spawned = await strategy.spawn(spec)
+        try:
+            spawned = await strategy.spawn(spec)
+        except OSError as error:
+            raise _refused_by_system(agent, error) from error
         connection = spawned.connection
         record = TerminalRecord(
             id=spec.id,
@@ -237,8 +262,10 @@ class Terminals:
         await self._agents.commit(running, *also, msgspec.structs.replace(record, exit=None))
         try:
             await self._strategy(record.strategy).respawn(hub.connection, command)
-        except AfxError:
+        except (AfxError, OSError) as error:
             await self._agents.commit(agent, record)
+            if isinstance(error, OSError):
+                raise _refused_by_system(agent, error) from error
             raise
         now = self._agents.terminal(record.id)
         await self._agents.commit(msgspec.structs.replace(now, process=hub.facts.process))
@@ -315,7 +342,10 @@ class Terminals:
             case Reconnect(record):
                 await self._take_back(record, outcome)
             case Adopt(orphan):
+                connected = len(outcome.connected)
                 await self._take_back(self._record_of(orphan), outcome, adopted=True)
+                if len(outcome.connected) == connected:
+                    self.orphans.append(orphan)
             case Wait(record, reason):
                 self._note_lost(record.id, reason)
             case Prune(record):
@@ -499,3 +529,10 @@ class Terminals:
             if unreachable and record.strategy in self._strategies and record.id not in self._ending:
                 lost.setdefault(record.strategy, []).append(record)
         return lost
+
+
+def _refused_by_system(agent: Agent, error: OSError) -> SpawnError:
+    return SpawnError(
+        f"No terminal can be started for {agent.kind}/{agent.name}: {error.strerror or error}.",
+        hint="`afx doctor` says what is short.",
+    )

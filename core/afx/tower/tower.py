@@ -177,6 +177,7 @@ class Tower:
             for part in (supervisor, revival, inbox, capture, screens):
                 agents.listen(partial(_forget_removed, agents, part.forget))
             stack.enter_context(observers.telling())
+            tasks.start_soon(adoption.run)
             tasks.start_soon(Attention(agents, terminals, starter, capture).run)
             tasks.start_soon(screens.run)
             if settings["recover.at_boot"] == "auto":

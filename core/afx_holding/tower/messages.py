@@ -39,6 +39,7 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True):
     child: Child | None = None
     exit: Exit | None = None
     resumed: bool = False
+    release: str = ""
     piped: bool = True
 
     @property

@@ -1,7 +1,8 @@
 """A reconnect strategy over holders: starts them, finds out which survived, and connects to them.
 
 There is at most one connection as Tower to a holder, and it is kept here from the moment it is opened: a
-survey opens it, the next survey waits on the same one, and `reconnect` hands it out.
+survey opens it, the next survey waits on the same one, and `reconnect` hands it out. One to a stranger that
+does not answer is kept until it does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import anyio
 import msgspec
 
 from afx.plugin import (
+    RELEASE,
     BadInputError,
     Command,
     Connection,
@@ -68,6 +70,7 @@ class HolderStrategy(ReconnectStrategy):
         self._times = _read_times(self.name, context.settings)
         self._place = Place(context.directory)
         self._connections: dict[TerminalId, HolderConnection] = {}
+        self._strangers: dict[TerminalId, HolderConnection] = {}
         self._spawning: set[TerminalId] = set()
         self._nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
 
@@ -89,9 +92,10 @@ class HolderStrategy(ReconnectStrategy):
 
     async def aclose(self) -> None:
         """Close all connections. The holders live on."""
-        for connection in self._connections.values():
+        for connection in (*self._connections.values(), *self._strangers.values()):
             connection.close()
         self._connections.clear()
+        self._strangers.clear()
 
     # Starting
 
@@ -117,6 +121,7 @@ class HolderStrategy(ReconnectStrategy):
             cols=spec.size.cols,
             rows=spec.size.rows,
             scrollback=spec.scrollback,
+            release=RELEASE,
             **self._program(spec.command),
             **self._times,
         )
@@ -200,9 +205,11 @@ class HolderStrategy(ReconnectStrategy):
             return Survival(Life.NO_ANSWER, f"Its holder cannot be reached: {error}.")
 
     def _open(self, terminal_id: TerminalId) -> HolderConnection:
-        connection = HolderConnection(self._place.connect(terminal_id), self._place, terminal_id, _HELLO)
-        self._connections[terminal_id] = connection
+        self._connections[terminal_id] = connection = self._greet(terminal_id)
         return connection
+
+    def _greet(self, terminal_id: TerminalId) -> HolderConnection:
+        return HolderConnection(self._place.connect(terminal_id), self._place, terminal_id, _HELLO)
 
     def _judge(self, record: TerminalRecord, connection: HolderConnection) -> Survival:
         if connection.pending:
@@ -251,22 +258,28 @@ class HolderStrategy(ReconnectStrategy):
     async def orphans(self, known: Sequence[TerminalRecord]) -> Sequence[Orphan]:
         """Ask every socket in our directory that nobody speaks for who it is."""
         spoken_for = {record.id for record in known} | self._connections.keys() | self._spawning
-        strangers: list[HolderConnection] = []
-        for terminal_id in self._place.terminal_ids():
-            if terminal_id in spoken_for:
-                continue
+        present = set(self._place.terminal_ids()) - spoken_for
+        for terminal_id in self._strangers.keys() - present:
+            self._strangers.pop(terminal_id).close()
+        for terminal_id in present - self._strangers.keys():
             try:
-                strangers.append(self._open(terminal_id))
+                self._strangers[terminal_id] = self._greet(terminal_id)
             except ConnectionRefusedError:
                 self._place.remove_stale(terminal_id)
             except (OSError, UnreachableError):
                 continue
-        try:
-            await _settle_all(strangers, _ANSWER_WITHIN)
-            return [orphan for orphan in map(self._orphan, strangers) if orphan is not None]
-        finally:
-            for stranger in strangers:
-                self._drop(stranger.terminal_id)
+        strangers = list(self._strangers.values())
+        await _settle_all(strangers, _ANSWER_WITHIN)
+        answered = [stranger for stranger in strangers if not stranger.pending]
+        for stranger in answered:
+            stranger.close()
+            self._strangers.pop(stranger.terminal_id, None)
+        return [orphan for orphan in map(self._orphan, answered) if orphan is not None]
+
+    @property
+    def expects_orphans(self) -> bool:
+        """Whether a stranger was greeted that has not answered yet."""
+        return bool(self._strangers)
 
     def _orphan(self, connection: HolderConnection) -> Orphan | None:
         welcome = connection.welcome

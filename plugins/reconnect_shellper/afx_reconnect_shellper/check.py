@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shlex
 import socket
 import stat
 import struct
@@ -20,7 +21,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from afx.plugin import DoctorCheck, DoctorContext, Finding, TerminalId, UnreachableError
+from afx.plugin import RELEASE, DoctorCheck, DoctorContext, Finding, TerminalId, UnreachableError
 from afx_holding import frames
 from afx_holding.tower.messages import Welcome, read_welcome
 from afx_holding.tower.places import LONGEST_PATH, Place, socket_name
@@ -58,7 +59,7 @@ class ShellperCheck(DoctorCheck):
         directory = context.home / "shellper"
         try:
             facts = directory.lstat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             yield Finding.ok("No terminal was ever held here.")
             return
         if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
@@ -70,7 +71,7 @@ class ShellperCheck(DoctorCheck):
             yield Finding.error(
                 f"Others may enter {directory}.",
                 "The sockets in it are the terminals themselves.",
-                f"chmod 700 {directory}",
+                shlex.join(["chmod", "700", str(directory)]),
             )
         place = Place(directory)
         ids = place.terminal_ids()
@@ -101,12 +102,7 @@ def judge(greeted: Iterable[Greeted], known: Collection[TerminalId] | None) -> I
                 "It is stopped, or has no time; its terminal is kept, and comes back when it answers.",
                 "" if one.pid is None else f"kill -CONT {one.pid}",
             )
-    old = [one for one, welcome in answered if welcome.version < frames.VERSION]
-    if old:
-        yield Finding.warning(
-            f"Holders of an older afx hold {_names(old)}.",
-            "They go on working. What is new in this afx their terminals get with their next start.",
-        )
+    yield from _judge_releases(answered)
     if known is None:
         return
     dead = [one for one in everyone if not one.listens and one.terminal_id not in known]
@@ -129,6 +125,19 @@ def judge(greeted: Iterable[Greeted], known: Collection[TerminalId] | None) -> I
             f"Terminals that the Tower does not know are alive: {_names(orphans)}.",
             "Somebody's work may run there. The Tower takes back what it can when it starts.",
             "afx tower restart",
+        )
+
+
+def _judge_releases(answered: Iterable[tuple[Greeted, Welcome]]) -> Iterator[Finding]:
+    by_release: dict[str, list[Greeted]] = {}
+    for one, welcome in answered:
+        if welcome.release != RELEASE or welcome.version != frames.VERSION:
+            by_release.setdefault(welcome.release or "of an earlier release", []).append(one)
+    for release, those in sorted(by_release.items()):
+        yield Finding.warning(
+            f"Holders of another afx ({release}; installed is {RELEASE}) hold {_names(those)}.",
+            "They go on working. What is new in this afx a terminal gets when its agent is stopped and "
+            "started again, which resumes its conversation.",
         )
 
 

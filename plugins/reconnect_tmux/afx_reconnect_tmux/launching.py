@@ -62,8 +62,8 @@ class Launching:
             raise SpawnError(
                 "The command and its environment are over 1 MiB.", hint="Put long texts into files."
             )
-        self._remove()
         try:
+            self._remove()
             os.mkfifo(self._report, 0o600)
             self._reading = os.open(self._report, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -110,7 +110,9 @@ class Launching:
         if self._reading >= 0:
             os.close(self._reading)
             self._reading = -1
-        self._remove()
+        # What cannot be removed now, the next launch in this terminal removes.
+        with suppress(OSError):
+            self._remove()
 
     def _remove(self) -> None:
         for path in (self._path, self._report):

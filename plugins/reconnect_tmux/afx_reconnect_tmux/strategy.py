@@ -45,7 +45,7 @@ from .launching import Launching
 from .lookout import Lookout
 from .panes import Pane
 from .session import SessionMaker
-from .tmux import Tmux, TmuxError
+from .tmux import Tmux, TmuxError, TmuxSilentError
 
 _ASK_WITHIN = 5.0
 _ANSWER_WITHIN = 3.0
@@ -80,6 +80,7 @@ class TmuxStrategy(ReconnectStrategy):
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[TmuxConnection] = set()
         self._is_usable = False
+        self._is_silent = False
 
     async def aclose(self) -> None:
         """Let go of everything. The sessions live on, and so do their recorders."""
@@ -336,10 +337,15 @@ class TmuxStrategy(ReconnectStrategy):
 
     async def orphans(self, known: Sequence[TerminalRecord]) -> Sequence[Orphan]:
         """Return our terminals that no record names. Nothing is asked where no tmux server runs."""
+        self._is_silent = True  # Until it has answered; whoever asks may not wait for that.
         try:
             seen = await self._lookout.look(_ASK_WITHIN)
-        except TmuxError:
+        except TmuxSilentError:
             return []
+        except TmuxError:
+            self._is_silent = False
+            return []
+        self._is_silent = False
         named = {record.id for record in known} | self._connections.keys() | self._spawning
         return [
             Orphan(
@@ -355,6 +361,11 @@ class TmuxStrategy(ReconnectStrategy):
             for pane in panes.offered(seen.panes, self._home, named)
             if (server := identify(pane.server)) is not None
         ]
+
+    @property
+    def expects_orphans(self) -> bool:
+        """Whether there is a tmux server that did not answer."""
+        return self._is_silent
 
     async def adopt(self, record: TerminalRecord) -> Connection:
         """Note on an orphan's pane whose it is, and record it from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ class SqliteCheck(DoctorCheck):
         path = context.home / FILE_NAME
         try:
             facts = path.lstat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             if context.terminals is None:
                 yield Finding.ok("There is no database yet.")
             else:
@@ -38,14 +39,16 @@ class SqliteCheck(DoctorCheck):
             return
         if facts.st_mode & 0o077 and stat.S_ISREG(facts.st_mode):
             yield Finding.error(
-                f"Others may read or write {path}.", "It holds tasks and messages.", f"chmod 600 {path}"
+                f"Others may read or write {path}.",
+                "It holds tasks and messages.",
+                shlex.join(["chmod", "600", str(path)]),
             )
         yield _wholeness(path)
         for damaged in sorted(path.parent.glob(f"{FILE_NAME}.{DAMAGED}-*[0-9]")):
             yield Finding.warning(
                 f"The database was damaged once and rescued; the damaged file is {damaged.name}.",
                 "What could not be read of it may be missing. Compare, and remove it once all is well.",
-                f"ls -l {damaged}*",
+                f"ls -l {shlex.quote(str(damaged))}*",
             )
 
 

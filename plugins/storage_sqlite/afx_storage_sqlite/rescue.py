@@ -20,7 +20,15 @@ import apsw
 
 from afx.plugin import StorageError
 
-from .database import DamagedError, copy_database, inspect_database, is_ours, open_database, storage_errors
+from .database import (
+    DamagedError,
+    copy_database,
+    inspect_database,
+    is_ours,
+    open_database,
+    storage_errors,
+    transaction,
+)
 from .schema import Migration
 
 log = logging.getLogger("afx.storage")
@@ -29,6 +37,7 @@ COPY_NAME = "afx-copy.db"
 DAMAGED = "damaged"
 COPY_EVERY = 300.0
 _TABLES = ("workspaces", "agents", "conversations", "messages", "terminal_sessions")
+_LASTING = {"agents": "host, id", "conversations": "host, agent_id, id"}
 _PARTS = ("", "-wal", "-shm")
 
 
@@ -39,7 +48,7 @@ def open_or_rescue(path: Path, migrations: Sequence[Migration]) -> apsw.Connecti
         StorageError: As `open_database`; or it is damaged, and not known to be ours.
     """
     try:
-        return _open_whole(path, migrations)
+        connection = _open_whole(path, migrations)
     except DamagedError as error:
         if not (_copy_of(path).exists() or is_ours(path)):
             raise
@@ -50,6 +59,13 @@ def open_or_rescue(path: Path, migrations: Sequence[Migration]) -> apsw.Connecti
             aside.name,
         )
         return open_database(path, migrations)
+    try:
+        with storage_errors(path):
+            _take_back_lost(connection, path, len(migrations))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def has_recent_copy(path: Path) -> bool:
@@ -122,6 +138,35 @@ def _open_whole(path: Path, migrations: Sequence[Migration]) -> apsw.Connection:
     return connection
 
 
+def _take_back_lost(connection: apsw.Connection, path: Path, newest: int) -> None:
+    """Add what only the last copy has, of the kind that is never deleted.
+
+    A write-ahead log that was cut is not damage to SQLite: the file is whole, and older than it was. What is
+    in the copy and not in the file was lost that way. Terminals come with their agents: whether they live is
+    for the Tower to find out.
+    """
+    try:
+        copy = apsw.Connection(str(_copy_of(path)), flags=apsw.SQLITE_OPEN_READONLY)
+    except apsw.CantOpenError:
+        return
+    try:
+        lost = sum(len(_keys(copy, table) - _keys(connection, table)) for table in _LASTING)
+    finally:
+        copy.close()
+    if lost == 0 or not _is_whole(_copy_of(path), newest):
+        return
+    with transaction(connection):
+        _salvage(_copy_of(path), connection, "IGNORE")
+    log.error("%s lacked %d rows that its last copy has; they are back.", path, lost)
+
+
+def _keys(connection: apsw.Connection, table: str) -> set[tuple[Any, ...]]:
+    try:
+        return set(connection.execute(f"SELECT {_LASTING[table]} FROM {table}"))  # noqa: S608 - names of ours
+    except apsw.Error:
+        return set()
+
+
 def _copy_of(path: Path) -> Path:
     return path.with_name(COPY_NAME)
 
@@ -164,8 +209,11 @@ def _is_whole(path: Path, newest: int) -> bool:
         return False
 
 
-def _salvage(damaged: Path, target: apsw.Connection) -> None:
-    """Put every row that can be read into `target`; what contradicts what is there is left out."""
+def _salvage(damaged: Path, target: apsw.Connection, present: str = "REPLACE") -> None:
+    """Put every row that can be read into `target`; what contradicts what is there is left out.
+
+    A row that is there already is treated as `present` says.
+    """
     try:
         source = apsw.Connection(str(damaged), flags=apsw.SQLITE_OPEN_READONLY)
     except apsw.Error:
@@ -178,7 +226,7 @@ def _salvage(damaged: Path, target: apsw.Connection) -> None:
                 continue
             names = ", ".join(columns)
             # Names of tables and columns are ours; values only ever come as parameters.
-            insert = f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+            insert = f"INSERT OR {present} INTO {table} ({names}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
             for row in _readable(source, table, names):
                 with suppress(apsw.ConstraintError):
                     target.execute(insert, row)

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio.to_thread
 import pytest
 
-from afx.plugin import DoctorContext, Exit, Finding, Level, is_alive, send_signal
+from afx.plugin import RELEASE, DoctorContext, Exit, Finding, Level, is_alive, send_signal
 from afx_holding.tower.messages import Child, Welcome
 from afx_reconnect_shellper.check import Greeted, ShellperCheck, judge
 from afx_reconnect_shellper.plugin import afx_doctor_checks
@@ -19,7 +19,7 @@ from plugins.reconnect_shellper.conftest import World, until
 OK, WARNING, ERROR = Level.OK, Level.WARNING, Level.ERROR
 
 
-def answer(name: str = "t1", *, version: int = 1, ended: bool = False) -> Greeted:
+def answer(name: str = "t1", *, version: int = 1, ended: bool = False, release: str = RELEASE) -> Greeted:
     welcome = Welcome(
         version=version,
         pid=1,
@@ -31,6 +31,7 @@ def answer(name: str = "t1", *, version: int = 1, ended: bool = False) -> Greete
         cols=80,
         rows=24,
         started_at=0,
+        release=release,
         child=None if ended else Child(2),
         exit=Exit(code=0, signal=None, at=1.0) if ended else None,
     )
@@ -47,6 +48,8 @@ def answer(name: str = "t1", *, version: int = 1, ended: bool = False) -> Greete
         ([answer(ended=True)], set(), [OK, WARNING]),
         ([answer()], set(), [OK, WARNING]),
         ([answer(version=0)], {"t1"}, [OK, WARNING]),
+        ([answer(release="0.0.9"), answer("t2", release="0.0.9")], {"t1", "t2"}, [OK, WARNING]),
+        ([answer(release="")], {"t1"}, [OK, WARNING]),
         ([Greeted("t1", pid=7)], {"t1"}, [OK, WARNING]),
         ([Greeted("t1", listens=False)], {"t1"}, [OK]),
         ([Greeted("t1", listens=False)], set(), [OK, WARNING]),

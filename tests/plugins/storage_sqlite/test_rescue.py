@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
 from afx.plugin import DoctorContext, StorageError
-from afx.testing.storage_records import HOST, a_conversation, a_process, an_agent, put
+from afx.testing.storage_records import HOST, a_conversation, a_process, a_terminal, an_agent, put
 from afx_storage_sqlite.check import SqliteCheck
 from afx_storage_sqlite.database import inspect_database
 from afx_storage_sqlite.rescue import COPY_NAME
@@ -204,3 +205,35 @@ async def test_what_a_killed_tower_stored_is_copied_by_the_next(tmp_path: Path) 
     with (tmp_path / "afx.db").open("r+b") as file:
         file.truncate(0)
     assert "last words" in await stored_ids(tmp_path)
+
+
+async def test_what_a_cut_log_has_lost_comes_back_from_the_copy(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To SQLite the file is whole, and nothing tells that it was newer once."""
+    await filled(tmp_path)
+    killed = make(tmp_path)
+    await killed.open()
+    later = an_agent("later", name="later")
+    await killed.apply(
+        HOST, put(later, a_conversation("last words", "later"), a_terminal("its", agent_id="later"))
+    )
+    assert killed._connection is not None
+    killed._copy()
+    for part in ("afx.db", COPY_NAME):
+        shutil.copyfile(tmp_path / part, tmp_path / f"{part}.then")
+    killed._connection.close()
+    for part in ("afx.db", COPY_NAME):
+        (tmp_path / f"{part}.then").replace(tmp_path / part)
+    with looking(tmp_path) as connection:
+        names = {row[0] for row in connection.execute("SELECT id FROM conversations")}
+        assert "last words" not in names, "the log was cut"
+    with caplog.at_level(logging.ERROR, logger="afx.storage"):
+        assert "last words" in await stored_ids(tmp_path)
+    assert "they are back" in caplog.text
+    storage = make(tmp_path)
+    await storage.open()
+    found = await storage.load(HOST)
+    await storage.aclose()
+    assert "later" in {agent.id for agent in found.agents}
+    assert "its" in {terminal.id for terminal in found.terminals}
