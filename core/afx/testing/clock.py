@@ -46,9 +46,9 @@ class FakeClock:
             return fake_clock.backend
 
     While it is `running`, ``time.time`` and ``time.monotonic`` are this clock's, for whoever calls them
-    by the module's name; and work for anyio's threads is done at once in the loop itself, so that the order of
-    things is the same every time. Processes and other threads take real time: let the clock wait for them by
-    a `grace`.
+    by the module's name; and work for anyio's threads is done at once in the loop itself, so that the order
+    of things is the same every time. Processes and other threads take real time: let the clock wait for them
+    by a `grace`.
 
     Attributes:
         grace: How many real seconds are given to files, processes and threads before time is let pass.

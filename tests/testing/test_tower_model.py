@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from afx.testing.model import TowerModel
+
+TestTowerModel = TowerModel.TestCase
