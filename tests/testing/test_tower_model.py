@@ -1,5 +1,14 @@
+"""The Tower keeps its promises through whatever hypothesis thinks of, and the model can tell when not."""
+
 from __future__ import annotations
 
-from afx.testing.model import TowerModel
+import pytest
+from hypothesis.stateful import run_state_machine_as_test
 
-TestTowerModel = TowerModel.TestCase
+from afx.testing.model import TowerModel, model_settings
+
+
+@pytest.mark.timeout(3600)
+def test_the_tower_keeps_its_promises(pytestconfig: pytest.Config) -> None:
+    examples = pytestconfig.getoption("model_examples")
+    run_state_machine_as_test(TowerModel, settings=model_settings(examples))

@@ -6,7 +6,7 @@ looks after every step whether a promise was broken.
 
 from __future__ import annotations
 
-from .tower_model import TowerModel
+from .tower_model import TowerModel, model_settings
 from .watched import BreachError
 
-__all__ = ["BreachError", "TowerModel"]
+__all__ = ["BreachError", "TowerModel", "model_settings"]
