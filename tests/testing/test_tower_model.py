@@ -10,5 +10,5 @@ from afx.testing.model import TowerModel, model_settings
 
 @pytest.mark.timeout(3600)
 def test_the_tower_keeps_its_promises(pytestconfig: pytest.Config) -> None:
-    examples = pytestconfig.getoption("model_examples")
-    run_state_machine_as_test(TowerModel, settings=model_settings(examples))
+    lives, shrink = pytestconfig.getoption("model_lives"), pytestconfig.getoption("model_shrink")
+    run_state_machine_as_test(TowerModel, settings=model_settings(lives, shrink=shrink))

@@ -73,6 +73,8 @@ class Recorder:
         for item in items:
             text = getattr(getattr(item, "function", None), "__doc__", None) or ""
             self._why[item.nodeid] = " ".join(text.split())
+            suite = getattr(item, "cls", None)
+            self._skipped.update(dict.fromkeys(getattr(suite, "not_tested", ())))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what could not even be collected."""

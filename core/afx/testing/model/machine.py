@@ -22,7 +22,7 @@ from afx.api.harness import HarnessProvider
 from afx.api.model import AgentId, ConversationId, Exit, Workspace
 from afx.api.process import host_id
 from afx.api.storage import Snapshot, Storage
-from afx.api.strategy import ReconnectStrategy
+from afx.api.strategy import Cause, ReconnectStrategy
 from afx.loader import Plugins
 from afx.sections import NoSettings, SettingsView
 from afx.settings import Settings
@@ -253,10 +253,10 @@ class Machine:
         if holder.exit is None:
             self.change(lambda: holder.end(Exit(code=code, signal=signal, at=time.time())))
 
-    def kill_holder(self, holder: Holder) -> None:
+    def kill_holder(self, holder: Holder, cause: Cause) -> None:
         """Let a holder be gone, and its program with it."""
         self.ledger.living.pop(holder.spec.id, None)
-        self.change(lambda: self.world.kill(holder.spec.id))
+        self.change(lambda: self.world.kill(holder.spec.id, cause))
 
     def reboot(self) -> None:
         """Let the machine go down and come up again."""

@@ -14,8 +14,10 @@ from afx.tower.tower import Tower
 
 from .machine import Machine
 
-WISHES = ("stop", "resume", "begin anew", "take an older one", "remove", "recover", "press Enter", "send")
-"""What may be wanted of an agent."""
+WISHES = (
+    "resume", "resume", "stop", "recover", "press Enter", "begin anew", "take an older one", "send", "remove",
+)  # fmt: skip
+"""What may be wanted of an agent; what is wanted more often stands here twice."""
 
 
 async def spawn(machine: Machine, kind: AgentKind, name: str, harness: str) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -18,7 +19,7 @@ from afx.api.harness import HarnessProvider
 from afx.api.model import AgentId, AgentKind, ConversationId
 from afx.api.process import ProcessIdentity
 from afx.api.storage import Storage, StorageContext
-from afx.api.strategy import ReconnectStrategy, StrategyContext
+from afx.api.strategy import Cause, ReconnectStrategy, StrategyContext
 from afx.testing.memory_storage import MemoryStorage
 from afx.testing.memory_strategy import Holder, MemoryStrategy, World
 
@@ -30,6 +31,8 @@ from .settled import amiss
 _MOST_AGENTS = 4
 _WHO = st.integers(0, _MOST_AGENTS - 1)
 _WISH = st.sampled_from(WISHES)
+_KIND = st.sampled_from([AgentKind.ARCHITECT, AgentKind.BUILDER])
+_NUMBER = st.integers(0, 2)
 _STEPS = st.integers(0, 40)
 
 
@@ -77,9 +80,9 @@ class TowerModel(RuleBasedStateMachine):
     def record(self, program: Program, session_id: ConversationId) -> None:
         """Write the transcript of a conversation as the program would; for a harness of yours."""
 
-    @initialize(tells_holders=st.booleans())
-    def begin(self, tells_holders: bool) -> None:
-        """Have a machine with a Tower."""
+    @initialize(tells_holders=st.booleans(), crew=st.lists(st.tuples(_KIND, _NUMBER), min_size=1, max_size=3))
+    def begin(self, tells_holders: bool, crew: list[tuple[AgentKind, int]]) -> None:
+        """Have a machine with a Tower and some agents, which have begun to work."""
         self.tells_holders = tells_holders
         self.machine = Machine(
             storage_factory=self.storage_factory,
@@ -91,6 +94,11 @@ class TowerModel(RuleBasedStateMachine):
         self.agents: list[AgentId] = []
         self.numbers = itertools.count(1)
         assert not (why := self.machine.boot()), why
+        for kind, which in crew:
+            self.machine.run(self._spawned(kind, which))
+        for holder in self.machine.world.holders.values():
+            self.machine.change(partial(self.machine.say_something, holder))
+        self.machine.pass_time(1.0)
 
     def _who(self, number: int) -> AgentId:
         return self.agents[number % len(self.agents)]
@@ -101,15 +109,13 @@ class TowerModel(RuleBasedStateMachine):
     # What people do.
 
     @precondition(lambda self: self.machine.tower is not None and len(self.agents) < _MOST_AGENTS)
-    @rule(kind=st.sampled_from([AgentKind.ARCHITECT, AgentKind.BUILDER]), which=st.integers(0, 2))
+    @rule(kind=_KIND, which=_NUMBER)
     def spawn(self, kind: AgentKind, which: int) -> None:
         """A person starts an agent."""
         self.machine.run(self._spawned(kind, which))
 
     @precondition(lambda self: self.machine.tower is not None and len(self.agents) < _MOST_AGENTS)
-    @rule(
-        kind=st.sampled_from([AgentKind.ARCHITECT, AgentKind.BUILDER]), which=st.integers(0, 2), steps=_STEPS
-    )
+    @rule(kind=_KIND, which=_NUMBER, steps=_STEPS)
     def crash_while_spawning(self, kind: AgentKind, which: int, steps: int) -> None:
         """The Tower crashes while it starts an agent."""
         self.machine.crash(steps, self._spawned(kind, which))
@@ -126,10 +132,10 @@ class TowerModel(RuleBasedStateMachine):
         self.machine.run(fulfil(self.machine, [(wish, self._who(who))]))
 
     @precondition(lambda self: self.machine.tower is not None and self.agents)
-    @rule(wishes=st.lists(st.tuples(_WISH, _WHO), min_size=2, max_size=3))
-    def ask_at_once(self, wishes: list[tuple[str, int]]) -> None:
-        """People want things at the same time."""
-        self.machine.run(fulfil(self.machine, [(wish, self._who(who)) for wish, who in wishes]))
+    @rule(wishes=st.lists(_WISH, min_size=2, max_size=3), who=_WHO)
+    def ask_at_once(self, wishes: list[str], who: int) -> None:
+        """People want several things of an agent at the same time."""
+        self.machine.run(fulfil(self.machine, [(wish, self._who(who)) for wish in wishes]))
 
     @precondition(lambda self: self.machine.tower is not None and self.agents)
     @rule(wish=_WISH, who=_WHO, steps=_STEPS)
@@ -171,12 +177,12 @@ class TowerModel(RuleBasedStateMachine):
     # What befalls holders and the machine.
 
     @precondition(lambda self: self.agents)
-    @rule(who=_WHO)
-    def kill_holder(self, who: int) -> None:
+    @rule(who=_WHO, cause=st.sampled_from(Cause))
+    def kill_holder(self, who: int, cause: Cause) -> None:
         """A holder dies without a word."""
         holder = self._holder(who)
         if holder is not None:
-            self.machine.kill_holder(holder)
+            self.machine.kill_holder(holder, cause)
 
     @precondition(lambda self: self.agents)
     @rule(who=_WHO, hangs=st.booleans())
@@ -281,15 +287,19 @@ class TowerModel(RuleBasedStateMachine):
             self.machine.close()
 
 
-def model_settings(lives: int = 60) -> settings:
-    """Return settings for a run of the model: how many Towers live, each through some thirty steps.
+def model_settings(lives: int = 100, *, shrink: bool = True) -> settings:
+    """Return settings for a run of the model.
 
-    Sixty take some seconds. What they are is the same every time with ``@seed`` or ``--hypothesis-seed``.
+    Args:
+        lives: How many Towers live, each through at most thirty things that happen. A hundred take seconds.
+        shrink: Whether the shortest way to a failure is looked for, which may take minutes.
     """
+    phases = (Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if shrink else []))
     return settings(
         max_examples=lives,
         stateful_step_count=30,
         deadline=None,
+        phases=phases,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
 
