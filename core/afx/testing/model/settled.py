@@ -13,6 +13,11 @@ from .machine import Machine
 def amiss(machine: Machine, tower: Tower) -> Iterator[str]:
     """Yield a sentence for everything that is not as it should be."""
     holders = machine.world.holders
+    stored = machine.stored()
+    if {one.id: one for one in stored.agents} != tower.agents.by_id():
+        yield "Of agents something else is stored than the Tower says."
+    if {one.id: one for one in stored.terminals} != {one.id: one for one in tower.agents.terminals()}:
+        yield "Of terminals something else is stored than the Tower says."
     recorded = {record.id for record in tower.agents.terminals()}
     for agent in tower.agents.all():
         yield from _of_agent(machine, tower, agent)

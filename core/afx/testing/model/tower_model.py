@@ -7,6 +7,7 @@ The Tower is the real one. Around it the machine, its programs and its terminals
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Coroutine, Sequence
 from functools import partial
 from pathlib import Path
@@ -249,6 +250,9 @@ class TowerModel(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         """Everything is well again but what hangs, and stays so for minutes."""
+        self._settle()
+
+    def _settle(self) -> None:
         machine = self.machine
         machine.ledger.failures, machine.world.refuses = 0, ""
         if machine.tower is None:
@@ -265,9 +269,7 @@ class TowerModel(RuleBasedStateMachine):
         machine = self.machine
         machine.check()
         for terminal_id in machine.ledger.living:
-            assert terminal_id in machine.world.holders, (
-                f"Terminal {terminal_id} was ended, by nobody's wish."
-            )
+            assert terminal_id in machine.world.holders, f"Terminal {terminal_id} was ended by nobody's wish."
         sent = {one: holder.signals for one, holder in machine.world.holders.items() if holder.signals}
         assert not sent, f"Signals were sent: {sent}."
         had = {(agent_id, one) for agent_id, ids in machine.ledger.stored.items() for one in ids}
@@ -282,8 +284,13 @@ class TowerModel(RuleBasedStateMachine):
             self.agents = [agent.id for agent in sorted(agents.all(), key=lambda agent: int(agent.name[1:]))]
 
     def teardown(self) -> None:
-        """Leave nothing behind."""
-        if hasattr(self, "machine"):
+        """Every life ends well, and nothing is left behind."""
+        if not hasattr(self, "machine"):
+            return
+        try:
+            if sys.exc_info()[0] is None:
+                self._settle()
+        finally:
             self.machine.close()
 
 

@@ -61,7 +61,9 @@ class Ledger:
         """Look at what is about to be stored."""
         for terminal_id in changes.prune:
             if terminal_id in self.living:
-                self.breach(f"The row of terminal {terminal_id} is pruned, and its holder lives.")
+                self.breach(
+                    f"Terminal {terminal_id} is pruned; its holder lives, or was ended by nobody's wish."
+                )
             if terminal_id not in self._proven:
                 self.breach(
                     f"The row of terminal {terminal_id} is pruned, and nothing proves that it is gone."
