@@ -15,6 +15,7 @@ from afx.api.errors import NotFoundError, SpawnError, StorageError, UnreachableE
 from afx.api.model import Agent, AgentKind, AgentState, Command, Exit, TerminalSpec, Workspace
 from afx.api.storage import Changes, StorageContext
 from afx.api.strategy import Cause, StrategyContext
+from afx.testing.clock import FakeClock
 from afx.testing.memory_storage import MemoryStorage
 from afx.testing.memory_strategy import MemoryStrategy, World
 from afx.tower.agents import Agents
@@ -99,6 +100,11 @@ class Lab:
             await agents.commit(WORKSPACE, *(an_agent(name) for name in names))
             for name in names:
                 await terminals.open(an_agent(name), a_spec(name))
+
+
+@pytest.fixture
+def anyio_backend(fake_clock: FakeClock) -> object:
+    return fake_clock.backend
 
 
 @pytest.fixture
