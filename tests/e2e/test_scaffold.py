@@ -1,6 +1,7 @@
 """A stranger's plugin from nothing: written, installed, tested, typed, and run under a Tower that is killed.
 
-For a harness that is the tutorial of the documentation, command by command. All of it happens in a fresh virtual environment in which afx is installed from its wheel.
+For a harness that is the tutorial of the documentation, command by command. All of it happens in a fresh
+virtual environment in which afx is installed from its wheel.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from e2e.conftest import make_repository, short_path
 
 ROOT = Path(__file__).parents[2]
 
-# Packages are built and installed, suites run and type checks made; on a machine that is busy it takes its time.
+# Packages are built and installed, suites run and types checked; on a busy machine it takes its time.
 pytestmark = pytest.mark.timeout(400)
 
 TUTORIAL = (ROOT / "docs/plugin-authors/index.md").read_text().partition("\n## A harness in one file\n")[0]

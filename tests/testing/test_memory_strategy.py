@@ -72,6 +72,8 @@ class MemoryStage(Stage):
 
 
 class TestMemoryStrategy(StrategySuite):
+    can_be_closed = True
+
     def stage_factory(self, directory: Path) -> Stage:
         del directory
         return MemoryStage()

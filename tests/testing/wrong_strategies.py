@@ -86,6 +86,7 @@ class MemoryStage(Stage):
 
 
 class Suite(StrategySuite):
+    can_be_closed = True
     made: type[MemoryStrategy] = PuppetStrategy
 
     def stage_factory(self, directory: Path) -> Stage:
