@@ -95,7 +95,7 @@ class Suite(StrategySuite):
 
 
 class TestRight(Suite):
-    pass
+    """The strategy in memory, on which other tests stand."""
 
 
 class KillsOnTimeout(PuppetStrategy):
