@@ -203,7 +203,7 @@ class TmuxStrategy(ReconnectStrategy):
         try:
             seen = await self._lookout.look(deadline)
         except TmuxError as error:
-            return {record.id: await self._lookout.judge_unseen(record, error) for record in records}
+            return await self._lookout.judge_unseen(records, error)
         ours = self._lookout.ours(seen)
         asked: list[TmuxConnection] = []
         survivals: dict[TerminalId, Survival] = {}
@@ -241,8 +241,10 @@ class TmuxStrategy(ReconnectStrategy):
             connection.close()
 
     def _let_go(self, terminal_id: TerminalId) -> None:
-        """Leave nothing here of a terminal that is gone."""
+        """Leave nothing of a terminal that is gone: its recorder ends."""
         self._drop(terminal_id)
+        with suppress(OSError, UnreachableError), self._place.connect(terminal_id) as recorder:
+            recorder.send(_HELLO + _TERMINATE)  # Its first bytes: there is room for so few.
         self._place.remove(terminal_id)
         if not self._connections:
             self._lookout.vigil.end()
@@ -382,7 +384,7 @@ class TmuxStrategy(ReconnectStrategy):
             pane = self._lookout.ours(seen).get(record.id)
             survival = self._lookout.judge_missing(record, seen)
         except TmuxError as error:
-            survival = await self._lookout.judge_unseen(record, error)
+            survival = (await self._lookout.judge_unseen([record], error))[record.id]
         if pane is None and survival.life is Life.DEAD:
             await self.forget(record)
             return
@@ -396,9 +398,5 @@ class TmuxStrategy(ReconnectStrategy):
 
     async def forget(self, record: TerminalRecord) -> None:
         """End the recorder of a terminal that was found dead, and remove its socket."""
-        if not is_terminal_id(record.id):
-            return
-        self._drop(record.id)
-        with suppress(OSError, UnreachableError), self._place.connect(record.id) as recorder:
-            recorder.send(_HELLO + _TERMINATE)  # Its first bytes: there is room for so few.
-        self._let_go(record.id)
+        if is_terminal_id(record.id):
+            self._let_go(record.id)

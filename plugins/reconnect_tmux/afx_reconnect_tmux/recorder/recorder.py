@@ -40,6 +40,7 @@ _RESIZED_WITHIN: Final = 0.5
 _CHECK_EVERY: Final = 10.0
 _LOOK_AT_SERVER_EVERY: Final = 1.0
 _FORSAKEN_AFTER: Final = 86_400.0
+_UNCLAIMED_AFTER: Final = 60.0
 
 
 class Recorder:
@@ -62,6 +63,8 @@ class Recorder:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._clients: list[Client] = []
         self._tower: Client | None = None
+        self._claimed = False
+        """Whether a Tower was ever here. Where a start fails the pane is gone before the recorder is there."""
         self._timers = Timers()
         self._began = time.time()
         self._last_output_at: float | None = None
@@ -148,7 +151,7 @@ class Recorder:
         if self._pipe.laid or self._tower is not None:
             self._timers.cancel(self._finish)
         elif not self._timers.is_set(self._finish):
-            self._timers.set(self._finish, _FORSAKEN_AFTER)
+            self._timers.set(self._finish, _FORSAKEN_AFTER if self._claimed else _UNCLAIMED_AFTER)
 
     def _look_at_server(self) -> None:
         """Where nothing comes any more, be over when the server that started this is."""
@@ -264,6 +267,7 @@ class Recorder:
             self._tower.lost = True
         client.role = "tower"
         self._tower = client
+        self._claimed = True
         self._await_tower()
         self._timers.cancel(self._tell_activity)
         self._record_all()
