@@ -101,17 +101,14 @@ class TmuxStrategy(ReconnectStrategy):
             raise SpawnError(f"There is a terminal {spec.id} that is alive.")
         self._spawning.add(spec.id)
         try:
-            await self._check_tmux()
+            if not self._is_usable:
+                await self._tmux.check()
+                self._is_usable = True
             return await self._spawn(spec)
         except TmuxError as error:
             raise SpawnError(error.message, hint=error.hint) from error
         finally:
             self._spawning.discard(spec.id)
-
-    async def _check_tmux(self) -> None:
-        if not self._is_usable:
-            await self._tmux.check()
-            self._is_usable = True
 
     async def _spawn(self, spec: TerminalSpec) -> Spawned:
         with Launching(self.context.directory, spec.id, spec.command) as launching:
