@@ -264,6 +264,17 @@ async def test_why_a_terminal_is_gone_decides_what_becomes_of_its_agent(
         assert agents.agent("a").state is state
 
 
+async def test_a_person_who_closes_the_terminal_of_one_that_needs_attention_has_seen_it(lab: Lab) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, _):
+        lab.world.holders["t-a"].end(Exit(code=3, at=5.0))
+        await until(lambda: lab.ended == ["a"])
+        await agents.transition("a", AgentState.NEEDS_ATTENTION, "It ended at once.")
+        lab.world.kill("t-a", Cause.CLOSED)
+        await until(lambda: lab.lost == ["a"])
+        assert agents.agent("a").state is AgentState.EXITED
+
+
 async def test_who_needs_attention_still_does_once_its_holder_is_gone_lesson_27(lab: Lab) -> None:
     await lab.begin("a")
     async with lab.tower() as (agents, _):

@@ -102,17 +102,14 @@ class TmuxStrategy(ReconnectStrategy):
             raise SpawnError(f"There is a terminal {spec.id} that is alive.")
         self._spawning.add(spec.id)
         try:
-            await self._check_tmux()
+            if not self._is_usable:
+                await self._tmux.check()
+                self._is_usable = True
             return await self._spawn(spec)
         except TmuxError as error:
             raise SpawnError(error.message, hint=error.hint) from error
         finally:
             self._spawning.discard(spec.id)
-
-    async def _check_tmux(self) -> None:
-        if not self._is_usable:
-            await self._tmux.check()
-            self._is_usable = True
 
     async def _spawn(self, spec: TerminalSpec) -> Spawned:
         with Launching(self.context.directory, spec.id, spec.command) as launching:
@@ -204,7 +201,7 @@ class TmuxStrategy(ReconnectStrategy):
         try:
             seen = await self._lookout.look(deadline)
         except TmuxError as error:
-            return {record.id: await self._lookout.judge_unseen(record, error) for record in records}
+            return await self._lookout.judge_unseen(records, error)
         ours = self._lookout.ours(seen)
         asked: list[TmuxConnection] = []
         survivals: dict[TerminalId, Survival] = {}
@@ -242,8 +239,10 @@ class TmuxStrategy(ReconnectStrategy):
             connection.close()
 
     def _let_go(self, terminal_id: TerminalId) -> None:
-        """Leave nothing here of a terminal that is gone."""
+        """Leave nothing of a terminal that is gone: its recorder ends."""
         self._drop(terminal_id)
+        with suppress(OSError, UnreachableError), self._place.connect(terminal_id) as recorder:
+            recorder.send(_HELLO + _TERMINATE)  # Its first bytes: there is room for so few.
         self._place.remove(terminal_id)
         if not self._connections:
             self._lookout.vigil.end()
@@ -393,7 +392,7 @@ class TmuxStrategy(ReconnectStrategy):
             pane = self._lookout.ours(seen).get(record.id)
             survival = self._lookout.judge_missing(record, seen)
         except TmuxError as error:
-            survival = await self._lookout.judge_unseen(record, error)
+            survival = (await self._lookout.judge_unseen([record], error))[record.id]
         if pane is None and survival.life is Life.DEAD:
             await self.forget(record)
             return
@@ -407,9 +406,5 @@ class TmuxStrategy(ReconnectStrategy):
 
     async def forget(self, record: TerminalRecord) -> None:
         """End the recorder of a terminal that was found dead, and remove its socket."""
-        if not is_terminal_id(record.id):
-            return
-        self._drop(record.id)
-        with suppress(OSError, UnreachableError), self._place.connect(record.id) as recorder:
-            recorder.send(_HELLO + _TERMINATE)  # Its first bytes: there is room for so few.
-        self._let_go(record.id)
+        if is_terminal_id(record.id):
+            self._let_go(record.id)

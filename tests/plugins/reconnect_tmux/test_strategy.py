@@ -124,6 +124,15 @@ async def test_a_recorder_ends_with_its_server_though_no_tower_looks(theatre: Th
     await until(lambda: not recorders(stage_of(theatre)))
 
 
+async def test_a_recorder_ends_with_its_terminal_though_this_tower_was_not_connected(
+    theatre: Theatre,
+) -> None:
+    await theatre.spawn(await theatre.tower())
+    strategy = await theatre.tower()
+    await strategy.terminate(theatre.records["t1"])
+    await until(lambda: not recorders(stage_of(theatre)))
+
+
 async def test_a_recorder_whose_session_ended_unseen_ends_when_that_is_seen(theatre: Theatre) -> None:
     stage = stage_of(theatre)
     stage.run("new-session", "-d", "-s", "mine", "exec cat")

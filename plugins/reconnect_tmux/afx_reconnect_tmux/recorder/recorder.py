@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import socket
-import sys
 import time
-from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 from afx_holding import frames
@@ -26,7 +23,7 @@ from afx_holding.program import LaunchError, start_of
 from afx_holding.ring import Ring
 from afx_holding.timers import Timers
 
-from .pipe import Pipe, hand_over, receive
+from .pipe import Pipe, receive
 from .tty import ask_size, show_size
 
 _HELLO_WITHIN: Final = 5.0
@@ -40,6 +37,7 @@ _RESIZED_WITHIN: Final = 0.5
 _CHECK_EVERY: Final = 10.0
 _LOOK_AT_SERVER_EVERY: Final = 1.0
 _FORSAKEN_AFTER: Final = 86_400.0
+_UNCLAIMED_AFTER: Final = 60.0
 
 
 class Recorder:
@@ -62,6 +60,8 @@ class Recorder:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._clients: list[Client] = []
         self._tower: Client | None = None
+        self._claimed = False
+        """Whether a Tower was ever here. A start may fail before the recorder is there."""
         self._timers = Timers()
         self._began = time.time()
         self._last_output_at: float | None = None
@@ -148,7 +148,7 @@ class Recorder:
         if self._pipe.laid or self._tower is not None:
             self._timers.cancel(self._finish)
         elif not self._timers.is_set(self._finish):
-            self._timers.set(self._finish, _FORSAKEN_AFTER)
+            self._timers.set(self._finish, _FORSAKEN_AFTER if self._claimed else _UNCLAIMED_AFTER)
 
     def _look_at_server(self) -> None:
         """Where nothing comes any more, be over when the server that started this is."""
@@ -264,6 +264,7 @@ class Recorder:
             self._tower.lost = True
         client.role = "tower"
         self._tower = client
+        self._claimed = True
         self._await_tower()
         self._timers.cancel(self._tell_activity)
         self._record_all()
@@ -383,27 +384,3 @@ class Recorder:
         frames.ACK: _on_ack,
         frames.TERMINATE: _on_terminate,
     }
-
-
-def main(directory: str, terminal_id: str, scrollback: str, tty: str, seed: str) -> None:
-    """Record what comes on descriptor 0.
-
-    Args:
-        directory: Where the socket lies.
-        terminal_id: Whose output it is.
-        scrollback: How many of the last bytes are kept.
-        tty: The pane's terminal device.
-        seed: ``seed`` where the Tower will say what the pane showed before; ``again`` where the recorder of
-            this terminal is there and lacks a pipe; else ``fresh``.
-    """
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    with suppress(OSError):
-        os.setsid()
-    address = Address(os.fsencode(directory), os.fsencode(terminal_id))
-    if seed == "again" and hand_over(address):
-        return
-    try:
-        Recorder(address, Ring(int(scrollback)), tty, waits_for_seed=seed == "seed").serve()
-    except LaunchError:
-        sys.exit(1)  # Another one records this terminal. The Tower, which sees to that, will ask again.
