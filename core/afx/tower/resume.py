@@ -280,5 +280,5 @@ def _resuming(step: Step, steps: tuple[Step, ...]) -> ResumePlan:
 
 def _no_sessions(facts: Facts) -> str:
     if facts.harness is None:
-        return "A shell has no conversations; it starts anew."
+        return "A shell has no conversations."
     return f"The harness {facts.harness} has no conversations that could be resumed."

@@ -7,7 +7,7 @@ import { classifyClose } from "./closing";
 import { isReport, withCtrl } from "./keys";
 import type { Link } from "./link";
 import { findAgent, label, nextTerminal } from "./lookup";
-import { Pacer } from "./pacer";
+import { Output } from "./output";
 import { Screen, type Role } from "./screen";
 import { Socket } from "./socket";
 import type { AgentView, Control } from "./wire";
@@ -19,17 +19,10 @@ const WINDOW = 512 * 1024;
 const ACKNOWLEDGE_EVERY = WINDOW / 8;
 /** How much of its past a terminal shows at first. */
 const TAIL = 1024 * 1024;
-/** How much is written in one go. */
-const PIECE = 32 * 1024;
-/** How many ms of each frame the terminal that is worked in has to write, and how many all others share. */
-const FOREGROUND = new Pacer(6);
-const BACKGROUND = new Pacer(2);
 /** How long a refused key is spoken of. */
 const REFUSAL_MS = 2500;
 
 const HIDE_CURSOR = "\x1b[?25l";
-
-type Step = Uint8Array | (() => void);
 
 export class Session {
   readonly screen: Screen;
@@ -51,10 +44,7 @@ export class Session {
   private attempt = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private linkedTimes = 0;
-  private queue: Step[] = [];
-  private writing = false;
-  private closed = false;
-  private over = () => {};
+  private readonly output: Output;
   private toldSize = "";
   private readonly observer: ResizeObserver;
   private readonly stopListening: () => void;
@@ -62,6 +52,11 @@ export class Session {
   constructor(readonly agentId: string, private readonly link: Link, private readonly changed: () => void) {
     const agent = this.agent();
     this.screen = new Screen(agent ? label(agent) : agentId);
+    this.output = new Output({
+      write: (data, then) => this.screen.terminal.write(data, then),
+      isWorkedIn: () => this.role === "window" && this.screen.host.contains(document.activeElement),
+      wrote: (count) => this.acknowledge(count),
+    });
     this.screen.terminal.onData((data) => this.type(data));
     this.screen.terminal.onBinary((data) => this.send(Uint8Array.from(data, (letter) => letter.charCodeAt(0))));
     this.observer = new ResizeObserver(() => this.place());
@@ -113,9 +108,8 @@ export class Session {
     this.stopListening();
     this.observer.disconnect();
     this.leave();
-    this.closed = true;
     this.screen.dispose();
-    this.over();
+    this.output.close();
   }
 
   private agent(): AgentView | null {
@@ -161,20 +155,22 @@ export class Session {
     // A terminal may have come meanwhile, and begins with a clear screen.
     if (this.epoch !== null) return;
     this.keptAt = last && last.at;
-    if (!last) return this.changed();
+    if (!last) {
+      this.screen.terminal.write(HIDE_CURSOR);
+      return this.changed();
+    }
     this.screen.resize(last.size);
     this.screen.terminal.reset();
     // What may come of a terminal waits for this.
-    this.writing = true;
+    const release = this.output.hold();
     this.screen.terminal.write(last.output);
     this.screen.terminal.write(HIDE_CURSOR, () => {
-      this.writing = false;
       // No program depends on the size any more: lines are broken as there is room for them.
       const own = this.screen.ownSize();
       if (own !== null && this.screen.terminal.buffer.active.type === "normal") this.screen.resize(own);
       this.place();
       this.changed();
-      this.pump();
+      release();
     });
   }
 
@@ -195,7 +191,7 @@ export class Session {
       text: (text) => this.obey(JSON.parse(text) as Control),
       bytes: (data) => {
         this.received += data.length;
-        this.enqueue(data);
+        this.output.add(data);
       },
       closed: (code, opened) => this.hearClose(code, opened),
     });
@@ -249,10 +245,10 @@ export class Session {
     switch (news.type) {
       case "hello":
         this.attempt = 0;
-        this.enqueue(() => this.screen.resize(news.size));
+        this.output.add(() => this.screen.resize(news.size));
         if (!news.resumed) this.beginAnew(news);
         this.become("live");
-        this.enqueue(() => {
+        this.output.add(() => {
           this.place();
           this.changed();
         });
@@ -261,7 +257,7 @@ export class Session {
         this.beginAnew(news);
         break;
       case "resize":
-        this.enqueue(() => {
+        this.output.add(() => {
           this.screen.resize(news);
           this.place();
           this.changed();
@@ -278,53 +274,15 @@ export class Session {
     this.received = offset;
     this.keptAt = undefined;
     // What was not shown yet belongs to a screen that is cleared now.
-    this.queue = this.queue.filter((step) => typeof step === "function");
-    this.enqueue(() => {
+    this.output.skip();
+    this.output.add(() => {
       this.shown = this.acknowledged = offset;
       this.screen.reset(Uint8Array.from(atob(prologue), (letter) => letter.charCodeAt(0)));
     });
   }
 
-  private enqueue(step: Step): void {
-    this.queue.push(step);
-    this.pump();
-  }
-
-  /** Write what came, one piece after the other, and say how far that got. */
-  private pump(): void {
-    while (!this.writing) {
-      const step = this.queue.shift();
-      if (step === undefined) return;
-      if (typeof step === "function") {
-        step();
-        continue;
-      }
-      this.writing = true;
-      const piece = step.length > PIECE ? step.subarray(0, PIECE) : step;
-      if (piece.length < step.length) this.queue.unshift(step.subarray(PIECE));
-      const pacer = this.isWorkedIn ? FOREGROUND : BACKGROUND;
-      pacer.take((over) => this.write(piece, over));
-    }
-  }
-
-  private write(piece: Uint8Array, over: () => void): void {
-    // A terminal that is closed says nothing more, and must not keep the others from their turns.
-    this.over = over;
-    if (this.closed) return over();
-    this.screen.terminal.write(piece, () => {
-      this.shown += piece.length;
-      this.acknowledge();
-      this.writing = false;
-      over();
-      this.pump();
-    });
-  }
-
-  private get isWorkedIn(): boolean {
-    return this.role === "window" && this.screen.host.contains(document.activeElement);
-  }
-
-  private acknowledge(): void {
+  private acknowledge(count: number): void {
+    this.shown += count;
     if (this.shown - this.acknowledged < ACKNOWLEDGE_EVERY) return;
     this.acknowledged = this.shown;
     this.socket?.send(JSON.stringify({ type: "ack", offset: this.shown }));

@@ -1,7 +1,7 @@
 // The middle of the page: tabs over one terminal to work in, or all terminals to watch.
 
 import type { App } from "../app";
-import { findAgent, label, needOf } from "../lookup";
+import { everyone, findAgent, label, needOf } from "../lookup";
 import type { Session } from "../session";
 import { markOf } from "../words";
 import { Ending } from "./ending";
@@ -11,7 +11,10 @@ import { SearchBar } from "./searchbar";
 
 export function Stage({ app }: { app: App }) {
   const grid = app.layout === "grid";
-  const sessions = [...app.sessions];
+  // In the order of the list; whoever was removed meanwhile comes last.
+  const places = new Map(everyone(app.link.state).map(({ agent }, place) => [agent.id, place]));
+  const place = (id: string) => places.get(id) ?? places.size;
+  const sessions = [...app.sessions].sort(([one], [other]) => place(one) - place(other));
   return (
     <div class={`stage ${grid ? "grid" : "single"}`}>
       {!grid && <Tabs app={app} />}
