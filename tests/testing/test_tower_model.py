@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from afx.api.model import TerminalId, TerminalRecord
-from afx.api.storage import Changes, Storage, StorageContext
+from afx.api.storage import Snapshot, Storage, StorageContext
 from afx.api.strategy import Life, ReconnectStrategy, StrategyContext, Survival
 from afx.testing.memory_storage import MemoryStorage
 from afx.testing.memory_strategy import MemoryStrategy, World
@@ -44,12 +45,10 @@ class KillsWhatHangs(MemoryStrategy):
 
 
 class OneIdWillDo(MemoryStorage):
-    async def apply(self, host: str, changes: Changes) -> None:
-        await super().apply(host, changes)
-        kept = dict(self._opened()[host].conversations)
-        stored = self._opened()[host].conversations
-        for key in [key for key in stored if kept[key[0]] != key[1]]:
-            del stored[key]
+    async def load(self, host: str) -> Snapshot:
+        found = await super().load(host)
+        newest = {one.agent_id: one for one in found.conversations}
+        return msgspec.structs.replace(found, conversations=tuple(newest.values()))
 
 
 def with_strategy(strategy: type[MemoryStrategy]) -> type[TowerModel]:
