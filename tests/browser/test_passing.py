@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Error, Route, expect
 
 from afx.testing.tower_process import TowerProcess
 
@@ -70,7 +70,11 @@ def test_an_open_page_says_when_the_tower_serves_another_build_and_is_not_reload
     expect(bar).to_have_count(0)
 
     def upgraded(route: Route) -> None:
-        response = route.fetch()
+        try:
+            response = route.fetch()
+        except Error:  # The Tower is away.
+            route.abort()
+            return
         state = response.json()
         state["tower"]["page"] = "another"
         route.fulfill(response=response, body=json.dumps(state))
