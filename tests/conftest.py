@@ -20,7 +20,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Say how long chaos lasts, and which; and how many sabotages are tried."""
     parser.addoption("--all-sabotages", action="store_true", help="try every sabotage, not a few")
-    parser.addoption("--chaos-seconds", type=float, default=25, help="how long a random walk lasts")
+    parser.addoption("--chaos-seconds", type=float, default=12, help="how long a random walk lasts")
     parser.addoption("--chaos-seed", type=int, default=None, help="the seed of the random walk; else any")
 
 
