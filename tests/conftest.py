@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from afx.testing.fixtures import fake_clock  # noqa: F401 - a fixture
 
 # How long an example takes says how busy the machine is, and nothing about what is tested.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -18,10 +22,27 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Say how long chaos lasts, and which; and how many sabotages are tried."""
+    """Say how long chaos lasts, and which; how many sabotages are tried, and lives of the model's Tower."""
     parser.addoption("--all-sabotages", action="store_true", help="try every sabotage, not a few")
+    parser.addoption("--model-lives", type=int, default=300, help="how many lives the model's Tower lives")
+    parser.addoption("--model-shrink", action="store_true", help="look for the shortest life that fails")
     parser.addoption("--chaos-seconds", type=float, default=12, help="how long a random walk lasts")
     parser.addoption("--chaos-seed", type=int, default=None, help="the seed of the random walk; else any")
+
+
+_OF_THE_MACHINE = ("only root ", "no tmpfs can be mounted here")
+"""Reasons for a skip that no installed program takes away."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a test that is skipped under CI fail: there, what it needs is to be installed."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not reason.startswith(_OF_THE_MACHINE):
+            report.outcome, report.longrepr = "failed", f"Skipped under CI: {reason}"
+    return report
 
 
 @pytest.fixture

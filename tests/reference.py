@@ -12,6 +12,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from enum import Enum
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,32 @@ a test compares the two. [Writing a plugin](../plugin-authors/index.md) is where
 Times are seconds, those of day since the epoch (UTC). Paths are absolute.
 """
 
+HOLDERS_HEAD = """## Holders: processes that outlive the Tower
+
+What `afx_holding` has for strategies whose terminals are held by processes of their own;
+[a reconnect strategy from nothing](../plugin-authors/a-strategy.md) uses it. `afx_holding.tower` is for the
+strategy, in the Tower. The rest is for the holder's process, which imports nothing but that and the standard
+library.
+"""
+
 CHAPTERS = {
     "afx.api.hookspecs": "Hooks and entries",
     "afx.api.harness": "Harnesses",
     "afx.api.strategy": "Reconnect strategies",
     "afx.api.storage": "Storage",
+    "afx.api.host_state": "Storage that keeps a host whole",
     "afx.api.doctor": "Checks of `afx doctor`",
     "afx.api.model": "Data",
     "afx.api.process": "Processes",
     "afx.api.errors": "Errors",
+}
+
+HOLDERS = {
+    "afx_holding.tower.strategy": ("HolderStrategy",),
+    "afx_holding.tower.places": ("short_path",),
+    "afx_holding.terminal": ("Terminal",),
+    "afx_holding.program": ("LaunchError", "Program", "find", "start_of"),
+    "afx_holding.children": ("start",),
 }
 
 
@@ -58,6 +76,10 @@ def page() -> str:
                 if name[0] != "_"
             ]
         parts += [entry(name, getattr(afx.plugin, name), module) for name in by_module[module]]
+    parts.append(HOLDERS_HEAD)
+    for module, names in HOLDERS.items():
+        parts.append(f"*In `{module}`*\n")
+        parts += [entry(name, getattr(import_module(module), name), module) for name in names]
     return "\n".join(parts)
 
 

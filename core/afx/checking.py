@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from .testing.conformance import Outcome
 
 _HARNESS = """
-from afx.testing.harness_suite import HarnessSuite
+from afx.testing.harness_suite import HarnessSuite, has_session
 from {module} import {root}
 
 
 class Test_harness_{name}(HarnessSuite):
+    has_session = has_session({path})
+
     def harness(self):
         return {path}()
 """

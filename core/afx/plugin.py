@@ -41,6 +41,7 @@ from .api.hookspecs import (
     TerminalEvent,
     hookimpl,
 )
+from .api.host_state import HostState
 from .api.model import (
     Agent,
     AgentId,
@@ -119,6 +120,7 @@ __all__ = [
     "HarnessEntry",
     "HarnessProvider",
     "HarnessSession",
+    "HostState",
     "LaunchRequest",
     "Launched",
     "Level",

@@ -48,6 +48,18 @@ class Address:
             os.umask(umask)
             os.chdir("/")
 
+    def connect(self, connection: socket.socket) -> None:
+        """Connect to whoever listens there.
+
+        Raises:
+            OSError: Nobody does.
+        """
+        try:
+            os.chdir(self.directory)
+            connection.connect(self._name)
+        finally:
+            os.chdir("/")
+
     @property
     def _name(self) -> bytes:
         return self.terminal_id + b".sock"

@@ -7,10 +7,11 @@ ignored. A frame over 1 MiB, or one that cannot be read, ends the connection it 
 =============  ==  ========================  ==========================================================
 frame           n  from                      fields
 =============  ==  ========================  ==========================================================
-HELLO           1  Tower, onlooker           version, client ("tower" or "terminal"), since, tail, unseen
+HELLO           1  Tower, onlooker, pipe     version, client ("tower", "terminal", "pipe"), since, tail,
+                                             unseen; a "pipe" hands its descriptor over with it
 WELCOME         2  holder                    version, pid, pid_start, terminal_id, agent_id, label, epoch,
                                              start, offset, cols, rows, started_at, last_output_at, child,
-                                             exit, resumed, release
+                                              exit, resumed, release, piped
 REPLAY          3  holder, to onlookers      epoch, offset, prologue (base64)
 DATA            4  holder, to onlookers      raw output
 INPUT           5  both clients              raw input
@@ -31,6 +32,7 @@ LAUNCH         19  Tower, to a newborn       directory, terminal_id, agent_id, l
                                              argv, env, cwd, nofile, husk_after, unnoticed_after,
                                              check_every, release
 SHOW           20  Tower                     raw output, taken for the program's while none runs
+PIPE           21  holder, to the Tower      laid: whether output still comes
 =============  ==  ========================  ==========================================================
 """
 
@@ -70,6 +72,7 @@ PING: Final = 17
 PONG: Final = 18
 LAUNCH: Final = 19
 SHOW: Final = 20
+PIPE: Final = 21
 
 Fields = dict[str, Any]
 

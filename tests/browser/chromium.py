@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,7 +34,7 @@ def _unavailable(reason: str) -> None:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(more_flags: Sequence[str] = ()) -> Iterator[Browser]:
     """Run Chromium, headless and with a profile of its own."""
     path = os.environ.get("AFX_TEST_CHROMIUM", "/usr/bin/chromium")
     if not Path(path).exists():
@@ -42,7 +42,10 @@ def chromium() -> Iterator[Browser]:
     if not (ASSETS / "index.html").exists():
         _unavailable("The page is not built; `pip install .` builds it where npm can be had.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=[*(flag for flag in FLAGS if not more_flags or flag != "--disable-gpu"), *more_flags],
+        )
         try:
             yield browser
         finally:

@@ -127,7 +127,12 @@ def test_a_lost_agent_is_brought_back_by_its_one_button(
         send_signal(holder, signal.SIGKILL)
     tower.start()
 
-    expect(tab.page.locator(".ending")).to_contain_text("heard 1: Plan the shop", timeout=20_000)
+    expect(tab.page.locator(".ending")).to_contain_text("Lost.", timeout=20_000)
+    assert any("heard 1: Plan the shop" in line for line in tab.text(agent)), "its screen stays"
+    # Who comes later, and where no screen was kept, is shown what was said last.
+    (tower.home / "agents" / agent["id"] / "screen").unlink(missing_ok=True)
+    late = open_tab("#/shop/architect/main")
+    expect(late.page.locator(".ending")).to_contain_text("heard 1: Plan the shop")
     tab.page.get_by_role("button", name="Bring it back").click()
 
     tab.await_text(agent, "turns=1 ")

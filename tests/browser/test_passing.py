@@ -82,5 +82,5 @@ def test_an_open_page_says_when_the_tower_serves_another_build_and_is_not_reload
     assert tab.page.evaluate("sessionStorage.loads") == "1"
     tab.await_status(agent, "live")
     tab.page.get_by_role("button", name="Reload").click()
-    tab.page.wait_for_function("() => sessionStorage.loads === '2'")
+    tab.page.wait_for_function("() => sessionStorage.loads === '2' && window.afx !== undefined")
     tab.await_text(agent, "here")

@@ -20,6 +20,8 @@ from .tab import Tab
 
 QUICK_MS = 50.0
 ROUNDS = 5
+# Of the frames that a page draws without a flood. Seen with two processors to themselves: 0.96 and 1.0.
+WATCHED, BESIDE = 0.5, 0.75
 
 # Draws a frame of the terminal's size at every change of it, and says what was typed.
 FRAME = """
@@ -38,6 +40,20 @@ draw()
 while typed := os.read(0, 100):
     heard = f"heard {typed.decode().strip()}"
     draw()
+"""
+
+# Counts the frames of a second, and how many bytes waited to be shown at most.
+COUNT_FRAMES = """
+async ([id, ms]) => {
+    const session = afx.sessions.get(id), end = performance.now() + ms;
+    let frames = 0, waiting = 0;
+    while (performance.now() < end) {
+        await new Promise(requestAnimationFrame);
+        frames++;
+        waiting = Math.max(waiting, session.received - session.shown);
+    }
+    return [frames * 1000 / ms, waiting];
+}
 """
 
 # Types letters one by one, and measures how long each takes to stand on the screen.
@@ -183,32 +199,52 @@ def test_a_flood_in_one_tab_leaves_typing_in_another_quick(
     )
 
 
-def test_a_flood_that_is_watched_neither_freezes_the_page_nor_fills_its_memory(
+def test_a_flood_neither_freezes_the_page_nor_fills_its_memory_watched_or_beside(
     tower: TowerProcess, workspace: str, open_tab: OpenTab
 ) -> None:
+    quiet = tower.shell(workspace, "exec cat", "quiet")
     flood = tower.shell(
         workspace, "exec yes 'a flood of a line of some length that goes on for ever'", "flood"
     )
-    tab = open_tab()
+    tab = open_tab("#/shop/shell/flood")
     tab.await_text(flood, "goes on for ever")
 
-    frames, waiting = tab.page.evaluate(
-        """async id => {
-            let frames = 0, waiting = 0;
-            const end = performance.now() + 2000;
-            while (performance.now() < end) {
-                await new Promise(requestAnimationFrame);
-                frames++;
-                const { received, shown } = afx.sessions.get(id);
-                waiting = Math.max(waiting, received - shown);
-            }
-            return [frames / 2, waiting];
-        }""",
-        flood["id"],
-    )
-
-    print(f"while a flood is watched: {frames} frames a second, {waiting} bytes wait")
-    assert frames > 15
-    assert waiting < 2 * 1024 * 1024
+    assert best_share_of_frames(tab, flood, WATCHED) > WATCHED
     tab.page.keyboard.press("Control+k")
     expect(tab.page.get_by_role("combobox")).to_be_focused()
+    tab.page.keyboard.press("Escape")
+    tab.go(quiet)
+    tab.await_status(quiet, "live")
+    assert best_share_of_frames(tab, flood, BESIDE) > BESIDE
+
+
+def best_share_of_frames(tab: Tab, flood: dict[str, Any], enough: float) -> float:
+    """Return what share of the frames that are drawn without a flood are drawn with it.
+
+    Each round measures both, one right after the other. Other work of this machine may spoil one, but not
+    each of them.
+    """
+    shares = []
+    for _ in range(ROUNDS):
+        halt(tab, flood, "STOP")
+        tab.page.wait_for_function(
+            "id => { const { received, shown } = afx.sessions.get(id); return received === shown; }",
+            arg=flood["id"],
+        )
+        still, _ = tab.page.evaluate(COUNT_FRAMES, [flood["id"], 700])
+        before = tab.page.evaluate("id => afx.sessions.get(id).shown", flood["id"])
+        halt(tab, flood, "CONT")
+        tab.page.wait_for_function(
+            "([id, before]) => afx.sessions.get(id).shown > before", arg=[flood["id"], before]
+        )
+        flooded, waiting = tab.page.evaluate(COUNT_FRAMES, [flood["id"], 700])
+        assert waiting < 2 * 1024 * 1024
+        shares.append(flooded / still)
+        print(f"{flooded:.0f} frames a second with a flood, {still:.0f} without")
+        if shares[-1] > enough:
+            break
+    return max(shares)
+
+
+def halt(tab: Tab, agent: dict[str, Any], signal: str) -> None:
+    tab.tower.request("POST", f"/api/terminals/{agent['terminal']['id']}/signal", {"signal": signal})

@@ -37,7 +37,7 @@ SOME_FAILED = [*NEWS[:4], FAILURE, {**END, "revived": 1, "failed": 1}]
 STOPPED = "A person stopped it; `afx start builder/b` brings it back."
 EXITED = "It was ended. `afx start builder/e` brings it back."
 GONE = (
-    "The directory it works in is gone. Make it again (`git worktree add`), or remove the agent: "
+    "The directory it works in is gone. Make it again (`git worktree add -f`), or remove the agent: "
     "`afx cleanup builder/d`."
 )
 STALE = "It has shown no sign of life for long; --include-stale counts it in."

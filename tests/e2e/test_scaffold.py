@@ -1,12 +1,14 @@
 """A stranger's plugin from nothing: written, installed, tested, typed, and run under a Tower that is killed.
 
-All of it happens in a fresh virtual environment in which afx is installed from its wheel.
+For a harness that is the tutorial of the documentation, command by command. All of it happens in a fresh
+virtual environment in which afx is installed from its wheel.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,36 +27,19 @@ from e2e.conftest import make_repository, short_path
 
 ROOT = Path(__file__).parents[2]
 
-FOO = '''#!{python}
-"""A program as the scaffold expects one: it keeps what was said in ~/.foo/sessions/ID.jsonl."""
-import json, os, pathlib, sys
+# Packages are built and installed, suites run and types checked; on a busy machine it takes its time.
+pytestmark = pytest.mark.timeout(400)
 
-arguments = sys.argv[1:]
-if "--version" in arguments:
-    print("foo 1.0")
-    raise SystemExit
-value = dict(zip(arguments, arguments[1:]))
-session = value.get("--resume") or value.get("--session-id")
-path = pathlib.Path.home() / ".foo/sessions" / f"{{session}}.jsonl"
-if "--resume" in value and not path.exists():
-    raise SystemExit("No such session.")
-turns = len(path.read_text().splitlines()) - 1 if path.exists() else 0
-print("foo", "resumed" if "--resume" in value else "began", session, "turns", turns, "role",
-      len(pathlib.Path(value["--system-prompt-file"]).read_text()) > 0, flush=True)
-
-def take(text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        if file.tell() == 0:
-            file.write(json.dumps({{"cwd": os.getcwd()}}) + "\\n")
-        file.write(json.dumps({{"said": text}}) + "\\n")
-    print("took", text, flush=True)
-
-if "--" in arguments:
-    take(arguments[arguments.index("--") + 1])
-for line in sys.stdin:
-    take(line.strip())
-'''
+TUTORIAL = (ROOT / "docs/plugin-authors/index.md").read_text().partition("\n## A harness in one file\n")[0]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NOT_RUN = {
+    "python3 -m venv .venv && . .venv/bin/activate": "the environment is this test's",
+    "pip install afx pytest hypothesis mypy": "afx is installed from the wheel that is tested",
+    "pip install hatchling twine": "hatchling is there, twine is not needed",
+    "twine check dist/*": "it needs twine",
+    "twine upload dist/*": "nothing is published by a test",
+}
+"""Commands of the tutorial that are not run, and why."""
 
 
 class Environment:
@@ -69,9 +54,13 @@ class Environment:
         (site / "depends.pth").write_text(sysconfig.get_path("purelib") + "\n")
         programs = directory / "programs"
         programs.mkdir()
-        program = programs / "foo"
-        program.write_text(FOO.format(python=sys.executable))
-        program.chmod(0o755)
+        (foo,) = (text for language, text in BLOCK.findall(TUTORIAL) if language == "python")
+        texts = {
+            tool: f'#!/bin/sh\nexec {self.bin / "python"} -m {tool} "$@"\n' for tool in ("mypy", "pytest")
+        }
+        for name, text in {"foo": foo, **texts}.items():
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
         home = directory / "home"
         home.mkdir()
         self.env = {
@@ -86,6 +75,8 @@ class Environment:
             **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
         }
         self.install(wheel)
+        self.here = directory
+        self.said: dict[str, str] = {}
 
     def run(self, *argv: str | Path, cwd: Path | None = None, status: int = 0) -> str:
         """Run a command in the environment and return what it printed."""
@@ -111,6 +102,16 @@ class Environment:
         self.run(
             self.bin / "python", "-m", "pip", "install", "-q", "--no-deps", "--ignore-installed", str(what)
         )
+
+    def follow(self, commands: list[str]) -> None:
+        """Run commands as a person types them into one shell."""
+        places = self.directory / "places"
+        for command in commands:
+            if command not in NOT_RUN:
+                script = f'{command} && printf "%s\\n" "$PWD" "$OLDPWD" >{places}'
+                self.said[command] = self.run("/bin/sh", "-ec", script, cwd=self.here)
+                here, self.env["OLDPWD"] = places.read_text().splitlines()
+                self.here = Path(here)
 
     def scaffold(self, kind: str, name: str) -> Path:
         """Write a plugin, let it test and type-check itself, and install it."""
@@ -180,36 +181,53 @@ def repository(environment: Environment) -> Iterator[Path]:
     shutil.rmtree(environment.directory / "s", ignore_errors=True)
 
 
-def test_a_harness_from_nothing_to_a_resumed_conversation(environment: Environment, repository: Path) -> None:
-    afx = environment.afx
-    environment.scaffold("harness", "foo")
-    row = next(row for row in json.loads(afx("plugins", "--json")) if row["name"] == "foo")
-    assert (row["state"], row["distribution"]) == ("active", "afx-harness-foo")
-    assert " 0 failed" in afx("plugin", "check", "afx-harness-foo")
+@pytest.fixture
+def my_project(environment: Environment) -> Iterator[Path]:
+    """The repository that the tutorial speaks of."""
+    code = environment.directory / "home/code"
+    code.mkdir()
+    yield Path(make_repository(code / "myproject"))
+    environment.end_everything()
+    shutil.rmtree(code)
+    shutil.rmtree(environment.directory / "s", ignore_errors=True)
 
-    afx("tower", "start")
-    afx("workspace", "start", cwd=repository)
-    afx("spawn", "fix", "--harness", "foo", "--task", "Begin here.", cwd=repository)
-    environment.eventually(lambda: "took Begin here." in afx("logs", "builder/fix", cwd=repository))
-    before = environment.agent("fix")
+
+def test_the_tutorial_from_nothing_to_a_wheel(environment: Environment, my_project: Path) -> None:
+    written, tried, killed, published = (
+        [line.removeprefix("$ ") for line in text.splitlines()]
+        for language, text in BLOCK.findall(TUTORIAL)
+        if language == "console"
+    )
+    afx, said = environment.afx, environment.said
+
+    environment.follow(written)
+    assert "passed" in said["pytest"]
+    assert "Success" in said["mypy"]
+
+    environment.follow(tried)
+    row = next(line for line in said["afx plugins"].splitlines() if "afx-harness-foo" in line)
+    assert "active" in row
+    logs = environment.eventually(
+        lambda: "took Say hello." in (text := afx("logs", "builder/try", cwd=my_project)) and text
+    )
+    before = environment.agent("try")
     session = before["conversation"]["id"]
-    assert f"foo began {session} turns 0 role True" in afx("logs", "builder/fix", cwd=repository)
+    assert f"foo began {session} after 0 turns" in logs
 
-    environment.kill_the_tower()
-    afx("tower", "start")
-    after = environment.agent("fix")
-    assert (after["state"], after["terminal"]["id"], after["terminal"]["pid"]) == (
-        "running",
-        before["terminal"]["id"],
-        before["terminal"]["pid"],
-    )
-
-    afx("stop", "builder/fix", cwd=repository)
-    afx("spawn", "fix", "--resume", cwd=repository)
+    environment.follow(killed[:3])
+    after = environment.agent("try")
+    assert after["state"] == "running"
+    for fact in ("id", "pid"):
+        assert after["terminal"][fact] == before["terminal"][fact]
+    environment.follow(killed[3:])
     environment.eventually(
-        lambda: f"foo resumed {session} turns 1 role True" in afx("logs", "builder/fix", cwd=repository)
+        lambda: f"foo resumed {session} after 1 turns" in afx("logs", "builder/try", cwd=my_project)
     )
-    assert environment.agent("fix")["conversation"]["id"] == session
+    assert environment.agent("try")["conversation"]["id"] == session
+
+    environment.follow(published)
+    assert " 0 failed" in said["afx plugin check afx-harness-foo"]
+    assert {path.suffix for path in (environment.here / "dist").iterdir()} == {".whl", ".gz"}
 
 
 def test_a_storage_and_a_strategy_from_nothing_to_a_restart(

@@ -19,6 +19,8 @@ from afx.plugin import Command
 
 # Full-screen programs place words one by one, so text is compared without the blanks between them.
 _CONTROL = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|\s")
+# More than any program writes between two looks.
+_OF_LATE = 128 * 1024
 
 
 class Screen:
@@ -44,8 +46,8 @@ class Screen:
 
     @property
     def text(self) -> str:
-        """What was written, without control sequences and blanks."""
-        return _CONTROL.sub("", self.output.decode("utf-8", "replace"))
+        """What was written of late, without control sequences and blanks."""
+        return _CONTROL.sub("", self.output[-_OF_LATE:].decode("utf-8", "replace"))
 
     def type(self, *keys: bytes) -> None:
         """Type into the program, and read what it says meanwhile: neither side waits for the other."""

@@ -140,6 +140,13 @@ SABOTAGES = (
         "tests/e2e/test_revival.py",
     ),
     Sabotage(
+        "an agent whose terminal a person ended elsewhere is started again",
+        "core/afx/tower/supervisor.py",
+        "if kind is ExitKind.QUIT or cause is not Cause.FAILURE:",
+        "if kind is ExitKind.QUIT:",
+        "tests/tower/test_supervisor.py::test_decide_about_a_loss",
+    ),
+    Sabotage(
         "two Towers serve one state directory",
         "core/afx/tower/lock.py",
         "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",

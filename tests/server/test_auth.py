@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
 from afx.api.errors import AfxError
 from afx.server.auth import CODE_LIFETIME, Gate, load_key
+from afx.testing.clock import FakeClock
 
 KEY = "k" * 43
 
@@ -100,15 +100,14 @@ def test_the_key_opens(gate: Gate, authorization: str | None, *, admitted: bool)
     assert gate.admits(authorization, None) is admitted
 
 
-def test_a_code_is_good_once_and_not_for_long(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_code_is_good_once_and_not_for_long(gate: Gate, fake_clock: FakeClock) -> None:
     code = gate.issue_code()
     assert gate.redeem_code("wrong") is None
     value = gate.redeem_code(code)
     assert value is not None
     assert gate.redeem_code(code) is None
     late = gate.issue_code()
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + CODE_LIFETIME + 1)
+    fake_clock.move(CODE_LIFETIME + 1)
     assert gate.redeem_code(late) is None
 
 
@@ -125,8 +124,7 @@ def test_the_cookie_stands_for_the_key_it_was_made_with(gate: Gate) -> None:
     assert not gate.admits(None, "garbage;;=;")
 
 
-def test_the_cookie_ends(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cookie_ends(gate: Gate, fake_clock: FakeClock) -> None:
     value = gate.redeem_code(gate.issue_code())
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 31 * 24 * 3600)
+    fake_clock.move(31 * 24 * 3600)
     assert not gate.admits(None, f"{gate.cookie_name}={value}")

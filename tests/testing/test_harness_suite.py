@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from afx.api.harness import Place
 from afx.testing.conformance import Failure, Outcome, examine
+from afx.testing.harness_suite import HarnessSuite
 
 TEXT = Path(__file__).with_name("wrong_harnesses.py").read_text()
 CAUGHT_BY = dict(re.findall(r'class (Test\w+)\(Suite\):\n    caught_by = "(\w+)"', TEXT))
@@ -43,3 +45,23 @@ def test_a_wrong_one_is_caught_by_name(outcome: Outcome, suite: str) -> None:
 def test_what_cannot_be_run_is_told() -> None:
     assert "no_such_module" in examine("import no_such_module").trouble
     assert not examine("").ok
+
+
+def test_what_a_harness_cannot_have_is_not_even_collected() -> None:
+    class Plain(HarnessSuite):
+        has_session = False
+
+    class Unrecorded(HarnessSuite):
+        pass
+
+    class Recorded(Unrecorded):
+        def record(self, place: Place, session_id: str) -> Path:
+            return place.cwd / session_id
+
+    assert Plain.test_a_resume_names_the_conversation is None
+    assert Plain.not_tested[0].startswith("The harness has no session")
+    assert Unrecorded.test_a_resume_names_the_conversation is not None
+    assert Unrecorded.test_a_torn_transcript_is_no_error is None
+    assert Unrecorded.not_tested[0].startswith("`record` is not defined")
+    assert Recorded.test_a_torn_transcript_is_no_error is not None
+    assert Recorded.not_tested == ()

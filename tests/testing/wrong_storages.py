@@ -19,7 +19,7 @@ class Suite(StorageSuite):
 
 
 class TestRight(Suite):
-    pass
+    """The storage in memory, on which other tests stand."""
 
 
 class ForgetsAnId(MemoryStorage):

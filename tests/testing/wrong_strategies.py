@@ -86,6 +86,7 @@ class MemoryStage(Stage):
 
 
 class Suite(StrategySuite):
+    can_be_closed = True
     made: type[MemoryStrategy] = PuppetStrategy
 
     def stage_factory(self, directory: Path) -> Stage:
@@ -94,7 +95,7 @@ class Suite(StrategySuite):
 
 
 class TestRight(Suite):
-    pass
+    """The strategy in memory, on which other tests stand."""
 
 
 class KillsOnTimeout(PuppetStrategy):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from afx.tower import pace
+from afx.testing.clock import FakeClock
 from afx.tower.pace import Room, crowded, look, wait_for_room
 
 GB = 2**30
+
+
+@pytest.fixture
+def anyio_backend(fake_clock: FakeClock) -> object:
+    return fake_clock.backend
 
 
 @pytest.mark.parametrize(
@@ -32,10 +37,11 @@ def test_this_machine_can_be_looked_at() -> None:
     assert look().load >= 0
 
 
-async def test_it_is_waited_for_until_there_is_room_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "_LOOK_AGAIN", 0.01)
+async def test_it_is_waited_for_until_there_is_room_but_not_for_ever(fake_clock: FakeClock) -> None:
     rooms = iter([Room(99, 1), Room(99, 1), Room(0, 1)])
     assert "the load is 99.0" in await wait_for_room(look=lambda: next(rooms))
     assert next(rooms, None) is None
     assert await wait_for_room(look=lambda: Room(0, 1)) == ""
-    assert await wait_for_room(look=lambda: Room(99, 1), patience=0.05)
+    began = fake_clock.monotonic()
+    assert await wait_for_room(look=lambda: Room(99, 1))
+    assert 60 <= fake_clock.monotonic() - began < 62

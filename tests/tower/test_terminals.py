@@ -15,6 +15,7 @@ from afx.api.errors import NotFoundError, SpawnError, StorageError, UnreachableE
 from afx.api.model import Agent, AgentKind, AgentState, Command, Exit, TerminalSpec, Workspace
 from afx.api.storage import Changes, StorageContext
 from afx.api.strategy import Cause, StrategyContext
+from afx.testing.clock import FakeClock
 from afx.testing.memory_storage import MemoryStorage
 from afx.testing.memory_strategy import MemoryStrategy, World
 from afx.tower.agents import Agents
@@ -99,6 +100,11 @@ class Lab:
             await agents.commit(WORKSPACE, *(an_agent(name) for name in names))
             for name in names:
                 await terminals.open(an_agent(name), a_spec(name))
+
+
+@pytest.fixture
+def anyio_backend(fake_clock: FakeClock) -> object:
+    return fake_clock.backend
 
 
 @pytest.fixture
@@ -256,6 +262,17 @@ async def test_why_a_terminal_is_gone_decides_what_becomes_of_its_agent(
         await until(lambda: lab.lost == ["a"])
         assert lab.causes == [cause]
         assert agents.agent("a").state is state
+
+
+async def test_a_person_who_closes_the_terminal_of_one_that_needs_attention_has_seen_it(lab: Lab) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, _):
+        lab.world.holders["t-a"].end(Exit(code=3, at=5.0))
+        await until(lambda: lab.ended == ["a"])
+        await agents.transition("a", AgentState.NEEDS_ATTENTION, "It ended at once.")
+        lab.world.kill("t-a", Cause.CLOSED)
+        await until(lambda: lab.lost == ["a"])
+        assert agents.agent("a").state is AgentState.EXITED
 
 
 async def test_who_needs_attention_still_does_once_its_holder_is_gone_lesson_27(lab: Lab) -> None:

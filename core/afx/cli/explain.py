@@ -36,20 +36,22 @@ def explain(*, agent: str, as_json: bool) -> None:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last["at"]))
         click.echo(
             f"{found.label} was last started {duration(time.time() - last['at'])} ago, at {when}: "
-            f"{_verdict(last['plan'])}"
+            f"{_verdict(last['plan'], found.agent['harness'])}"
         )
         print_steps(last["plan"]["steps"])
     if now is not None:
         reason = f": {found.agent['reason']}" if found.agent["reason"] else "."
         click.echo("\n" + plain(f"It is {found.agent['state']}{reason}"))
-        click.echo(f"Brought back now: {_verdict(now)}")
+        click.echo(f"Brought back now: {_verdict(now, found.agent['harness'])}")
         print_steps(now["steps"])
 
 
-def _verdict(plan: Mapping[str, Any]) -> str:
+def _verdict(plan: Mapping[str, Any], harness: str | None) -> str:
     match plan["action"]:
         case "resume":
             did = f"conversation {plan['session_id']} is resumed ({plan['rung']}, {plan['confidence']})."
+        case "begin" if harness is None:
+            did = "it is started."
         case "begin":
             did = "a new conversation begins."
         case "attach":

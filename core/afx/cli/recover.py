@@ -26,8 +26,8 @@ _WIDE = 160
 _HELP = {
     "stopped on purpose": "A person stopped it; `afx start {name}` brings it back.",
     "exited": "{reason} `afx start {name}` brings it back.",
-    "worktree missing": "The directory it works in is gone. Make it again (`git worktree add`), or remove "
-    "the agent: `afx cleanup {name}`.",
+    "worktree missing": "The directory it works in is gone. Make it again (`git worktree add -f`), or "
+    "remove the agent: `afx cleanup {name}`.",
     "stale": "It has shown no sign of life for long; --include-stale counts it in.",
 }
 

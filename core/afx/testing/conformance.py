@@ -73,6 +73,8 @@ class Recorder:
         for item in items:
             text = getattr(getattr(item, "function", None), "__doc__", None) or ""
             self._why[item.nodeid] = " ".join(text.split())
+            suite = getattr(item, "cls", None)
+            self._skipped.update(dict.fromkeys(getattr(suite, "not_tested", ())))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what could not even be collected."""
@@ -106,9 +108,12 @@ class Recorder:
 def pytest_configure(config: pytest.Config) -> None:
     """Take part where this module is loaded as a plugin of pytest."""
     if answer := os.environ.get(_ANSWER):
-        # What is found first says enough, and the smallest example of it would take minutes.
+        # What is found first says enough, and the smallest example of it would take minutes. Whoever asks
+        # again is told the same.
         phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-        hypothesis.settings.register_profile("conformance", phases=phases, database=None, deadline=None)
+        hypothesis.settings.register_profile(
+            "conformance", phases=phases, database=None, deadline=None, derandomize=True
+        )
         hypothesis.settings.load_profile("conformance")
         config.pluginmanager.register(Recorder(Path(answer)))
 

@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from .clock import FakeClock
     from .tower_process import TowerProcess
+
+
+@pytest.fixture
+def fake_clock() -> Iterator[FakeClock]:
+    """The clock that Python goes by during the test; see `afx.testing.clock`."""
+    from .clock import FakeClock
+
+    with FakeClock().running() as clock:
+        yield clock
 
 
 @pytest.fixture

@@ -5,39 +5,67 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 import anyio
-import pytest
 
 from afx.api.harness import Evidence, HarnessSession, Launched, Place, Rung
 
 from .harness_bench import HarnessBench, contains, flags, tree
 
+Test = TypeVar("Test", bound=Callable[..., Any])
+
 _PATIENCE = 10.0
 
 
-class ConversationChecks(HarnessBench):
-    """Tests that hold for a harness with a session; where there is none, there is nothing to test."""
+_NO_SESSION = "The harness has no session, so nothing about conversations: its agents always start fresh."
+_NO_RECORDS = "`record` is not defined, so nothing that is found on disk."
 
-    def recorded(self, place: Place, session_id: str, at: float | None = None) -> bool:
-        """Record a conversation, and tell whether the author said how."""
+
+def on_disk(test: Test) -> Test:
+    """Mark a test as one that needs conversations as the program records them."""
+    test.__dict__["on_disk"] = True
+    return test
+
+
+class ConversationChecks(HarnessBench):
+    """Tests that hold for a harness with a session, and of which a subclass has those that it can have.
+
+    Attributes:
+        has_session: Say False of a harness whose program has no conversations that can be resumed.
+        not_tested: What the subclass has no tests of, and why.
+    """
+
+    has_session: ClassVar[bool] = True
+    not_tested: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        records = cls.record is not HarnessBench.record
+        cls.not_tested = (
+            () if cls.has_session and records else (_NO_RECORDS if cls.has_session else _NO_SESSION,)
+        )
+        for name, test in vars(ConversationChecks).items():
+            if name.startswith("test_") and getattr(cls, name) in {test, None}:
+                is_kept = cls.has_session and (records or "on_disk" not in vars(test))
+                # What is None is not collected; a skip would say that something is missing here.
+                setattr(cls, name, test if is_kept else None)
+
+    def recorded(self, place: Place, session_id: str, at: float | None = None) -> Path:
+        """Record a conversation, as though at some time, and return its file."""
         path = self.record(place, session_id)
-        if path is not None and at is not None:
+        assert path is not None, "`record` returned None; it returns the file that it wrote."
+        if at is not None:
             os.utime(path, (at, at))
-        return path is not None
+        return path
 
     def some_session(self) -> HarnessSession:
-        """Return the session; without one, the test has nothing to say."""
+        """Return the session."""
         session = self.session()
-        if session is None:
-            pytest.skip("The harness has no session: its agents always start fresh.")
+        assert session is not None, "The harness has no session: say `has_session = False` in its suite."
         return session
-
-    def need_records(self, *, recorded: bool) -> None:
-        """Let the test end where the author did not say how a conversation is recorded."""
-        if not recorded:
-            pytest.skip("`record` is not defined, so nothing that is found on disk is tested.")
 
     def test_ids_are_told_from_everything_else(self) -> None:
         """Ids come from people and from files. What is none must never reach the program's arguments."""
@@ -113,11 +141,12 @@ class ConversationChecks(HarnessBench):
             evidence = await session.verify(self.new_id(), place)
         assert evidence is not Evidence.FOUND, "`verify` says FOUND where nothing was ever recorded."
 
+    @on_disk
     async def test_what_is_there_is_not_missing(self, place: Place) -> None:
         """MISSING gives the conversation up for a fresh start, and what was said is lost to the agent."""
         session = self.some_session()
         session_id = self.new_id()
-        self.need_records(recorded=self.recorded(place, session_id))
+        self.recorded(place, session_id)
         with anyio.fail_after(_PATIENCE):
             assert await session.verify(session_id, place) is not Evidence.MISSING, (
                 "`verify` says MISSING of a conversation that is recorded."
@@ -135,12 +164,13 @@ class ConversationChecks(HarnessBench):
             assert await session.held_by(self.new_id(), place) is None, "Nobody holds an id that is new."
         assert tree(home) == {}, "Looking for conversations changed the home directory."
 
+    @on_disk
     async def test_discovery_stays_in_its_directory_lesson_16(self, tmp_path: Path) -> None:
         """Of a transcript of another directory, an agent would go on with somebody else's conversation."""
         session = self.some_session()
         here = self.make_place(tmp_path, "a.b")
         mine = self.new_id()
-        self.need_records(recorded=self.recorded(here, mine))
+        self.recorded(here, mine)
         others = ("a-b", "a_b", "a.b/inside", "a", "A.B")
         for name in others:
             self.record(self.make_place(tmp_path, name), self.new_id())
@@ -150,12 +180,13 @@ class ConversationChecks(HarnessBench):
             assert mine in found, "What was recorded in exactly this directory is not discovered."
         assert found <= {mine}, f"Of {', '.join(others)} something is discovered in a.b."
 
+    @on_disk
     async def test_discovery_goes_by_the_real_path_lesson_24(self, tmp_path: Path) -> None:
         """A directory may be reached by a link, and have blanks and letters that are not ASCII."""
         session = self.some_session()
         real = self.make_place(tmp_path, "mit Blank und ä.b_c")
         session_id = self.new_id()
-        self.need_records(recorded=self.recorded(real, session_id))
+        self.recorded(real, session_id)
         link = tmp_path / "link"
         link.symlink_to(real.cwd)
         linked = Place(cwd=link, env=real.env)
@@ -166,22 +197,24 @@ class ConversationChecks(HarnessBench):
             found = [one.session_id for one in await session.discover(linked)]
         assert set(found) <= {session_id}
 
+    @on_disk
     async def test_the_newest_comes_first(self, place: Place) -> None:
         """The first one that is discovered is the one that is resumed."""
         session = self.some_session()
         now = time.time()
         ids = [self.new_id() for _ in range(3)]
         for age, session_id in ((200, ids[0]), (0, ids[1]), (100, ids[2])):
-            self.need_records(recorded=self.recorded(place, session_id, now - age))
+            self.recorded(place, session_id, now - age)
         with anyio.fail_after(_PATIENCE):
             found = list(await session.discover(place))
         times = [one.modified_at for one in found]
         assert times == sorted(times, reverse=True), "`discover` returns older conversations first."
 
+    @on_disk
     async def test_what_is_discovered_can_be_resumed(self, place: Place) -> None:
         """An id that is discovered goes straight into the arguments of a resume."""
         session = self.some_session()
-        self.need_records(recorded=self.recorded(place, self.new_id()))
+        self.recorded(place, self.new_id())
         with anyio.fail_after(_PATIENCE):
             for one in await session.discover(place):
                 assert session.is_id(one.session_id), f"{one.session_id!r} is no id."
@@ -189,12 +222,13 @@ class ConversationChecks(HarnessBench):
                 evidence = await session.verify(one.session_id, place)
                 assert evidence is not Evidence.MISSING, "What is discovered counts as missing."
 
+    @on_disk
     async def test_the_agents_own_environment_counts(self, tmp_path: Path) -> None:
         """The Tower may run with another HOME than the agent's program; its conversations are the agent's."""
         session = self.some_session()
         here, elsewhere = self.make_place(tmp_path, "w"), self.make_place(tmp_path, "w", home="other")
         session_id = self.new_id()
-        self.need_records(recorded=self.recorded(here, session_id))
+        self.recorded(here, session_id)
         with anyio.fail_after(_PATIENCE):
             assert await session.verify(session_id, here) is not Evidence.MISSING
             assert await session.verify(session_id, elsewhere) is not Evidence.FOUND, (
@@ -202,13 +236,12 @@ class ConversationChecks(HarnessBench):
             )
             assert not await session.discover(elsewhere), "`discover` goes by another home as well."
 
+    @on_disk
     async def test_a_torn_transcript_is_no_error(self, place: Place) -> None:
         """A crash, or a full disk, leaves half a line behind. It must not take the agent with it."""
         session = self.some_session()
         session_id = self.new_id()
-        path = self.record(place, session_id)
-        self.need_records(recorded=path is not None)
-        assert path is not None
+        path = self.recorded(place, session_id)
         for content in (b"", b'{"cwd": "/w', b"\xff\xfe\x00" * 100, b'null\n[]\n3\n"x"\n'):
             await anyio.Path(path).write_bytes(content)
             with anyio.fail_after(_PATIENCE):
@@ -216,6 +249,7 @@ class ConversationChecks(HarnessBench):
                 await session.discover(place)
                 await session.describe(session_id, place)
 
+    @on_disk
     async def test_only_a_certain_id_is_captured_lesson_18(self, place: Place) -> None:
         """A captured id is stored for good; that of another agent would be resumed by two."""
         session = self.some_session()
@@ -225,7 +259,7 @@ class ConversationChecks(HarnessBench):
         with anyio.fail_after(_PATIENCE):
             assert await session.capture(launched) is None, "An id is captured where there is none."
         taken = self.new_id()
-        self.need_records(recorded=self.recorded(place, taken))
+        self.recorded(place, taken)
         launched = Launched(place=place, at=began, directory=directory, taken=frozenset({taken}))
         with anyio.fail_after(_PATIENCE):
             assert await session.capture(launched) is None, "An id that is known as another's is captured."

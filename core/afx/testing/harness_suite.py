@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afx.api.errors import SpawnError
-from afx.api.harness import Doing, ExitInfo, ExitKind, Place
+from afx.api.harness import Doing, ExitInfo, ExitKind, HarnessProvider, Place
 from afx.api.model import Exit
 
 from .harness_bench import ROLE, SECRET, TASK, contains, tree
 from .harness_conversations import ConversationChecks
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+def has_session(make: Callable[[], HarnessProvider]) -> bool:
+    """Tell whether a harness has a session; one that cannot be made is tested as though it had."""
+    try:
+        return make().session is not None
+    except Exception:  # noqa: BLE001 - whatever it is, the tests come upon it
+        return True
 
 
 @pytest.mark.anyio
@@ -43,8 +52,8 @@ class HarnessSuite(ConversationChecks):
                 path.write_text(json.dumps({"cwd": str(place.cwd), "said": ["hello"]}))
                 return path
 
-    A harness without a session needs no `record`. The suite needs pytest, anyio's pytest plugin (it comes
-    with anyio) and hypothesis.
+    A harness without a session needs no `record`, and says ``has_session = False``. The suite needs pytest,
+    anyio's pytest plugin (it comes with anyio) and hypothesis.
     """
 
     def test_it_has_a_name_and_a_program(self) -> None:
@@ -54,6 +63,13 @@ class HarnessSuite(ConversationChecks):
         assert harness.commands, "Without `commands` nobody can tell whether the program is installed."
         for command in harness.commands:
             assert command == Path(command).name, f"{command!r} is a path; `commands` are base names."
+
+    def test_it_is_said_whether_there_are_conversations(self) -> None:
+        """Where the suite does not know of them, nothing about them is tested."""
+        found = self.session() is not None
+        assert found is self.has_session, (
+            f"`has_session` is {self.has_session}, and the harness says otherwise."
+        )
 
     def test_a_missing_program_is_a_sentence(self, place: Place) -> None:
         """A person who has not installed the program is told so, and how to: not shown a traceback."""

@@ -7,6 +7,8 @@ and may be given a stand-in for the program that runs in its terminals.
 
 from __future__ import annotations
 
+import itertools
+import math
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -18,7 +20,9 @@ import msgspec
 
 from afx.api.errors import ConnectionLostError, SpawnError, UnreachableError
 from afx.api.model import Command, Exit, Position, Size, TerminalId, TerminalRecord, TerminalSpec
+from afx.api.process import ProcessIdentity
 from afx.api.strategy import (
+    Activity,
     Cause,
     Connection,
     Ended,
@@ -39,13 +43,22 @@ from afx.api.strategy import (
 )
 
 EPOCH = "memory"
+_BETWEEN_NOTICES = 1.0
+_numbers = itertools.count(1)
+
+
+def _a_process() -> ProcessIdentity:
+    """Return a process that there never was."""
+    number = next(_numbers)
+    return ProcessIdentity(pid=number, start=str(number), boot_id="memory")
 
 
 class Holder:
     """One terminal of a `World`.
 
     Attributes:
-        hangs: While set, it answers nobody.
+        hangs: While set, it answers nobody, and what it has to tell waits.
+        process: Who its program is, or was; no process of this machine.
         connections: How often it was connected to.
         signals: What it was sent.
         acknowledged: The ends that the Tower said it had noted.
@@ -58,26 +71,49 @@ class Holder:
         self.output = bytearray()
         self.typed = bytearray()
         self.exit: Exit | None = None
-        self.hangs = False
+        self.process = _a_process()
         self.started_at = time.time()
+        self.last_output_at: float | None = None
         self.connections = 0
         self.signals: list[int] = []
         self.acknowledged: list[Exit] = []
         self.hold: MemoryConnection | None = None
         self.news: list[tuple[int, Ended | Resized | Respawned]] = []
+        self._hangs = False
         self._changed = anyio.Event()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it answers nobody."""
+        return self._hangs
+
+    @hangs.setter
+    def hangs(self, hangs: bool) -> None:
+        self._hangs = hangs
+        if self.hold is not None and not hangs:
+            self.hold.hear()
 
     def say(self, notice: Ended | Resized | Respawned) -> None:
         """Tell those who watch, and the Tower, if it is connected."""
         self.news.append((len(self.output), notice))
         self._wake()
         if self.hold is not None:
-            self.hold.news.send_nowait(notice)
+            self.hold.tell(notice)
 
     def write(self, output: bytes) -> None:
         """Let the program write."""
         self.output += output
         self._wake()
+        now, last = time.time(), self.last_output_at
+        self.last_output_at = now
+        if self.hold is not None and (last is None or now - last >= _BETWEEN_NOTICES):
+            self.hold.tell(Activity(now, len(self.output)))
+
+    def begin(self, command: Command) -> None:
+        """Let another program begin, whose last one has ended."""
+        self.spec = msgspec.structs.replace(self.spec, command=command)
+        self.exit, self.process = None, _a_process()
+        self.say(Respawned(self.process))
 
     def end(self, end: Exit) -> None:
         """Let the program end."""
@@ -120,6 +156,11 @@ class World:
         hold = self.holders.pop(terminal_id).hold
         if hold is not None:
             hold.lose()
+
+    def reboot(self) -> None:
+        """Let every holder be gone, as after a reboot of the machine."""
+        for terminal_id in list(self.holders):
+            self.kill(terminal_id)
 
 
 class MemoryWatch(Watch):
@@ -169,18 +210,34 @@ class MemoryConnection(Connection):
     def __init__(self, holder: Holder, world: World) -> None:
         self._holder = holder
         self._world = world
-        self.news, self._heard = anyio.create_memory_object_stream[Notice](64)
+        self._news, self._heard = anyio.create_memory_object_stream[Notice](math.inf)
+        self._untold: list[Notice] = []
         holder.connections += 1
         holder.hold = self
         if holder.exit is not None and holder.exit not in holder.acknowledged:
-            self.news.send_nowait(Ended(holder.exit))
+            self.tell(Ended(holder.exit))
+
+    def tell(self, notice: Notice) -> None:
+        """Let the Tower know, once the holder answers."""
+        self._untold.append(notice)
+        if not self._holder.hangs:
+            self.hear()
+
+    def hear(self) -> None:
+        """Let the Tower know what has waited for that."""
+        while self._untold:
+            self._news.send_nowait(self._untold.pop(0))
 
     @property
     def facts(self) -> TerminalFacts:
         """What is known of the terminal now."""
         holder = self._holder
         return TerminalFacts(
-            process=None, size=holder.size, end=Position(EPOCH, len(holder.output)), exit=holder.exit
+            process=holder.process,
+            size=holder.size,
+            end=Position(EPOCH, len(holder.output)),
+            last_output_at=holder.last_output_at,
+            exit=holder.exit,
         )
 
     async def notices(self) -> AsyncIterator[Notice]:
@@ -223,13 +280,13 @@ class MemoryConnection(Connection):
         """Let go."""
         if self._holder.hold is self:
             self._holder.hold = None
-        self.news.close()
+        self._news.close()
         self._heard.close()
 
     def lose(self) -> None:
         """Let the connection end from the other side."""
         self._holder.hold = None
-        self.news.close()
+        self._news.close()
 
 
 class MemoryStrategy(ReconnectStrategy):
@@ -291,14 +348,16 @@ class MemoryStrategy(ReconnectStrategy):
 
     async def respawn(self, connection: Connection, command: Command) -> None:
         """Run a new command in a terminal."""
-        holder = next(one for one in self.world.holders.values() if one.hold is connection)
+        holder = next((one for one in self.world.holders.values() if one.hold is connection), None)
+        if holder is None:
+            raise ConnectionLostError("The holder is gone.")
         if holder.exit is None:
             raise SpawnError("The terminal's program still runs.", hint="Stop it first.")
         if self.world.refuses:
             raise SpawnError(self.world.refuses)
-        holder.spec = msgspec.structs.replace(holder.spec, command=command)
-        holder.exit = None
-        holder.say(Respawned(None))
+        if holder.hangs:
+            raise UnreachableError("The holder does not answer.")
+        holder.begin(command)
         self.world.type(holder, b"")
 
     async def terminate(self, record: TerminalRecord) -> None:

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -84,20 +84,15 @@ class Stage(ABC):
         """Let what holds this terminal, and perhaps others, be gone without a word; return when it is."""
 
     def close(self, record: TerminalRecord) -> None:
-        """Let a person end just this terminal, by another way than afx.
-
-        The default says that nobody can.
-        """
-        del record
-        pytest.skip("nobody can end one terminal of this strategy but by afx")
+        """Let a person end just this terminal, by another way than afx, see `StrategySuite.can_be_closed`."""
+        raise NotImplementedError
 
     def shut_down(self, record: TerminalRecord) -> None:
         """Let a person end what holds this terminal and others, and return when it is gone.
 
-        The default says that nobody can.
+        See `StrategySuite.can_be_closed`.
         """
-        del record
-        pytest.skip("nobody can end what holds terminals of this strategy but by afx")
+        raise NotImplementedError
 
     @abstractmethod
     def clear(self) -> None:
@@ -239,6 +234,11 @@ async def ended(connection: Connection, command: bytes) -> Exit:
     return (await next_notice(connection, Ended)).exit
 
 
+_ENDED_BY_AFX_ALONE = (
+    "`can_be_closed` is False, so nothing about terminals that a person ends by other means."
+)
+
+
 @pytest.mark.anyio
 class StrategySuite:
     """Tests of a reconnect strategy, for its author to subclass.
@@ -256,7 +256,26 @@ class StrategySuite:
 
     The directory is new, empty and private, and its path is short enough for a socket in it. The suite needs
     pytest and anyio's pytest plugin, which comes with anyio.
+
+    Attributes:
+        can_be_closed: Say True where a person can end terminals by another way than afx; the stage then has
+            `close` and `shut_down`.
+        not_tested: What the subclass has no tests of, and why.
     """
+
+    can_be_closed: ClassVar[bool] = False
+    not_tested: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.not_tested = () if cls.can_be_closed else (_ENDED_BY_AFX_ALONE,)
+        for name in (
+            "test_what_a_person_closed_is_known_for_that",
+            "test_what_a_person_shut_down_is_known_for_that",
+        ):
+            if name not in vars(cls):
+                # What is None is not collected; a skip would say that something is missing here.
+                setattr(cls, name, vars(StrategySuite)[name] if cls.can_be_closed else None)
 
     def stage_factory(self, directory: Path) -> Stage:
         """Return a stage that keeps what it needs in `directory`."""

@@ -141,8 +141,9 @@ class Lifecycle:
         self._agents.workspace(path)
         names = [f"{agent.kind}/{agent.name}" for agent in self._agents.of_workspace(path)]
         if names:
+            count = "an agent" if len(names) == 1 else f"{len(names)} agents"
             raise ConflictError(
-                f"The workspace {path} still has {len(names)} agents: {', '.join(names[:5])}.",
+                f"The workspace {path} still has {count}: {', '.join(names[:5])}.",
                 hint="Remove each with `afx cleanup AGENT` first.",
             )
         await self._agents.commit(forget=[path])
@@ -219,8 +220,9 @@ class Lifecycle:
             if request.kind is AgentKind.BUILDER:
                 branch = await worktree.branch_of(Path(workspace.path), Path(agent.cwd))
             if branch is None:
+                kind = worktree.with_article(request.kind)
                 raise NotFoundError(
-                    f"There is neither a {request.kind} {request.name!r} nor a worktree of it.",
+                    f"There is neither {kind} {request.name!r} nor a worktree of it.",
                     hint="`afx status` lists all agents; `afx spawn` makes a new one.",
                 )
             agent = msgspec.structs.replace(agent, branch=branch, reason="It was found as a worktree.")
@@ -295,7 +297,7 @@ class Lifecycle:
         worktree.check_name(name, str(request.kind))
         if self._agents.find(workspace.path, request.kind, name) is not None:
             raise ConflictError(
-                f"There is already a {request.kind} named {name!r} in {workspace.name}.",
+                f"{workspace.name} already has {worktree.with_article(request.kind)} named {name!r}.",
                 hint=f"`afx attach {request.kind}/{name}` shows it; choose another name for a new one.",
                 code="name-taken",
             )

@@ -407,11 +407,13 @@ class Terminals:
 
     def _after_loss(self, loss: Prune) -> Agent:
         agent = self._agents.without_terminal(loss.record)
-        if agent.state in {AgentState.STOPPED, AgentState.NEEDS_ATTENTION} or agent.removed_at is not None:
+        if agent.state is AgentState.STOPPED or agent.removed_at is not None:
             return agent
-        end = loss.exit or loss.record.exit
         if loss.cause is Cause.CLOSED:
             return msgspec.structs.replace(agent, state=AgentState.EXITED, reason=loss.reason)
+        if agent.state is AgentState.NEEDS_ATTENTION:
+            return agent
+        end = loss.exit or loss.record.exit
         if end is None or (loss.cause is Cause.SHUT_DOWN and not end.ok):
             return msgspec.structs.replace(agent, state=AgentState.LOST, reason=loss.reason)
         state = AgentState.EXITED if end.ok else AgentState.CRASHED

@@ -19,7 +19,7 @@ import anyio
 from afx.api.errors import AfxError
 from afx.api.model import AgentId
 from afx.api.process import host_id
-from afx.api.storage import StorageContext
+from afx.api.storage import Storage, StorageContext
 from afx.api.strategy import ReconnectStrategy, StrategyContext
 from afx.loader import Plugins
 from afx.settings import Settings
@@ -118,9 +118,26 @@ class Tower:
             storage = plugins.storage(name, StorageContext(home, settings.section(f"storage.{name}")))
             await storage.open()
             stack.push_async_callback(storage.aclose)
+            strategies = await _start_strategies(plugins, home, settings, stack)
+            tower = cls.over(home, plugins, storage, strategies, settings_for, env)
+            yield await stack.enter_async_context(tower)
+
+    @classmethod
+    @asynccontextmanager
+    async def over(
+        cls,
+        home: Path,
+        plugins: Plugins,
+        storage: Storage,
+        strategies: Mapping[str, ReconnectStrategy],
+        settings_for: Callable[[Path | None], Settings],
+        env: Mapping[str, str],
+    ) -> AsyncIterator[Tower]:
+        """Boot a Tower over what `open` makes of plugins: an open storage, and started strategies."""
+        settings = settings_for(None)
+        async with AsyncExitStack() as stack:
             agents = Agents(storage, host_id())
             await agents.load()
-            strategies = await _start_strategies(plugins, home, settings, stack)
             tasks = await stack.enter_async_context(anyio.create_task_group())
             terminals = Terminals(agents, strategies, tasks)
             harnesses = Harnesses(plugins, settings_for)

@@ -71,6 +71,11 @@ class Losses(msgspec.Struct, frozen=True, kw_only=True):
         return f"{said}." if said else "nothing."
 
 
+def with_article(noun: str) -> str:
+    """Return a noun with the article that its first letter wants."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+
+
 def check_name(name: str, what: str) -> str:
     """Return `name` where it can safely be part of paths, branches and labels.
 
@@ -84,7 +89,7 @@ def check_name(name: str, what: str) -> str:
     if _NAME.fullmatch(name) and ".." not in name and not name.endswith((".lock", ".")):
         return name
     raise BadInputError(
-        f"{_shortened(name)} cannot be the name of {'an' if what[:1] in 'aeiou' else 'a'} {what}.",
+        f"{_shortened(name)} cannot be the name of {with_article(what)}.",
         hint="Use 1 to 64 letters, digits, dots, dashes and underscores; begin with a letter, digit or "
         "underscore; as in a branch, no `..` and no `.` or `.lock` at the end.",
     )

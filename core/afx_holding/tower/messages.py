@@ -40,6 +40,7 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True):
     exit: Exit | None = None
     resumed: bool = False
     release: str = ""
+    piped: bool = True
 
     @property
     def end(self) -> Position:
@@ -80,6 +81,12 @@ class SizeSet(msgspec.Struct, frozen=True):
         return Size(self.cols, self.rows)
 
 
+class PipeSeen(msgspec.Struct, frozen=True):
+    """Whether a pane's output still comes to its recorder."""
+
+    laid: bool
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """A program could not be started."""
 
@@ -91,6 +98,7 @@ read_welcome = msgspec.json.Decoder(Welcome).decode
 read_replay = msgspec.json.Decoder(ReplayBegins).decode
 read_activity = msgspec.json.Decoder(ActivitySeen).decode
 read_size = msgspec.json.Decoder(SizeSet).decode
+read_pipe = msgspec.json.Decoder(PipeSeen).decode
 read_child = msgspec.json.Decoder(Child).decode
 read_exit = msgspec.json.Decoder(Exit).decode
 read_refusal = msgspec.json.Decoder(Refusal).decode

@@ -55,6 +55,9 @@ export class App {
   /** Have the next key go to the terminal that is worked in, which has to be drawn for that. */
   private focusTerminal(): void {
     this.drawNow();
+    for (const here of document.querySelectorAll("li:has(> [aria-current])")) {
+      here.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
     this.currentSession?.focus();
   }
 

@@ -13,7 +13,7 @@ export function commands(app: App): Command[] {
   const current = all.find(({ agent }) => agent.id === app.current)?.agent;
   const going = all.map(({ workspace, agent }) => ({
     title: label(agent),
-    detail: `${workspace.name} · ${markOf(agent).word}`,
+    detail: `${markOf(agent).word} · ${workspace.name}`,
     run: () => app.go(agent.id),
   }));
   const mine = current ? doings(app, current) : [];

@@ -7,6 +7,7 @@ import { classifyClose } from "./closing";
 import { isReport, withCtrl } from "./keys";
 import type { Link } from "./link";
 import { findAgent, label, nextTerminal } from "./lookup";
+import { Output } from "./output";
 import { Screen, type Role } from "./screen";
 import { Socket } from "./socket";
 import type { AgentView, Control } from "./wire";
@@ -18,21 +19,17 @@ const WINDOW = 512 * 1024;
 const ACKNOWLEDGE_EVERY = WINDOW / 8;
 /** How much of its past a terminal shows at first. */
 const TAIL = 1024 * 1024;
-/** What a terminal that is not worked in may write in one frame, so that the others stay quick. */
-const FRAME = 64 * 1024;
 /** How long a refused key is spoken of. */
 const REFUSAL_MS = 2500;
 
 const HIDE_CURSOR = "\x1b[?25l";
-
-type Step = Uint8Array | (() => void);
 
 export class Session {
   readonly screen: Screen;
   status: SessionStatus = "connecting";
   /** The terminal that is shown. */
   terminal: string | null = null;
-  /** Where no terminal ever was: when what is shown of an earlier one was kept; null where nothing was. */
+  /** Of what is shown in place of a terminal that cannot be asked: when it was kept; null where nothing was. */
   keptAt: number | null | undefined;
   /** Whether the next character is taken with Ctrl, as the key bar has it. */
   ctrl = false;
@@ -47,8 +44,7 @@ export class Session {
   private attempt = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private linkedTimes = 0;
-  private queue: Step[] = [];
-  private writing = false;
+  private readonly output: Output;
   private toldSize = "";
   private readonly observer: ResizeObserver;
   private readonly stopListening: () => void;
@@ -56,6 +52,11 @@ export class Session {
   constructor(readonly agentId: string, private readonly link: Link, private readonly changed: () => void) {
     const agent = this.agent();
     this.screen = new Screen(agent ? label(agent) : agentId);
+    this.output = new Output({
+      write: (data, then) => this.screen.terminal.write(data, then),
+      isWorkedIn: () => this.role === "window" && this.screen.host.contains(document.activeElement),
+      wrote: (count) => this.acknowledge(count),
+    });
     this.screen.terminal.onData((data) => this.type(data));
     this.screen.terminal.onBinary((data) => this.send(Uint8Array.from(data, (letter) => letter.charCodeAt(0))));
     this.observer = new ResizeObserver(() => this.place());
@@ -108,6 +109,7 @@ export class Session {
     this.observer.disconnect();
     this.leave();
     this.screen.dispose();
+    this.output.close();
   }
 
   private agent(): AgentView | null {
@@ -144,25 +146,31 @@ export class Session {
     }
   }
 
-  /** With no terminal there ever was here, show what the Tower kept of the agent's last one. */
+  /** Where nothing was shown yet and there is nobody to ask, show what the Tower kept of the agent's terminal. */
   private async recall(): Promise<void> {
-    if (this.terminal !== null || this.recalled) return;
+    if (this.epoch !== null || this.recalled) return;
     this.recalled = true;
     const last = await api.lastScreen(this.agentId).catch(() => undefined);
     if (last === undefined) this.recalled = false;
     // A terminal may have come meanwhile, and begins with a clear screen.
-    if (this.terminal !== null) return;
+    if (this.epoch !== null) return;
     this.keptAt = last && last.at;
-    if (!last) return this.changed();
+    if (!last) {
+      this.screen.terminal.write(HIDE_CURSOR);
+      return this.changed();
+    }
     this.screen.resize(last.size);
+    this.screen.terminal.reset();
     // What may come of a terminal waits for this.
-    this.writing = true;
+    const release = this.output.hold();
     this.screen.terminal.write(last.output);
     this.screen.terminal.write(HIDE_CURSOR, () => {
-      this.writing = false;
+      // No program depends on the size any more: lines are broken as there is room for them.
+      const own = this.screen.ownSize();
+      if (own !== null && this.screen.terminal.buffer.active.type === "normal") this.screen.resize(own);
       this.place();
       this.changed();
-      this.pump();
+      release();
     });
   }
 
@@ -183,13 +191,13 @@ export class Session {
       text: (text) => this.obey(JSON.parse(text) as Control),
       bytes: (data) => {
         this.received += data.length;
-        this.enqueue(data);
+        this.output.add(data);
       },
-      closed: (code, opened) => this.closed(code, opened),
+      closed: (code, opened) => this.hearClose(code, opened),
     });
   }
 
-  private closed(code: number, opened: boolean): void {
+  private hearClose(code: number, opened: boolean): void {
     this.socket = null;
     const wait = pause(this.attempt++, Math.random(), document.visibilityState === "visible");
     switch (classifyClose(code, opened)) {
@@ -202,6 +210,7 @@ export class Session {
       case "later":
         this.become("later");
         this.retry(4 * wait);
+        void this.recall();
         break;
       case "away":
       case "sign-in":
@@ -236,10 +245,10 @@ export class Session {
     switch (news.type) {
       case "hello":
         this.attempt = 0;
-        this.enqueue(() => this.screen.resize(news.size));
+        this.output.add(() => this.screen.resize(news.size));
         if (!news.resumed) this.beginAnew(news);
         this.become("live");
-        this.enqueue(() => {
+        this.output.add(() => {
           this.place();
           this.changed();
         });
@@ -248,7 +257,7 @@ export class Session {
         this.beginAnew(news);
         break;
       case "resize":
-        this.enqueue(() => {
+        this.output.add(() => {
           this.screen.resize(news);
           this.place();
           this.changed();
@@ -263,50 +272,17 @@ export class Session {
   private beginAnew({ epoch, offset, prologue }: { epoch: string; offset: number; prologue: string }): void {
     this.epoch = epoch;
     this.received = offset;
+    this.keptAt = undefined;
     // What was not shown yet belongs to a screen that is cleared now.
-    this.queue = this.queue.filter((step) => typeof step === "function");
-    this.enqueue(() => {
+    this.output.skip();
+    this.output.add(() => {
       this.shown = this.acknowledged = offset;
       this.screen.reset(Uint8Array.from(atob(prologue), (letter) => letter.charCodeAt(0)));
     });
   }
 
-  private enqueue(step: Step): void {
-    this.queue.push(step);
-    this.pump();
-  }
-
-  /** Write what came, one piece after the other, and say how far that got. */
-  private pump(): void {
-    while (!this.writing) {
-      const step = this.queue.shift();
-      if (step === undefined) return;
-      if (typeof step === "function") {
-        step();
-        continue;
-      }
-      this.writing = true;
-      const piece = step.length > FRAME ? step.subarray(0, FRAME) : step;
-      if (piece.length < step.length) this.queue.unshift(step.subarray(FRAME));
-      this.screen.terminal.write(piece, () => {
-        this.shown += piece.length;
-        this.acknowledge();
-        this.soon(() => {
-          this.writing = false;
-          this.pump();
-        });
-      });
-    }
-  }
-
-  /** At once where somebody works; else with the next frame, if the browser draws any. */
-  private soon(then: () => void): void {
-    const calm = this.queue.length === 0 || (this.role === "window" && this.screen.host.contains(document.activeElement));
-    if (calm || document.visibilityState !== "visible") then();
-    else requestAnimationFrame(then);
-  }
-
-  private acknowledge(): void {
+  private acknowledge(count: number): void {
+    this.shown += count;
     if (this.shown - this.acknowledged < ACKNOWLEDGE_EVERY) return;
     this.acknowledged = this.shown;
     this.socket?.send(JSON.stringify({ type: "ack", offset: this.shown }));

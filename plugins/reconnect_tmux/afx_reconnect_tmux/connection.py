@@ -60,7 +60,7 @@ class TmuxConnection(Connection):
         self.lost: str | None = None
         """Why there is no connection any more, in a sentence."""
         self.on_ended: Callable[[TmuxConnection], None] = lambda _: None
-        """Called once the pane's program has ended, so that tmux is asked how."""
+        """Called where the pane's program has ended, or its output does, so that tmux is asked how."""
         self._place = place
         self._control = control
         self._closed = False
@@ -74,6 +74,8 @@ class TmuxConnection(Connection):
         self._exit: Exit | None = None
         self._watched: int | None = None
         self._look: asyncio.TimerHandle | None = None
+        self.piped = True
+        """Whether the pane's output still comes to the recorder."""
         self._link = Link(connection, self)
         self._link.send(_HELLO)
 
@@ -88,6 +90,11 @@ class TmuxConnection(Connection):
     def pending(self) -> bool:
         """Whether the recorder is connected and has yet to answer."""
         return self.welcome is None and self.lost is None and not self._closed
+
+    @property
+    def records(self) -> bool:
+        """Whether the recorder has all that the pane's program writes, if one runs."""
+        return self.piped or self.pane.dead
 
     @property
     def facts(self) -> TerminalFacts:
@@ -112,6 +119,9 @@ class TmuxConnection(Connection):
 
     def on_frame(self, kind: int, payload: bytes) -> None:
         """Take a frame from the recorder. One that cannot be read ends the connection."""
+        if kind == frames.GONE:
+            self.on_lost("The recorder of its output has ended.")
+            return
         try:
             self._take(kind, payload)
         except msgspec.MsgspecError as error:
@@ -144,12 +154,18 @@ class TmuxConnection(Connection):
         elif kind == frames.RESPAWNED:
             self._exit = None
             self._notify(Respawned(self._process))
-        elif kind == frames.GONE:
-            self.on_lost("The pane is gone, or somebody laid another pipe to it.")
+        elif kind == frames.PIPE:
+            self._take_pipe(messages.read_pipe(payload))
+
+    def _take_pipe(self, seen: messages.PipeSeen) -> None:
+        self.piped = seen.laid
+        if not self.piped and self._exit is None:
+            self.on_ended(self)
 
     def _take_welcome(self, welcome: messages.Welcome) -> None:
         self.welcome = welcome
         self._size = Size(welcome.cols, welcome.rows)
+        self.piped = welcome.piped
         self._offset = welcome.offset
         self._last_output_at = welcome.last_output_at
         self._exit = welcome.exit

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from afx.plugin import Cause, Life, Survival, TerminalId, TerminalRecord
+from afx.plugin import Cause, ProcessIdentity, Survival, TerminalId, TerminalRecord, is_alive
 
 from . import panes
 from .panes import Pane
 from .tmux import NoSessionsError, Tmux, TmuxError
 from .vigil import Vigil
-
-_VERDICT_WITHIN = 1.0
 
 
 class Seen(NamedTuple):
@@ -63,11 +62,17 @@ class Lookout:
         """Judge a terminal of which the server that was seen has no pane."""
         return panes.judge_missing(record, seen.server, self._tmux.socket)
 
-    async def judge_unseen(self, record: TerminalRecord, error: TmuxError) -> Survival:
-        """Judge a terminal whose server could not be looked at."""
-        found = panes.judge_without_server(record, error.message)
-        handle = panes.read_handle(record)
-        if found.life is Life.DEAD and handle is not None:
-            cause: Cause | None = await self.vigil.verdict(handle.holder, _VERDICT_WITHIN)
-            return panes.judge_without_server(record, error.message, cause)
+    async def judge_unseen(
+        self, records: Sequence[TerminalRecord], error: TmuxError
+    ) -> dict[TerminalId, Survival]:
+        """Judge terminals whose server could not be looked at."""
+        causes: dict[ProcessIdentity, Cause | None] = {}
+        found: dict[TerminalId, Survival] = {}
+        for record in records:
+            handle = panes.read_handle(record)
+            if handle is not None and handle.holder not in causes:
+                is_gone = not is_alive(handle.holder)
+                causes[handle.holder] = await self.vigil.verdict(handle.holder) if is_gone else None
+            cause = None if handle is None else causes[handle.holder]
+            found[record.id] = panes.judge_without_server(record, error.message, cause)
         return found

@@ -96,7 +96,8 @@ def read(lines: str) -> list[Pane]:
     found = []
     for line in lines.splitlines():
         fields = line.split("\t", len(_FIELDS) - 1)
-        if len(fields) != len(_FIELDS) or not (fields[0].isdigit() and fields[4].isdigit()):
+        # From tmux 3.8 on a dead pane has no process id.
+        if len(fields) != len(_FIELDS) or not (fields[0].isdigit() and (fields[4] or "0").isdigit()):
             continue
         (server, session, window, pane, pid, dead, status, signal, died_at, tty, created,
          terminal, agent, home, name, path) = fields  # fmt: skip
@@ -106,7 +107,7 @@ def read(lines: str) -> list[Pane]:
                 session=session,
                 window=window,
                 pane=pane,
-                pid=int(pid),
+                pid=int(pid or "0"),
                 dead=dead == "1",
                 status=status,
                 signal=signal,

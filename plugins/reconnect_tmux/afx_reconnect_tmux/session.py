@@ -65,7 +65,7 @@ class SessionMaker:
             ["resize-window", "-t", target, "-x", str(spec.size.cols), "-y", str(spec.size.rows)],
             *self._notes(target, spec.id, spec.agent_id, spec.scrollback),
             *_policy(target),
-            ["pipe-pane", "-O", "-t", target, self._record(spec.id, "fresh")],
+            self.pipe(target, spec.id, "fresh"),
             ["display-message", "-p", "-t", target, panes.FORMAT],
             deadline=deadline,
         )  # fmt: skip
@@ -104,14 +104,35 @@ class SessionMaker:
         mark = f"afx-{secrets.token_hex(8)}"
         answer = await self._tmux.ask(
             *questions(pane.pane, mark),
-            ["pipe-pane", "-O", "-t", pane.pane, self._record(pane.terminal, "seed")],
+            self.pipe(pane.pane, pane.terminal, "seed"),
             deadline=deadline,
         )
         return paint(answer, mark)
 
-    def _record(self, terminal_id: str, seed: str) -> str:
-        words = shell_words(*PYTHON, "record", str(self._directory), terminal_id)
-        return f"exec {literal(words)} '#{{@afx_scrollback}}' '#{{pane_tty}}' {seed}"
+    async def respawn(self, pane: Pane, command_line: str, deadline: float, *, piped: bool) -> Pane:
+        """Run another program in a pane, whose last one has ended, and see that its output is recorded.
+
+        Raises:
+            TmuxError: tmux refuses, or does not answer.
+        """
+        answer = await self._tmux.ask(
+            ["respawn-pane", "-t", pane.pane, command_line],
+            *([] if piped else [self.pipe(pane.pane, pane.terminal, "again")]),
+            ["display-message", "-p", "-t", pane.pane, panes.FORMAT],
+            deadline=deadline,
+        )
+        return next(iter(panes.read(answer)), pane)
+
+    def pipe(self, target: str, terminal_id: str, seed: str) -> list[str]:
+        """Return the command that lays a pipe from a pane to a recorder; `seed` as the recorder takes it."""
+        words = literal(shell_words(*PYTHON, "record", str(self._directory), terminal_id))
+        return [
+            "pipe-pane",
+            "-O",
+            "-t",
+            target,
+            f"exec {words} '#{{@afx_scrollback}}' '#{{pane_tty}}' {seed}",
+        ]
 
     async def end(self, pane: Pane, grace: float) -> None:
         """End a pane's program, politely first, and the pane with it.

@@ -53,6 +53,7 @@ _SPAWN_WITHIN = 15.0
 _GRACE = 3.0
 _PAUSE = 0.02
 _MOST_LOOKS = 50
+_MOST_LOOKS_AT_THE_LIVING = 10
 _HELLO = frames.control(frames.HELLO, version=frames.VERSION, client="tower")
 _TERMINATE = frames.control(frames.TERMINATE)
 
@@ -77,6 +78,7 @@ class TmuxStrategy(ReconnectStrategy):
         self._connections: dict[TerminalId, TmuxConnection] = {}
         self._spawning: set[TerminalId] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: set[TmuxConnection] = set()
         self._is_usable = False
         self._is_silent = False
 
@@ -100,17 +102,14 @@ class TmuxStrategy(ReconnectStrategy):
             raise SpawnError(f"There is a terminal {spec.id} that is alive.")
         self._spawning.add(spec.id)
         try:
-            await self._check_tmux()
+            if not self._is_usable:
+                await self._tmux.check()
+                self._is_usable = True
             return await self._spawn(spec)
         except TmuxError as error:
             raise SpawnError(error.message, hint=error.hint) from error
         finally:
             self._spawning.discard(spec.id)
-
-    async def _check_tmux(self) -> None:
-        if not self._is_usable:
-            await self._tmux.check()
-            self._is_usable = True
 
     async def _spawn(self, spec: TerminalSpec) -> Spawned:
         with Launching(self.context.directory, spec.id, spec.command) as launching:
@@ -170,22 +169,18 @@ class TmuxStrategy(ReconnectStrategy):
         """Start a new program in the same pane."""
         if not isinstance(connection, TmuxConnection):
             raise SpawnError("This terminal belongs to another reconnect strategy.")
-        if connection.facts.exit is None:
+        ended = connection.facts.exit
+        if ended is None:
             raise SpawnError("The terminal's program still runs.", hint="Stop it first.")
-        pane = connection.pane.pane
         with Launching(self.context.directory, connection.terminal_id, command) as launching:
             # tmux empties the screen; whoever looks by way of afx sees that before the first new output.
             await connection.show(RESET)
             try:
-                answer = await self._tmux.ask(
-                    ["respawn-pane", "-t", pane, launching.command_line],
-                    ["display-message", "-p", "-t", pane, panes.FORMAT],
-                    deadline=_ASK_WITHIN,
+                now = await self._maker.respawn(
+                    connection.pane, launching.command_line, _ASK_WITHIN, piped=connection.piped
                 )
             except TmuxError as error:
                 raise SpawnError(error.message, hint=error.hint) from error
-            now = next(iter(panes.read(answer)), connection.pane)
-            ended = connection.facts.exit
             await connection.tell_respawned(now)
             try:
                 await launching.until_running(_SPAWN_WITHIN)
@@ -206,7 +201,7 @@ class TmuxStrategy(ReconnectStrategy):
         try:
             seen = await self._lookout.look(deadline)
         except TmuxError as error:
-            return {record.id: await self._lookout.judge_unseen(record, error) for record in records}
+            return await self._lookout.judge_unseen(records, error)
         ours = self._lookout.ours(seen)
         asked: list[TmuxConnection] = []
         survivals: dict[TerminalId, Survival] = {}
@@ -244,8 +239,10 @@ class TmuxStrategy(ReconnectStrategy):
             connection.close()
 
     def _let_go(self, terminal_id: TerminalId) -> None:
-        """Leave nothing here of a terminal that is gone."""
+        """Leave nothing of a terminal that is gone: its recorder ends."""
         self._drop(terminal_id)
+        with suppress(OSError, UnreachableError), self._place.connect(terminal_id) as recorder:
+            recorder.send(_HELLO + _TERMINATE)  # Its first bytes: there is room for so few.
         self._place.remove(terminal_id)
         if not self._connections:
             self._lookout.vigil.end()
@@ -255,7 +252,7 @@ class TmuxStrategy(ReconnectStrategy):
         known = self._known(record.id)
         if known is not None:
             await known.settle(_ANSWER_WITHIN)
-        if known is None or not known.usable:
+        if known is None or not known.usable or not known.records:
             known = await self._record_again(record)
         if known.pane.dead and known.facts.exit is None:
             await self._learn_end(known)
@@ -279,7 +276,7 @@ class TmuxStrategy(ReconnectStrategy):
                 await old.settle(_ANSWER_WITHIN)
                 if old.pending:
                     raise ConnectionLostError("The recorder of its output does not answer.")
-                if old.usable:
+                if old.usable and old.records:
                     return old
                 await old.end_recorder()
             self._drop(record.id)
@@ -291,6 +288,9 @@ class TmuxStrategy(ReconnectStrategy):
         return connection
 
     def _on_ended(self, connection: TmuxConnection) -> None:
+        if connection in self._asking:
+            return
+        self._asking.add(connection)
         task = asyncio.get_running_loop().create_task(self._find_end(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -300,12 +300,15 @@ class TmuxStrategy(ReconnectStrategy):
             await self._learn_end(connection)
         except ConnectionLostError as lost:
             connection.on_lost(lost.message)
+        finally:
+            self._asking.discard(connection)
 
     async def _learn_end(self, connection: TmuxConnection) -> None:
-        """Ask tmux how a program ended that is known to have ended, and tell.
+        """Ask tmux how a program ended that has, or whose output has, and tell.
 
         Raises:
-            ConnectionLostError: The pane is gone, or tmux or the recorder does not answer.
+            ConnectionLostError: The pane is gone, its output goes elsewhere, or tmux or the recorder does not
+                answer.
         """
         for attempt in itertools.count():
             try:
@@ -317,7 +320,9 @@ class TmuxStrategy(ReconnectStrategy):
             if pane.tells_end or (pane.dead and attempt >= _MOST_LOOKS):
                 await connection.tell_end(pane.exit(time.time()))
                 return
-            if pane.pid != connection.pane.pid:
+            if not connection.piped and not pane.dead and attempt >= _MOST_LOOKS_AT_THE_LIVING:
+                raise ConnectionLostError("Somebody laid another pipe to the pane.")
+            if connection.piped and not pane.dead and pane.pid != connection.pane.pid:
                 # A person had tmux start it again.
                 await connection.tell_respawned(pane)
                 connection.await_end()
@@ -387,7 +392,7 @@ class TmuxStrategy(ReconnectStrategy):
             pane = self._lookout.ours(seen).get(record.id)
             survival = self._lookout.judge_missing(record, seen)
         except TmuxError as error:
-            survival = await self._lookout.judge_unseen(record, error)
+            survival = (await self._lookout.judge_unseen([record], error))[record.id]
         if pane is None and survival.life is Life.DEAD:
             await self.forget(record)
             return
@@ -401,9 +406,5 @@ class TmuxStrategy(ReconnectStrategy):
 
     async def forget(self, record: TerminalRecord) -> None:
         """End the recorder of a terminal that was found dead, and remove its socket."""
-        if not is_terminal_id(record.id):
-            return
-        self._drop(record.id)
-        with suppress(OSError, UnreachableError), self._place.connect(record.id) as recorder:
-            recorder.send(_HELLO + _TERMINATE)  # Its first bytes: there is room for so few.
-        self._let_go(record.id)
+        if is_terminal_id(record.id):
+            self._let_go(record.id)

@@ -17,6 +17,7 @@ from afx.plugin import Cause, ProcessIdentity, identify
 from .tmux import Tmux
 
 _WAIT = ("load-buffer", "-")
+_FINDS_OUT_WITHIN = 1.0
 _PAUSE = 0.01
 
 
@@ -58,17 +59,12 @@ class Vigil:
             process.kill()
             process.wait()
 
-    async def verdict(self, server: ProcessIdentity, deadline: float) -> Cause | None:
-        """Say why this server, which is gone, is; None where that is not known.
-
-        Args:
-            server: A server that does not run any more.
-            deadline: How many seconds the client may take to find that out.
-        """
+    async def verdict(self, server: ProcessIdentity) -> Cause | None:
+        """Say why this server, which is gone, is; None where that is not known."""
         process = self._process
         if process is None or self._server != server:
             return None
-        with anyio.move_on_after(deadline):
+        with anyio.move_on_after(_FINDS_OUT_WITHIN):
             while process.poll() is None:  # noqa: ASYNC110 - the end of a process sends no event
                 await anyio.sleep(_PAUSE)
         if process.returncode == 0:

@@ -46,6 +46,8 @@ class TestOneThatCaptures(TestOneThatMints):
 
 
 class TestOneWithoutConversations(HarnessSuite):
+    has_session = False
+
     def harness(self) -> HarnessProvider:
         return DeclaredHarness(
             HarnessContext(name="foo", settings={"command": "foo", "task": ["-t={task_file}"]})

@@ -9,5 +9,7 @@ from plugins.reconnect_tmux.stage import TmuxStage
 
 
 class TestTmuxStrategy(StrategySuite):
+    can_be_closed = True
+
     def stage_factory(self, directory: Path) -> Stage:
         return TmuxStage(directory)

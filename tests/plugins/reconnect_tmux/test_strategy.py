@@ -28,7 +28,7 @@ from afx.plugin import (
     identify,
     send_signal,
 )
-from afx.testing.strategy_suite import Theatre, first_item, output_until
+from afx.testing.strategy_suite import Theatre, first_item, output_until, until
 from afx_reconnect_tmux.strategy import TmuxStrategy
 from plugins.reconnect_tmux.stage import TmuxStage
 
@@ -114,6 +114,35 @@ async def test_a_pipe_of_somebody_else_is_replaced(theatre: Theatre) -> None:
     again = await strategy.reconnect(theatre.records["t1"])
     await again.write(b"say ours again\r")
     await output_until(await theatre.watch(again), b"ours again")
+
+
+async def test_a_recorder_ends_with_its_server_though_no_tower_looks(theatre: Theatre) -> None:
+    await theatre.spawn(await theatre.tower())
+    await theatre.tower_stops()
+    assert recorders(stage_of(theatre))
+    stage_of(theatre).run("kill-server")
+    await until(lambda: not recorders(stage_of(theatre)))
+
+
+async def test_a_recorder_ends_with_its_terminal_though_this_tower_was_not_connected(
+    theatre: Theatre,
+) -> None:
+    await theatre.spawn(await theatre.tower())
+    strategy = await theatre.tower()
+    await strategy.terminate(theatre.records["t1"])
+    await until(lambda: not recorders(stage_of(theatre)))
+
+
+async def test_a_recorder_whose_session_ended_unseen_ends_when_that_is_seen(theatre: Theatre) -> None:
+    stage = stage_of(theatre)
+    stage.run("new-session", "-d", "-s", "mine", "exec cat")
+    await theatre.spawn(await theatre.tower())
+    await theatre.tower_stops()
+    stage.run("kill-session", "-t", theatre.records["t1"].handle["session"])
+    strategy = await theatre.tower()
+    assert (await theatre.survey(strategy))["t1"].cause is Cause.CLOSED
+    await strategy.forget(theatre.records["t1"])
+    await until(lambda: not recorders(stage))
 
 
 async def test_a_session_that_was_ended_in_tmux_is_known_for_that(theatre: Theatre) -> None:

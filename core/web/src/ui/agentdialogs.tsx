@@ -17,8 +17,9 @@ export function Resume({ app, agent }: Props) {
   useEffect(() => {
     api.resumePlan(agent.id).then(setPlan, (failure: Error) => setError(failure.message));
   }, [agent.id]);
+  const again = agent.kind === "shell";
   return (
-    <Box app={app} title={`Resume ${label(agent)}`}>
+    <Box app={app} title={again ? `Start ${label(agent)} again` : `Resume ${label(agent)}`}>
       {plan ? <Plan plan={plan} /> : !error && <p role="status">Looking at its conversations…</p>}
       {error && <p class="error" role="alert">{error}</p>}
       <Buttons app={app}>
@@ -29,7 +30,7 @@ export function Resume({ app, agent }: Props) {
             app.go(agent.id);
             return [`${label(agent)} is back.`, ...notes].join(" ");
           }}
-        >Resume</Do>
+        >{again ? "Start again" : "Resume"}</Do>
       </Buttons>
     </Box>
   );

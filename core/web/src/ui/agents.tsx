@@ -1,7 +1,7 @@
 // The list on the left: every workspace and its agents, with what a glance has to tell.
 
 import type { App } from "../app";
-import { needOf } from "../lookup";
+import { label, needOf } from "../lookup";
 import { ago, markOf } from "../words";
 import type { AgentView, WorkspaceView } from "../wire";
 
@@ -11,6 +11,7 @@ export function Agents({ app }: { app: App }) {
   const workspaces = app.link.state?.workspaces ?? [];
   return (
     <aside class="agents" aria-label="Agents">
+      {workspaces.length === 0 && <p class="none">No workspaces yet.</p>}
       {workspaces.map((workspace) => <Workspace key={workspace.path} app={app} workspace={workspace} />)}
       <Troubles app={app} />
     </aside>
@@ -45,11 +46,12 @@ function Agent({ app, agent }: { app: App; agent: AgentView }) {
   const mark = markOf(agent);
   const need = needOf(agent);
   const last = agent.terminal?.last_output_at ?? null;
-  const details = [agent.harness ?? "shell", agent.branch, OFTEN.has(agent.state) ? null : ago(last, Date.now() / 1000)];
+  const kind = agent.kind === "architect" ? agent.kind : null;
+  const details = [kind, agent.harness ?? "shell", agent.branch, OFTEN.has(agent.state) ? null : ago(last, Date.now() / 1000)];
   return (
     <li>
       <button
-        type="button" class={`agent ${need ? "needy" : ""}`} title={agent.reason || agent.task || ""}
+        type="button" class={`agent ${need ? "needy" : ""}`} title={[label(agent), agent.branch, agent.reason || agent.task].filter(Boolean).join("\n")}
         {...(app.current === agent.id ? { "aria-current": "page" } : {})} onClick={() => app.go(agent.id)}
       >
         <span class={`mark ${mark.tone}`} aria-hidden="true">{mark.symbol}</span>

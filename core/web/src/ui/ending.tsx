@@ -22,7 +22,7 @@ export function Ending({ app, agent, session }: { app: App; agent: AgentView | n
       <div>
         <p><strong>{ending.title}</strong> {ending.why}</p>
         {refused && <p class="refusal" role="alert">What you typed was not sent.</p>}
-        {agent !== null && session.keptAt !== undefined && agent.terminal === null && <Kept agent={agent} at={session.keptAt} />}
+        {agent !== null && session.keptAt !== undefined && <Kept agent={agent} at={session.keptAt} />}
       </div>
       {agent !== null && ending.offer && (
         <button type="button" class="primary" onClick={() => void follow(app, agent, ending.offer)}>{ending.button}</button>
@@ -37,6 +37,7 @@ export function Ending({ app, agent, session }: { app: App; agent: AgentView | n
 /** What there is to see of an agent whose terminal is gone: its last screen, or else what was said last. */
 function Kept({ agent, at }: { agent: AgentView; at: number | null }) {
   if (at !== null) return <p class="muted">Above is its last screen{since(at)}.</p>;
+  if (agent.terminal !== null) return null;
   return agent.conversation === null ? <p class="muted">Nothing of its screen was kept.</p> : <LastWords agent={agent} />;
 }
 

@@ -12,7 +12,7 @@ export function Header({ app }: { app: App }) {
   return (
     <header>
       <button
-        class="icon menu" type="button" aria-label={waiting ? `Agents, ${waiting} need you` : "Agents"}
+        class="icon menu" type="button" aria-label={waiting ? `Agents, ${waiting} ${waiting === 1 ? "needs" : "need"} you` : "Agents"}
         aria-expanded={app.menu} onClick={() => { app.menu = !app.menu; app.changed(); }}
       >
         ☰{waiting > 0 && <span class="badge" aria-hidden="true">{waiting}</span>}

@@ -1,11 +1,11 @@
 // Search and commands: type a few letters, Enter.
 
-import { useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { App } from "../app";
 import { commands, matching, type Command } from "../commands";
 import { Box } from "./dialogs";
 
-const MOST = 12;
+const MOST = 60;
 
 export function Palette({ app }: { app: App }) {
   const [typed, setTyped] = useState("");
@@ -19,6 +19,7 @@ export function Palette({ app }: { app: App }) {
     command.run();
   };
   const step = (by: number) => setChosen((at + by + found.length) % Math.max(1, found.length));
+  useLayoutEffect(() => list.current?.children[at]?.scrollIntoView({ block: "nearest" }), [at, typed]);
   return (
     <Box app={app} title="Search and commands" kind="palette">
       <input

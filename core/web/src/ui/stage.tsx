@@ -1,7 +1,7 @@
 // The middle of the page: tabs over one terminal to work in, or all terminals to watch.
 
 import type { App } from "../app";
-import { findAgent, label } from "../lookup";
+import { everyone, findAgent, label, needOf } from "../lookup";
 import type { Session } from "../session";
 import { markOf } from "../words";
 import { Ending } from "./ending";
@@ -11,7 +11,10 @@ import { SearchBar } from "./searchbar";
 
 export function Stage({ app }: { app: App }) {
   const grid = app.layout === "grid";
-  const sessions = [...app.sessions];
+  // In the order of the list; whoever was removed meanwhile comes last.
+  const places = new Map(everyone(app.link.state).map(({ agent }, place) => [agent.id, place]));
+  const place = (id: string) => places.get(id) ?? places.size;
+  const sessions = [...app.sessions].sort(([one], [other]) => place(one) - place(other));
   return (
     <div class={`stage ${grid ? "grid" : "single"}`}>
       {!grid && <Tabs app={app} />}
@@ -38,7 +41,7 @@ function Tabs({ app }: { app: App }) {
               title={found ? `${label(found.agent)} · ${found.workspace.name}` : ""} onClick={() => app.go(id)}
             >
               <span class={`mark ${mark?.tone ?? "calm"}`} aria-hidden="true">{mark?.symbol ?? "○"}</span>
-              {name}
+              <span class="label">{name}</span>
               <span class="visually-hidden">, {mark?.word ?? "removed"}</span>
             </button>
             <button type="button" class="close" aria-label={`Close the tab of ${name}`} onClick={() => app.closeTab(id)}>×</button>
@@ -55,7 +58,7 @@ function Pane({ app, id, session, grid }: { app: App; id: string; session: Sessi
   const mark = found && markOf(found.agent);
   return (
     <section
-      id={`pane-${id}`} class={`pane ${shown ? "" : "hidden"} ${session.status}`} data-agent={id}
+      id={`pane-${id}`} class={`pane ${shown ? "" : "hidden"} ${session.status} ${found && needOf(found.agent) ? "needy" : ""}`} data-agent={id}
       aria-label={found ? label(found.agent) : "removed"}
     >
       {grid && found && mark && (

@@ -20,7 +20,7 @@ if __name__ == "__main__":
     elif task == "attend":
         from afx_reconnect_tmux.recorder import attend as module  # type: ignore[no-redef]
     else:
-        from afx_reconnect_tmux.recorder import recorder as module  # type: ignore[no-redef]
+        from afx_reconnect_tmux.recorder import record as module  # type: ignore[no-redef]
     # Everything is imported now. Whatever happens to the packages on disk from here on changes nothing.
     sys.path[:] = standard
     module.main(*arguments)

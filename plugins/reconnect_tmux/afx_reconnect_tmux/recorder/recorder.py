@@ -1,23 +1,18 @@
 """The process on the pipe of one pane: it keeps the pane's output, and gives it to whoever looks.
 
 tmux starts it (``pipe-pane``) and hands it every byte that the pane's program writes. It outlives the Tower,
-so that the offsets of the output stay the same while Towers come and go, and it ends with its pane. If it is
-killed nothing happens to the pane: the Tower starts another one, which begins with what the pane shows. tmux
-reads a pane as fast as its program writes and waits for nobody, so neither does this.
+so that the offsets of the output stay the same while Towers come and go, and ends when the Tower says that
+the pane is gone, or with the server. If it is killed nothing happens to the pane: the Tower starts another
+one, which begins with what the pane shows. tmux reads a pane as fast as its program writes and waits for
+nobody, so neither does this.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
-import signal
 import socket
-import struct
-import sys
-import termios
 import time
-from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 from afx_holding import frames
@@ -28,6 +23,9 @@ from afx_holding.program import LaunchError, start_of
 from afx_holding.ring import Ring
 from afx_holding.timers import Timers
 
+from .pipe import Pipe, receive
+from .tty import ask_size, show_size
+
 _HELLO_WITHIN: Final = 5.0
 _SEED_WITHIN: Final = 3.0
 _MOST_CLIENTS: Final = 200
@@ -37,6 +35,9 @@ _LOOK_EVERY: Final = 0.25
 _LOOK_AGAIN: Final = 0.02
 _RESIZED_WITHIN: Final = 0.5
 _CHECK_EVERY: Final = 10.0
+_LOOK_AT_SERVER_EVERY: Final = 1.0
+_FORSAKEN_AFTER: Final = 86_400.0
+_UNCLAIMED_AFTER: Final = 60.0
 
 
 class Recorder:
@@ -52,11 +53,15 @@ class Recorder:
     def __init__(self, address: Address, ring: Ring, tty: str, *, waits_for_seed: bool) -> None:
         self._address = address
         self._ring = ring
+        self._pipe = Pipe()
+        self._server = os.getppid()
         self._tty = tty
         self._waits_for_seed = waits_for_seed
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._clients: list[Client] = []
         self._tower: Client | None = None
+        self._claimed = False
+        """Whether a Tower was ever here. A start may fail before the recorder is there."""
         self._timers = Timers()
         self._began = time.time()
         self._last_output_at: float | None = None
@@ -68,7 +73,7 @@ class Recorder:
         self._over = False
 
     def serve(self) -> None:
-        """Record until the pipe is at its end, or the Tower says that nobody needs this any more."""
+        """Record until the Tower says that nobody needs this any more, or nobody can."""
         self._address.bind(self._listener)
         self._look_at_size()
         self._timers.set(self._check_socket, _CHECK_EVERY)
@@ -82,13 +87,14 @@ class Recorder:
 
     def _turn(self) -> None:
         readers: list[Any] = [self._listener, *(client.descriptor for client in self._clients)]
-        if not self._waits_for_seed:
-            readers.append(0)
+        pipe = self._pipe.descriptor if self._pipe.laid and not self._waits_for_seed else None
+        if pipe is not None:
+            readers.append(pipe)
         writers = [client.descriptor for client in self._clients if client.unsent]
         due = self._timers.next_due()
         timeout = None if due is None else max(0.0, due - time.monotonic())
         readable, writable, _ = select.select(readers, writers, [], timeout)
-        if 0 in readable:
+        if pipe in readable:
             self._record()
         if self._listener in readable:
             self._accept()
@@ -110,29 +116,48 @@ class Recorder:
             client.connection.close()
             if client is self._tower:
                 self._tower = None
+                self._await_tower()
 
     # The pane
 
     def _record(self) -> None:
         """Take one piece from the pipe."""
-        try:
-            piece = os.read(0, frames.PIECE)
-        except BlockingIOError:
-            return
-        except OSError:
-            piece = b""
+        piece = self._pipe.read()
         if piece:
             self._add_output(piece)
-        else:
-            # The pane is gone, or somebody laid another pipe to it. Nothing will come here any more.
-            self._finish()
+        elif piece is not None:
+            self._pipe.end()
+            self._note_pipe()
 
     def _record_all(self) -> None:
         """Take what the pipe holds now; not without limit, as others may write on."""
         for _piece in range(_MOST_AT_ONCE):
-            if self._over or not select.select([0], [], [], 0)[0]:
+            if self._over or not self._pipe.is_ready:
                 break
             self._record()
+
+    def _note_pipe(self) -> None:
+        """Have the Tower ask tmux why nothing comes any more, or know that something does again."""
+        if self._tower is not None:
+            self._tower.send(frames.control(frames.PIPE, laid=self._pipe.laid))
+        self._await_tower()
+        self._look_at_server()
+
+    def _await_tower(self) -> None:
+        """Where nothing comes, and no Tower looks, be over in the end."""
+        if self._pipe.laid or self._tower is not None:
+            self._timers.cancel(self._finish)
+        elif not self._timers.is_set(self._finish):
+            self._timers.set(self._finish, _FORSAKEN_AFTER if self._claimed else _UNCLAIMED_AFTER)
+
+    def _look_at_server(self) -> None:
+        """Where nothing comes any more, be over when the server that started this is."""
+        if self._pipe.laid:
+            return
+        if os.getppid() != self._server or self._server == 1:
+            self._finish()
+        else:
+            self._timers.set(self._look_at_server, _LOOK_AT_SERVER_EVERY)
 
     def _add_output(self, output: bytes) -> None:
         self._ring.append(output)
@@ -152,41 +177,21 @@ class Recorder:
 
     def _look_at_size(self) -> None:
         """Learn of a size that a person's tmux gave the pane. A program that was resized writes."""
-        size = self._ask_size()
+        size = ask_size(self._tty)
         if size is not None and size != self._size and not self._timers.is_set(self._settle):
             self._size = size
             self._tell_all(frames.control(frames.RESIZED, cols=size[0], rows=size[1]))
         elif time.monotonic() < self._look_until:
             self._timers.set(self._look_at_size, _LOOK_AGAIN)
 
-    def _ask_size(self) -> tuple[int, int] | None:
-        with suppress(OSError):
-            tty = os.open(self._tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
-            try:
-                answer = fcntl.ioctl(tty, termios.TIOCGWINSZ, bytes(8))
-            finally:
-                os.close(tty)
-            rows, cols, _, _ = struct.unpack("HHHH", answer)
-            if rows and cols:
-                return cols, rows
-        return None
-
     def _jiggle(self) -> None:
         """Make a full-screen program repaint, together with `_settle` a moment later."""
         cols, rows = self._size
-        self._show_size(cols, rows - 1 if rows > 1 else rows + 1)
+        show_size(self._tty, cols, rows - 1 if rows > 1 else rows + 1)
         self._timers.set(self._settle, _JIGGLE)
 
     def _settle(self) -> None:
-        self._show_size(*self._size)
-
-    def _show_size(self, cols: int, rows: int) -> None:
-        with suppress(OSError):
-            tty = os.open(self._tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
-            try:
-                fcntl.ioctl(tty, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
-            finally:
-                os.close(tty)
+        show_size(self._tty, *self._size)
 
     # Clients
 
@@ -208,19 +213,26 @@ class Recorder:
         self._timers.set(expect_hello, _HELLO_WITHIN)
 
     def _hear(self, client: Client) -> None:
+        handed: list[int] = []
+        if client.role is None:
+            data, handed = receive(client)
+        else:
+            data = client.receive()
         try:
-            for kind, payload in client.decoder.feed(client.receive()):
-                self._on_frame(client, kind, payload)
+            for kind, payload in client.decoder.feed(data):
+                self._on_frame(client, kind, payload, handed)
                 if client.lost:
                     break
         except frames.FrameError:
             client.lost = True
+        for descriptor in handed:
+            os.close(descriptor)
 
-    def _on_frame(self, client: Client, kind: int, payload: bytes) -> None:
+    def _on_frame(self, client: Client, kind: int, payload: bytes, handed: list[int]) -> None:
         if client.role is None:
             if kind != frames.HELLO:
                 raise frames.FrameError("HELLO comes first")
-            self._on_hello(client, frames.fields_of(payload))
+            self._on_hello(client, frames.fields_of(payload), handed)
         elif client is not self._tower:
             return
         elif kind == frames.SHOW:
@@ -233,20 +245,27 @@ class Recorder:
         elif kind in self._handlers:
             self._handlers[kind](self, frames.fields_of(payload))
 
-    def _on_hello(self, client: Client, fields: frames.Fields) -> None:
+    def _on_hello(self, client: Client, fields: frames.Fields, handed: list[int]) -> None:
         frames.number(fields, "version", 1, 1 << 30)
         if fields.get("client") == "tower":
             self._welcome_tower(client)
         elif fields.get("client") == "terminal":
             self._welcome_onlooker(client, fields)
+        elif fields.get("client") == "pipe" and handed and not self._pipe.laid:
+            client.role = "pipe"
+            self._pipe.take(handed.pop())
+            self._note_pipe()
+            client.send(self._welcome(resumed=False))
         else:
-            raise frames.FrameError("a client is a tower or a terminal")
+            raise frames.FrameError("a client is a tower, a terminal, or a pipe where none is laid")
 
     def _welcome_tower(self, client: Client) -> None:
         if self._tower is not None:
             self._tower.lost = True
         client.role = "tower"
         self._tower = client
+        self._claimed = True
+        self._await_tower()
         self._timers.cancel(self._tell_activity)
         self._record_all()
         client.send(self._welcome(resumed=False))
@@ -269,7 +288,7 @@ class Recorder:
 
     def _welcome(self, *, resumed: bool) -> bytes:
         if not self._timers.is_set(self._settle):
-            self._size = self._ask_size() or self._size
+            self._size = ask_size(self._tty) or self._size
         return frames.control(
             frames.WELCOME,
             version=frames.VERSION,
@@ -286,6 +305,7 @@ class Recorder:
             last_output_at=self._last_output_at,
             exit=self._exit,
             resumed=resumed,
+            piped=self._pipe.laid,
         )
 
     def _tell(self, client: Client, frame: bytes) -> None:
@@ -364,25 +384,3 @@ class Recorder:
         frames.ACK: _on_ack,
         frames.TERMINATE: _on_terminate,
     }
-
-
-def main(directory: str, terminal_id: str, scrollback: str, tty: str, seed: str) -> None:
-    """Record what comes on descriptor 0.
-
-    Args:
-        directory: Where the socket lies.
-        terminal_id: Whose output it is.
-        scrollback: How many of the last bytes are kept.
-        tty: The pane's terminal device.
-        seed: ``seed`` where the Tower will say what the pane showed before, else ``fresh``.
-    """
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    with suppress(OSError):
-        os.setsid()
-    os.set_blocking(0, False)
-    address = Address(os.fsencode(directory), os.fsencode(terminal_id))
-    try:
-        Recorder(address, Ring(int(scrollback)), tty, waits_for_seed=seed == "seed").serve()
-    except LaunchError:
-        sys.exit(1)  # Another one records this terminal. The Tower, which sees to that, will ask again.

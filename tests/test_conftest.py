@@ -1,0 +1,47 @@
+"""What every test relies on does what it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = """
+import pytest
+
+def test_that_needs_a_program():
+    pytest.skip("foo is not installed")
+
+@pytest.mark.skipif(True, reason="only root can do it")
+def test_that_needs_root():
+    pass
+"""
+
+
+@pytest.mark.parametrize(("ci", "said"), [("true", "1 failed, 1 skipped"), ("", "2 skipped")])
+def test_a_skip_under_ci_is_a_failure(tmp_path: Path, ci: str, said: str) -> None:
+    (tmp_path / "test_it.py").write_text(TESTS)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "conftest",
+            "-p",
+            "no:cacheprovider",
+            "-c",
+            "/dev/null",
+            ".",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "CI": ci, "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said in done.stdout, done.stdout + done.stderr

@@ -1,0 +1,81 @@
+"""The Tower keeps its promises through whatever hypothesis thinks of, and the model can tell when not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from afx.api.model import TerminalId, TerminalRecord
+from afx.api.storage import Snapshot, Storage, StorageContext
+from afx.api.strategy import Life, ReconnectStrategy, StrategyContext, Survival
+from afx.testing.memory_storage import MemoryStorage
+from afx.testing.memory_strategy import MemoryStrategy, World
+from afx.testing.model import TowerModel, model_settings
+
+
+@pytest.mark.timeout(3600)
+def test_the_tower_keeps_its_promises(pytestconfig: pytest.Config) -> None:
+    lives, shrink = pytestconfig.getoption("model_lives"), pytestconfig.getoption("model_shrink")
+    run_state_machine_as_test(TowerModel, settings=model_settings(lives, shrink=shrink))
+
+
+class TakesSilenceForDeath(MemoryStrategy):
+    async def survey(
+        self, records: Sequence[TerminalRecord], deadline: float
+    ) -> Mapping[TerminalId, Survival]:
+        found = await super().survey(records, deadline)
+        dead = Survival(Life.DEAD, "It does not answer.")
+        return {one: dead if it.life is Life.NO_ANSWER else it for one, it in found.items()}
+
+
+class KillsWhatHangs(MemoryStrategy):
+    async def survey(
+        self, records: Sequence[TerminalRecord], deadline: float
+    ) -> Mapping[TerminalId, Survival]:
+        found = await super().survey(records, deadline)
+        for one, survival in found.items():
+            if survival.life is Life.NO_ANSWER:
+                self.world.kill(one)
+        return found
+
+
+class OneIdWillDo(MemoryStorage):
+    async def load(self, host: str) -> Snapshot:
+        found = await super().load(host)
+        newest = {one.agent_id: one for one in found.conversations}
+        return msgspec.structs.replace(found, conversations=tuple(newest.values()))
+
+
+def with_strategy(strategy: type[MemoryStrategy]) -> type[TowerModel]:
+    class Model(TowerModel):
+        def strategy_factory(self, directory: Path, world: World) -> ReconnectStrategy:
+            return strategy(StrategyContext(directory, {}), world)
+
+    return Model
+
+
+def with_storage(storage: type[MemoryStorage]) -> type[TowerModel]:
+    class Model(TowerModel):
+        def storage_factory(self, directory: Path) -> Storage:
+            return storage(StorageContext(directory, {}))
+
+    return Model
+
+
+@pytest.mark.parametrize(
+    ("model", "promise"),
+    [
+        (with_strategy(TakesSilenceForDeath), "is pruned; its holder lives"),
+        (with_strategy(KillsWhatHangs), "ended by nobody's wish"),
+        (with_storage(OneIdWillDo), "stored no more"),
+    ],
+)
+def test_what_breaks_a_promise_is_caught(model: type[TowerModel], promise: str) -> None:
+    known = settings(model_settings(300, shrink=False), derandomize=True)
+    with pytest.raises(AssertionError, match=promise):
+        run_state_machine_as_test(model, settings=known)
