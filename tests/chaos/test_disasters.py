@@ -228,3 +228,44 @@ def test_a_clock_that_jumps_loses_nothing(
     found = tower.agents()["shell/before"]
     assert (found["state"], found["terminal"]["pid"]) == ("running", again["terminal"]["pid"])
     follower.close()
+
+
+@pytest.mark.parametrize("strategy", strategies_here())
+def test_of_a_corrupt_database_the_living_come_back_by_what_their_holders_know(
+    tower: TowerProcess, workspace: str
+) -> None:
+    """The copy knows one agent, and not its terminal; of another nobody knows but its holder."""
+    known = tower.shell(workspace, COUNTER, "known")
+    tower.stop()
+    with sqlite3.connect(tower.home / "afx-copy.db") as copy:
+        copy.execute("DELETE FROM terminal_sessions")
+    copy.close()
+    tower.start()
+    unknown = tower.shell(workspace, COUNTER, "unknown")
+    followers = {agent["id"]: Follower(tower, agent["terminal"]["id"]) for agent in (known, unknown)}
+    for follower in followers.values():
+        follower.wait_for(rb"count 10\r\n")
+    tower.kill()
+    for log in tower.home.glob("afx.db-*"):
+        log.unlink()
+    (tower.home / "afx.db").write_bytes(b"garbage " * 4096)
+    tower.start()
+
+    log = (tower.home / "tower.log").read_text()
+    assert "afx.db is no SQLite database. It is kept as afx.db.damaged-" in log
+    assert "what could be read of it, and of the last copy, is in a new one" in log
+    (aside,) = tower.home.glob("afx.db.damaged-*[0-9]")
+    assert aside.read_bytes().startswith(b"garbage ")
+    found = tower.agents()["shell/known"]
+    assert (found["state"], found["terminal"]["id"]) == ("running", known["terminal"]["id"])
+    assert found["terminal"]["pid"] == known["terminal"]["pid"]
+    (orphan,) = tower.state()["orphans"]
+    assert (orphan["agent_id"], orphan["terminal_id"]) == (unknown["id"], unknown["terminal"]["id"])
+    body = {"orphan": orphan["terminal_id"], "workspace": workspace, "kind": "shell", "name": "unknown"}
+    adopted = tower.request("POST", "/api/orphans/adopt", body)["agent"]
+    assert adopted["terminal"]["pid"] == unknown["terminal"]["pid"]
+    for follower in followers.values():
+        last = follower.numbers()[-1]
+        follower.wait_for(rb"count %d\r\n" % (last + 20))
+        follower.close()
+        assert follower.numbers() == list(range(len(follower.numbers())))
