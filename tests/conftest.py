@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-sabotages", action="store_true", help="try every sabotage, not a few")
     parser.addoption("--model-lives", type=int, default=300, help="how many lives the model's Tower lives")
     parser.addoption("--model-shrink", action="store_true", help="look for the shortest life that fails")
-    parser.addoption("--chaos-seconds", type=float, default=25, help="how long a random walk lasts")
+    parser.addoption("--chaos-seconds", type=float, default=12, help="how long a random walk lasts")
     parser.addoption("--chaos-seed", type=int, default=None, help="the seed of the random walk; else any")
 
 

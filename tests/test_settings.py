@@ -6,6 +6,7 @@ import pytest
 
 from afx.api.errors import BadInputError
 from afx.settings import SETTINGS, Settings, config_file, known_setting, state_directory
+from afx.settings.trust import trust_present
 
 DOCS = Path(__file__).parents[1] / "docs/reference/settings.md"
 
@@ -209,3 +210,26 @@ def test_every_setting_is_documented() -> None:
         assert f"`{setting.name}`" in text
         assert f"`{setting.env}`" in text
         assert known_setting(setting.name) is setting
+
+
+def test_a_workspace_grants_nothing_before_it_is_trusted(tmp_path: Path) -> None:
+    person = tmp_path / "config.toml"
+    person.write_text("agent.allow_unattended = false")
+    env = {"AFX_CONFIG": str(person), "AFX_HOME": str(tmp_path / "state")}
+    harmless, granting = "[builder]\nbranch_prefix = 'x'\n", "[agent]\nallow_unattended = true\n"
+    (tmp_path / "afx.toml").write_text(f"{harmless}{granting}[harness.foo]\nargs = []\n")
+    settings = Settings.load(tmp_path, env=env)
+    assert settings["agent.allow_unattended"] is False
+    assert settings.origin("agent.allow_unattended") == str(person)
+    assert settings.origin("builder.branch_prefix") == "afx.toml"
+    for name in ("harness.foo", "harness.foo.transcripts"):
+        with pytest.raises(BadInputError, match=r"afx\.toml sets \[harness\.foo\]"):
+            settings.section(name)
+    assert settings.section("harness.bar") == {}
+    assert set(trust_present(tmp_path, env)) == {"harness.foo", "agent.allow_unattended"}
+    assert (tmp_path / "state/trusted.json").stat().st_mode & 0o077 == 0
+    settings = Settings.load(tmp_path, env=env)
+    assert settings["agent.allow_unattended"] is True
+    assert settings.section("harness.foo") == {"args": []}
+    (tmp_path / "state/trusted.json").write_text("no JSON")
+    assert Settings.load(tmp_path, env=env)["agent.allow_unattended"] is False

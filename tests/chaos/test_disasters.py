@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from afx.testing.tower_process import RequestFailedError, TowerFailedError, Towe
 from afx_storage_sqlite.schema import MIGRATIONS
 from chaos.invariants import PATIENCE, until
 from chaos.seen import programs
-from chaos.trouble import Clock, Disk, can_mount, few_descriptors, make_old
+from chaos.trouble import Clock, Disk, can_mount, few_descriptors, locked, make_old
 from chaos.walk import COUNTER, strategies_here
 from e2e.conftest import make_repository
 
@@ -136,20 +137,19 @@ def test_a_tower_without_descriptors_says_so_and_recovers(tower: TowerProcess, w
     assert follower.numbers() == list(range(len(follower.numbers())))
 
 
-def test_a_locked_database_is_said_and_waited_for(tower: TowerProcess, workspace: str) -> None:
+def test_a_locked_database_is_waited_for_and_said(tower: TowerProcess, workspace: str) -> None:
     agent = tower.shell(workspace, COUNTER, "before")
-    database = sqlite3.connect(tower.home / "afx.db", isolation_level=None)
-    database.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(RequestFailedError, match="locked"):
-        tower.shell(workspace, "sleep 1000", "meanwhile")
+    with ThreadPoolExecutor() as threads:
+        with locked(tower.home / "afx.db"):
+            meanwhile = threads.submit(tower.shell, workspace, "sleep 1000", "meanwhile")
+            with pytest.raises(TimeoutError):
+                meanwhile.result(0.5)
+        assert meanwhile.result()["state"] == "running"
     tower.kill()
-    with pytest.raises(TowerFailedError, match="locked"):
+    with locked(tower.home / "afx.db"), pytest.raises(TowerFailedError, match="locked"):
         tower.start()
-    database.execute("ROLLBACK")
-    database.close()
     tower.start()
     assert tower.agents()["shell/before"]["terminal"]["pid"] == agent["terminal"]["pid"]
-    assert "shell/meanwhile" not in tower.agents()
 
 
 def test_nothing_is_served_before_every_holder_was_asked_lesson_10(
@@ -201,30 +201,69 @@ def test_a_database_of_an_older_release_is_taken_over_with_its_terminals(
     assert tower.shell(workspace, "sleep 1000", "after")["state"] == "running"
 
 
-@pytest.mark.parametrize("jump", [-86400 * 400, 86400 * 400], ids=["back", "forward"])
-def test_a_clock_that_jumps_loses_nothing(
-    tower: TowerProcess, workspace: str, short_directory: Path, jump: int
-) -> None:
-    """The Tower's own clock is forged: by 400 days, while it runs."""
+def test_a_clock_that_jumps_loses_nothing(tower: TowerProcess, workspace: str, short_directory: Path) -> None:
+    """The Tower's own clock is forged: by 400 days, while it runs, and back again while it is away."""
     clock = Clock(short_directory / "clock")
     agent = tower.shell(workspace, COUNTER, "before")
     tower.stop()
     tower.env.update(clock.env)
     follower = Follower(tower, agent["terminal"]["id"])
     tower.start()
-    clock.jump(jump)
-    found: Any = tower.agents()["shell/before"]
-    assert (found["state"], found["terminal"]["pid"]) == ("running", agent["terminal"]["pid"])
-    tower.request("POST", f"/api/agents/{found['id']}/stop")
-    again = tower.request("POST", f"/api/agents/{found['id']}/resume", {})["agent"]
-    assert abs(again["terminal"]["started_at"] - time.time() - jump) < 3600, "the clock was not forged"
+    for jump in (-86400 * 400, 86400 * 400):
+        before: Any = tower.agents()["shell/before"]
+        clock.jump(jump)
+        found: Any = tower.agents()["shell/before"]
+        assert (found["state"], found["terminal"]["pid"]) == ("running", before["terminal"]["pid"])
+        tower.request("POST", f"/api/agents/{found['id']}/stop")
+        again = tower.request("POST", f"/api/agents/{found['id']}/resume", {})["agent"]
+        assert abs(again["terminal"]["started_at"] - time.time() - jump) < 3600, "the clock was not forged"
+        tower.kill()
+        tower.start()
+        found = tower.agents()["shell/before"]
+        assert (found["state"], found["terminal"]["pid"]) == ("running", again["terminal"]["pid"])
+    clock.jump(0)
     tower.kill()
     tower.start()
-    found = tower.agents()["shell/before"]
-    assert (found["state"], found["terminal"]["pid"]) == ("running", again["terminal"]["pid"])
-    clock.jump(0)
-    tower.stop()
-    tower.start()
-    found = tower.agents()["shell/before"]
-    assert (found["state"], found["terminal"]["pid"]) == ("running", again["terminal"]["pid"])
+    assert tower.agents()["shell/before"]["terminal"]["pid"] == again["terminal"]["pid"]
     follower.close()
+
+
+@pytest.mark.parametrize("strategy", strategies_here())
+def test_of_a_corrupt_database_the_living_come_back_by_what_their_holders_know(
+    tower: TowerProcess, workspace: str
+) -> None:
+    """The copy knows one agent, and not its terminal; of another nobody knows but its holder."""
+    known = tower.shell(workspace, COUNTER, "known")
+    tower.stop()
+    with sqlite3.connect(tower.home / "afx-copy.db") as copy:
+        copy.execute("DELETE FROM terminal_sessions")
+    copy.close()
+    tower.start()
+    unknown = tower.shell(workspace, COUNTER, "unknown")
+    followers = {agent["id"]: Follower(tower, agent["terminal"]["id"]) for agent in (known, unknown)}
+    for follower in followers.values():
+        follower.wait_for(rb"count 10\r\n")
+    tower.kill()
+    for log in tower.home.glob("afx.db-*"):
+        log.unlink()
+    (tower.home / "afx.db").write_bytes(b"garbage " * 4096)
+    tower.start()
+
+    log = (tower.home / "tower.log").read_text()
+    assert "afx.db is no SQLite database. It is kept as afx.db.damaged-" in log
+    assert "what could be read of it, and of the last copy, is in a new one" in log
+    (aside,) = tower.home.glob("afx.db.damaged-*[0-9]")
+    assert aside.read_bytes().startswith(b"garbage ")
+    found = tower.agents()["shell/known"]
+    assert (found["state"], found["terminal"]["id"]) == ("running", known["terminal"]["id"])
+    assert found["terminal"]["pid"] == known["terminal"]["pid"]
+    (orphan,) = tower.state()["orphans"]
+    assert (orphan["agent_id"], orphan["terminal_id"]) == (unknown["id"], unknown["terminal"]["id"])
+    body = {"orphan": orphan["terminal_id"], "workspace": workspace, "kind": "shell", "name": "unknown"}
+    adopted = tower.request("POST", "/api/orphans/adopt", body)["agent"]
+    assert adopted["terminal"]["pid"] == unknown["terminal"]["pid"]
+    for follower in followers.values():
+        last = follower.numbers()[-1]
+        follower.wait_for(rb"count %d\r\n" % (last + 20))
+        follower.close()
+        assert follower.numbers() == list(range(len(follower.numbers())))

@@ -22,17 +22,56 @@ ID = "0b5a7d1e-0000-4000-8000-000000000001"
 
 
 @pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "bin/foo"
     path.parent.mkdir()
     path.write_text('#!/bin/sh\necho "foo version 1.2.3 (x)"\n')
     path.chmod(0o755)
     monkeypatch.setenv("PATH", str(path.parent), prepend=":")
+    return path
+
+
+def test_nothing_of_a_cloned_repository_runs_before_it_is_trusted(
+    afx: Afx, repository: Path, program: Path
+) -> None:
+    """What is trusted is the part that runs something, as it was when it was looked at."""
+    ran = repository.parent / "ran"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    file = repository / "afx.toml"
+    file.write_text(DECLARED)
+
+    def refused() -> bool:
+        done = afx("harness", "check", "foo")
+        return done.status == 2 and f"afx workspace trust {repository}" in done.err
+
+    assert refused()
+    assert afx("workspace", "trust", "--revoke").status == 0
+    assert refused()
+    assert not ran.exists()
+    done = afx("workspace", "trust")
+    assert "harness.foo  foo" in done.out
+    afx("harness", "check", "foo")
+    assert ran.exists()
+    file.write_text(DECLARED + '[builder]\nbranch_prefix = "x/"\n')
+    assert not refused()
+    file.write_text(DECLARED.replace('"foo"', '"bar"'))
+    assert refused()
+    afx("workspace", "trust")
+    assert not refused()
+    afx("workspace", "trust", "--revoke")
+    assert refused()
+
+
+def test_where_nothing_is_run_nothing_is_trusted(afx: Afx, repository: Path) -> None:
+    assert "nothing to trust" in afx("workspace", "trust").out
+    (repository / "afx.toml").write_text('[builder]\nbranch_prefix = "x/"\n')
+    assert "nothing to trust" in afx("workspace", "trust").out
 
 
 @pytest.mark.usefixtures("program")
 def test_what_is_declared_is_tried(afx: Afx, repository: Path) -> None:
     (repository / "afx.toml").write_text(DECLARED)
+    afx("workspace", "trust")
     done = afx("harness", "check", "foo")
     assert done.status == 0
     assert "afx.toml, line 2, column 1" in done.out
@@ -50,6 +89,7 @@ def test_what_is_declared_is_tried(afx: Afx, repository: Path) -> None:
 
 def test_what_is_missing_fails_the_check(afx: Afx, repository: Path) -> None:
     (repository / "afx.toml").write_text(DECLARED)
+    afx("workspace", "trust")
     done = afx("harness", "check", "foo")
     assert done.status == 1
     assert "none of foo is on the PATH" in done.out
@@ -57,6 +97,7 @@ def test_what_is_missing_fails_the_check(afx: Afx, repository: Path) -> None:
 
 def test_a_mistake_is_bad_input_with_its_place(afx: Afx, repository: Path) -> None:
     (repository / "afx.toml").write_text(DECLARED.replace('["--id", "{session_id}"]', '["{sesion}"]'))
+    afx("workspace", "trust")
     done = afx("harness", "check", "foo")
     assert done.status == 2
     assert (

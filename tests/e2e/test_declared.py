@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from afx.settings.trust import trust_present
 from afx.testing.follower import Follower
 from afx.testing.tower_process import RequestFailedError, TowerProcess
 
@@ -31,6 +32,7 @@ def declared(workspace: str, tower: TowerProcess) -> str:
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m afx.testing.fake_agent "$@"\n')
     program.chmod(0o755)
     Path(workspace, "afx.toml").write_text(DECLARED)
+    trust_present(Path(workspace), tower.env)
     return workspace
 
 
@@ -43,6 +45,7 @@ def test_a_declared_harness_comes_back_with_its_conversation(tower: TowerProcess
 
     # While it runs, a mistake in the file takes nothing from it.
     Path(declared, "afx.toml").write_text(DECLARED.replace("command", "comand"))
+    trust_present(Path(declared), tower.env)
     tower.request("POST", f"/api/agents/{agent['id']}/send", {"text": "Still there?"})
     follower.wait_for(rb"heard 2: Still there\?")
     with pytest.raises(
@@ -51,6 +54,7 @@ def test_a_declared_harness_comes_back_with_its_conversation(tower: TowerProcess
         tower.request("POST", "/api/agents", {**body, "name": "b"})
     assert caught.value.status == 400
     Path(declared, "afx.toml").write_text(DECLARED)
+    trust_present(Path(declared), tower.env)
 
     # A crash is resumed in the same terminal.
     tower.request("POST", f"/api/agents/{agent['id']}/send", {"text": "/die"})

@@ -169,6 +169,27 @@ SABOTAGES = (
         quick=True,
     ),
     Sabotage(
+        "a cloned repository runs what it likes",
+        "core/afx/settings/__init__.py",
+        "if part and not is_trusted(workspace, part, env):",
+        "if part is None:",
+        "tests/cli/test_harness.py::test_nothing_of_a_cloned_repository_runs_before_it_is_trusted",
+    ),
+    Sabotage(
+        "a holder that was stopped at boot and has no record stays unknown",
+        "core/afx_holding/tower/strategy.py",
+        "return bool(self._strangers)",
+        "return False",
+        f"{_SURVIVAL}::test_a_stopped_holder_without_a_record_is_taken_back_when_it_goes_on_lesson_06",
+    ),
+    Sabotage(
+        "what a cut log has lost stays lost",
+        "plugins/storage_sqlite/afx_storage_sqlite/rescue.py",
+        "if lost == 0 or not",
+        "if lost >= 0 or not",
+        f"{_RESCUE}::test_what_a_cut_log_has_lost_comes_back_from_the_copy",
+    ),
+    Sabotage(
         "the kill test does not count lines",
         "core/afx/doctor/kill_test.py",
         "sum(number != wanted for number, wanted in zip(numbers, expected, strict=True)) + numbers[0]",

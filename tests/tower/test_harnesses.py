@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from afx.api.errors import PluginError
 from afx.api.model import Agent, AgentKind, AgentState
 from afx.loader import Plugins
 from afx.settings import Settings
+from afx.settings.trust import trust_present
 from afx.tower.harnesses import Harnesses
 
 
@@ -44,6 +47,8 @@ def write(workspace: Path, text: str, at: int) -> None:
     path = workspace / "afx.toml"
     path.write_text(text)
     os.utime(path, ns=(at, at))
+    with suppress(tomllib.TOMLDecodeError):
+        trust_present(workspace, os.environ)
 
 
 def test_a_change_counts_and_a_mistake_takes_nothing(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from afx.api.errors import AfxError
+
 from .commands import Command, Lazy, LazyGroup
 from .door import connect
 from .errors import FAILED, say
@@ -94,6 +96,38 @@ def forget(*, path: Path | None) -> None:
     place = known_workspace(path)
     connect().post("/api/workspaces/forget", {"path": place})
     click.echo(plain(f"{place} is forgotten."))
+
+
+@workspace.command("trust", cls=Command, example="afx workspace trust\nafx workspace trust --revoke\n")
+@_PATH
+@click.option("--revoke", is_flag=True, help="Trust nothing of it any more.")
+def trust(*, path: Path | None, revoke: bool) -> None:
+    """Trust what a workspace's afx.toml has afx run.
+
+    These are its harnesses, and the leave to work unattended. It counts for the file as it is now: when that
+    part of it changes, it has to be trusted again.
+    """
+    from afx.settings import Settings
+    from afx.settings.trust import distrust, trust_present
+
+    place = workspace_of(path or current_directory())
+    file = place / "afx.toml"
+    try:
+        if revoke:
+            distrust(place, os.environ)
+            click.echo(plain(f"{file} is not trusted."))
+            return
+        Settings.load(place)  # Says what is wrong with the file, if anything is.
+        part = trust_present(place, os.environ)
+    except OSError as error:
+        raise AfxError(f"What is trusted cannot be stored: {error.strerror}.") from None
+    if not part:
+        click.echo(plain(f"{file} has nothing run, so there is nothing to trust."))
+        return
+    click.echo(plain(f"{file} is trusted as it is now. It has afx run:"))
+    for name, value in part.items():
+        command = value.get("command", "") if isinstance(value, dict) else value
+        click.echo(plain(f"  {name}  {command}".rstrip()))
 
 
 def known_workspace(path: Path | None) -> str:

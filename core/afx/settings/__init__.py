@@ -8,6 +8,7 @@ environment, options of the command. `SETTINGS` is the whole list of what there 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
@@ -16,11 +17,13 @@ from afx.api.errors import BadInputError
 
 from .places import config_file, state_directory
 from .table import SETTINGS, Setting
+from .trust import UNATTENDED, is_trusted, runs
 from .values import READERS, UnfitError
 
 __all__ = ["SETTINGS", "Setting", "Settings", "config_file", "known_setting", "state_directory"]
 
 _NO_OPTIONS: Mapping[str, object] = {}
+_NOTHING: Mapping[str, Path] = {}
 _PLUGIN_SECTIONS = ("harness", "storage", "strategy")
 
 
@@ -32,17 +35,23 @@ class _Value(NamedTuple):
 class _File(NamedTuple):
     path: Path
     text: str
+    tree: Mapping[str, Any]
 
 
 class Settings(Mapping[str, object]):
     """The settings that hold in one place, typed and checked. Made by `Settings.load`."""
 
     def __init__(
-        self, values: Mapping[str, _Value], sections: Mapping[str, Any], files: Sequence[_File] = ()
+        self,
+        values: Mapping[str, _Value],
+        sections: Mapping[str, Any],
+        files: Sequence[_File] = (),
+        untrusted: Mapping[str, Path] = _NOTHING,
     ) -> None:
         self._values = values
         self._sections = sections
         self._files = files
+        self._untrusted = untrusted
 
     @classmethod
     def load(
@@ -63,13 +72,16 @@ class Settings(Mapping[str, object]):
         """
         values = {name: _Value(setting.default, "default") for name, setting in SETTINGS.items()}
         sections: dict[str, Any] = {}
+        untrusted: dict[str, Path] = {}
         person = config_file(env)
-        files = [(person, str(person))]
+        read = [_read_file(person, str(person), values, sections)]
         if workspace is not None:
-            files.append((workspace / "afx.toml", "afx.toml"))
-        read = [
-            file for path, origin in files if (file := _read_file(path, origin, values, sections)) is not None
-        ]
+            before = values[UNATTENDED]
+            read.append(_read_file(workspace / "afx.toml", "afx.toml", values, sections))
+            part = runs(read[-1].tree) if read[-1] is not None else {}
+            if part and not is_trusted(workspace, part, env):
+                untrusted = dict.fromkeys(part, workspace / "afx.toml")
+                values[UNATTENDED] = before
         for name, setting in SETTINGS.items():
             if text := env.get(setting.env):
                 values[name] = _Value(_read(setting, text, _here(setting), f"{setting.env} is"), setting.env)
@@ -77,7 +89,7 @@ class Settings(Mapping[str, object]):
             if given is not None:
                 setting = known_setting(name)
                 values[name] = _Value(_read(setting, given, _here(setting), f"{name} is"), "option")
-        return cls(values, sections, read)
+        return cls(values, sections, [file for file in read if file is not None], untrusted)
 
     @overload
     def __getitem__(self, name: Literal["tower.port", "terminal.scrollback", "recover.jobs"]) -> int: ...
@@ -125,7 +137,17 @@ class Settings(Mapping[str, object]):
         return self._values[name].origin
 
     def section(self, name: str) -> Mapping[str, Any]:
-        """Return what is set in a plugin's section, such as ``harness.claude``; empty where nothing is."""
+        """Return what is set in a plugin's section, such as ``harness.claude``; empty where nothing is.
+
+        Raises:
+            BadInputError: It is of a workspace's file that says what is run, and is not trusted.
+        """
+        whole = ".".join(name.split(".")[:2])
+        if (file := self._untrusted.get(whole)) is not None:
+            raise BadInputError(
+                f"{file} sets [{whole}], which says what is run, and you have not said that you trust it.",
+                hint=f"Look at it; then run `afx workspace trust {shlex.quote(str(file.parent))}`.",
+            )
         found: Any = self._sections
         for part in name.split("."):
             found = found.get(part, {}) if isinstance(found, Mapping) else {}
@@ -193,7 +215,7 @@ def _read_file(path: Path, origin: str, values: dict[str, _Value], sections: dic
                 f"{path}, {_spot(text, tree, name)}: {error.message}", hint=error.hint
             ) from None
     _merge(sections, {name: tree[name] for name in _PLUGIN_SECTIONS if isinstance(tree.get(name), dict)})
-    return _File(path, text)
+    return _File(path, text, tree)
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -7,6 +7,7 @@ A mistake made in them while agents run takes no agent its harness: what could b
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -17,6 +18,7 @@ from afx.api.model import Agent, WorkspacePath
 from afx.loader import Plugins
 from afx.sections import SettingsView as Sections
 from afx.settings import config_file
+from afx.settings.trust import trust_file
 
 log = logging.getLogger("afx.harnesses")
 
@@ -91,7 +93,8 @@ class Harnesses:
 
 
 def _stamp(workspace: WorkspacePath) -> Stamp:
-    return tuple(_changed(path) for path in (config_file(), Path(workspace, "afx.toml")))
+    files = (config_file(), Path(workspace, "afx.toml"), trust_file(os.environ))
+    return tuple(_changed(path) for path in files)
 
 
 def _changed(path: Path) -> tuple[int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anyio
+
+log = logging.getLogger("afx.recovery")
 
 USUAL_MOST_LOAD = 2.0
 """For each processor."""
@@ -72,6 +75,8 @@ async def wait_for_room(
     waited_for = ""
     deadline = time.monotonic() + patience
     while (reason := crowded(look(), most_load)) and time.monotonic() < deadline:
+        if not waited_for:
+            log.info("The next agent waits: %s.", reason)
         waited_for = reason
         await anyio.sleep(_LOOK_AGAIN)
     return waited_for

@@ -10,6 +10,7 @@ from afx.api.errors import BadInputError
 from afx.loader import Plugins
 from afx.quarantine import PluginState
 from afx.settings import Settings
+from afx.settings.trust import trust_present
 
 GOOD = """
 [harness.foo]
@@ -45,8 +46,9 @@ def test_a_workspace_has_its_own(tmp_path: Path) -> None:
     (workspace / "afx.toml").write_text('[harness.foo]\ncommand = "bar"\n')
     person = tmp_path / "config.toml"
     person.write_text(GOOD)
-    env = {"AFX_CONFIG": str(person)}
+    env = {"AFX_CONFIG": str(person), "AFX_HOME": str(tmp_path / "state")}
     plugins = Plugins.load(settings=Settings.load(None, env=env))
+    trust_present(workspace, env)
     here = Settings.load(workspace, env=env)
     assert plugins.harness("foo", here).commands == ("bar",)
     assert plugins.harness("foo").commands == ("foo", "foo-cli")
