@@ -99,6 +99,9 @@ class LastScreens:
                     self._kept[agent_id] = end
         except (AfxError, OSError) as error:
             log.info("The last screen of agent %s could not be kept: %s", agent_id, error)
+        except Exception:
+            # A strategy's mistake costs a screen, and nobody anything else.
+            log.exception("The last screen of agent %s could not be kept.", agent_id)
         if not self._agents.present([agent_id]):
             # It was removed meanwhile, and its directory must not come back.
             with suppress(OSError):
