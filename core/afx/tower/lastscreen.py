@@ -92,8 +92,8 @@ class LastScreens:
             return
         end = hub.facts.end
         try:
-            async with self._turns:
-                with anyio.move_on_after(_WITHIN):
+            with anyio.move_on_after(_WITHIN):
+                async with self._turns:
                     kept = await _seen(hub, most)
                     await anyio.to_thread.run_sync(_write, self._path(agent_id), kept)
                     self._kept[agent_id] = end
