@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 
 from playwright.sync_api import Error, Route, expect
 
+from afx.api.process import send_signal
 from afx.testing.tower_process import TowerProcess
+from e2e.holding import holder_of
 
 from .conftest import OpenTab
 
@@ -47,6 +50,28 @@ def test_the_last_screen_of_a_terminal_that_is_gone_is_there_for_who_comes_later
     tab.await_status(agent, "live")
     tab.await_text(agent, "^the very last words$")
     assert tab.text(agent).count("line 60") == 1
+    expect(tab.page.locator(".ending")).to_have_count(0)
+
+
+def test_while_a_holder_does_not_answer_its_last_screen_stands_in(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    agent = tower.shell(workspace, "echo what it shows now; exec sleep 1000", "silent")
+    holder = holder_of(tower, agent["terminal"]["id"])
+    tower.stop()
+    kept = tower.home / "agents" / agent["id"] / "screen"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(b'{"size": {"cols": 80, "rows": 24}, "at": 1}\nwhat it showed once')
+    assert send_signal(holder, signal.SIGSTOP)
+    try:
+        tower.start()
+        tab = open_tab("#/shop/shell/silent")
+        tab.await_text(agent, "^what it showed once$")
+        expect(tab.page.locator(".ending")).to_contain_text("No answer.")
+    finally:
+        send_signal(holder, signal.SIGCONT)
+    tab.await_text(agent, "^what it shows now$")
+    assert "what it showed once" not in tab.text(agent)
     expect(tab.page.locator(".ending")).to_have_count(0)
 
 
