@@ -47,6 +47,8 @@ def open_or_rescue(path: Path, migrations: Sequence[Migration]) -> apsw.Connecti
     Raises:
         StorageError: As `open_database`; or it is damaged, and not known to be ours.
     """
+    # Who removes the file, copy or no copy, wants a new one.
+    is_new = not path.exists()
     try:
         connection = _open_whole(path, migrations)
     except DamagedError as error:
@@ -59,6 +61,8 @@ def open_or_rescue(path: Path, migrations: Sequence[Migration]) -> apsw.Connecti
             aside.name,
         )
         return open_database(path, migrations)
+    if is_new:
+        return connection
     try:
         with storage_errors(path):
             _take_back_lost(connection, path, len(migrations))

@@ -237,3 +237,11 @@ async def test_what_a_cut_log_has_lost_comes_back_from_the_copy(
     await storage.aclose()
     assert "later" in {agent.id for agent in found.agents}
     assert "its" in {terminal.id for terminal in found.terminals}
+
+
+async def test_who_removes_the_file_gets_a_new_one(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    assert (tmp_path / COPY_NAME).exists()
+    for name in modes(tmp_path):
+        (tmp_path / name).unlink()
+    assert await stored_ids(tmp_path) == set()
