@@ -169,7 +169,7 @@ def test_ring_is_the_end_of_the_stream_lesson_31(parts: list[tuple[bytes, int]])
         stream += output * times
         assert ring.end == len(stream)
         assert min(len(stream), 1 << 12) <= ring.end - ring.start <= (1 << 12) + (1 << 16) + 4096
-        assert ring.read(ring.start, len(stream)) == stream[ring.start :]
+        assert bytes(ring.view(ring.start, len(stream))) == stream[ring.start :]
         assert not is_inside(stream[:0] + stream, ring.start) or ring.start == 0
     assert ring.modes().prologue() == state_after(stream)
 
@@ -180,7 +180,7 @@ def test_replay_and_its_prologue_give_the_same_modes_lesson_32(output: bytes, ta
     ring = Ring(1 << 16)
     ring.append(output)
     replay = ring.replay(tail)
-    shown = replay.prologue + ring.read(replay.offset, len(output))
+    shown = replay.prologue + bytes(ring.view(replay.offset, len(output)))
     assert state_after(shown) == state_after(output)
     assert replay.alternate == (re.search(rb"\x1b\[\?(1049|47)h", state_after(output)) is not None)
 
