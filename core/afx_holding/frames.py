@@ -175,7 +175,7 @@ class Decoder:
             data = bytes(self._rest)
             self._rest.clear()
         begin = 0
-        if self._passing and self._passed_on is not None:
+        if self._passing and data and self._passed_on is not None:
             begin = min(self._passing, len(data))
             self._passing -= begin
             yield self._passed_on, data[:begin]

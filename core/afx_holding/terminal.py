@@ -20,6 +20,8 @@ from afx_holding.screen_modes import MODES_OFF
 
 _AT_ONCE: Final = 4096
 """No PTY gives more at once, and for no more does the ring make room ahead."""
+_ECHO: Final = 64
+"""So few bytes are the echo of a key, or as good as one."""
 _FLOOD: Final = 2048
 """From so many bytes at once it is a flood, and output is gathered for a moment."""
 _GATHER: Final = 0.002
@@ -116,6 +118,8 @@ class Terminal:
             piece = self._take()
             if piece:
                 taken += piece
+                if taken <= _ECHO:
+                    break  # To ask a PTY whether there is more takes longer than to read this.
                 continue
             if self.hung_up or taken < _FLOOD:
                 break
