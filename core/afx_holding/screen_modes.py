@@ -220,7 +220,10 @@ class ModeTracker:
             (self._modify_keys, b"\x1b[>4;%bm" % self._modify_keys),
             (self._cursor_style, b"\x1b[%b q" % self._cursor_style),
             (self._shifted, b"\x0e"),
-            (self._styles, b"\x1b[%bm" % b";".join(style for _, style in sorted(self._styles.items()))),
+            (
+                self._styles,
+                b"\x1b[%bm" % b";".join(style for _, style in sorted(self._styles.items(), reverse=True)),
+            ),
             (self.title is not None, b"\x1b]2;%b\x07" % (self.title or b"")),
         ):
             if needed:
