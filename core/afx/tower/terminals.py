@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -212,6 +213,11 @@ class Terminals:
         record = self._agents.terminal_of(agent_id)
         return None if record is None else self._hubs.get(record.id)
 
+    def expect(self, agent: Agent) -> None:
+        """Hear that a terminal for an agent is about to be opened."""
+        with suppress(UnreachableError):  # That is said when it is opened.
+            self._strategy(agent.strategy).expect_spawn()
+
     async def open(self, agent: Agent, spec: TerminalSpec, *also: Record) -> TerminalRecord:
         """Start a terminal for an agent, and store it, the agent as running, and what else belongs to it.
 
@@ -238,8 +244,10 @@ class Terminals:
             predecessors=agent.past_terminals,
         )
         running = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
+        # Without power there is no terminal either, and that its agent is lost then is stored already.
+        outlives_power = bool(also) or agent.state is not AgentState.LOST
         try:
-            await self._agents.commit(running, *also, record)
+            await self._agents.commit(running, *also, record, outlives_power=outlives_power)
         except StorageError:
             with anyio.CancelScope(shield=True):
                 await strategy.terminate(record)
