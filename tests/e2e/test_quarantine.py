@@ -86,6 +86,12 @@ def test_the_tower_boots_and_names_each(tower: TowerProcess, workspace: str) -> 
     for name, (_, says) in BROKEN.items():
         assert f" {SHOWN_AS.get(name, name)} " in listed
         assert says in listed
+    examined = subprocess.run(
+        [sys.executable, "-m", "afx.cli", "doctor"], env=env, capture_output=True, text=True, check=False
+    )
+    for name, (_, says) in BROKEN.items():
+        assert f"{SHOWN_AS.get(name, name)!r} of afx-{name} 1.0 is" in " ".join(examined.stdout.split())
+        assert says in " ".join(examined.stdout.split())
     for name in ("hangs", "afx-rival"):
         afx("plugins", "disable", name)
     listed = " ".join(afx("plugins").split())

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from afx.api.model import Exit, Size
+from afx.api.model import AgentState, Exit, Size
 from afx.tower import lastscreen
 from afx.tower.agents import Agents
 from afx.tower.lastscreen import LastScreens
@@ -53,7 +53,7 @@ async def test_it_is_kept_before_the_tower_ends_a_terminal_and_when_a_process_en
     async with lab.tower() as (agents, terminals):
         screens = screens_of(lab, agents, terminals)
         terminals.told(running=(), ended=(screens.keep,), lost=(), enter=(), ending=screens.keep)
-        await terminals.end(agents.terminal("t-a"))
+        await terminals.end(agents.terminal("t-a"), AgentState.STOPPED)
         lab.world.holders["t-b"].end(Exit(code=1, at=1.0))
         await until((lab.directory / "agents/b/screen").exists)
         for name in ("a", "b"):

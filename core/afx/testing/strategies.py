@@ -16,6 +16,7 @@ from msgspec import inspect
 
 from afx.api.harness import ExitInfo, Launched, LaunchRequest, Place, Transcript
 from afx.api.hookspecs import HarnessEntry, StorageEntry, StrategyEntry, TerminalEvent
+from afx.api.host_state import HostState
 from afx.api.model import (
     Agent,
     Command,
@@ -45,10 +46,10 @@ from afx.api.strategy import (
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 
 KINDS: tuple[type[msgspec.Struct], ...] = (
-    Activity, Agent, Changes, Command, Conversation, Ended, Exit, ExitInfo, HarnessEntry, LaunchRequest,
-    Launched, Message, Orphan, Place, Position, ProcessIdentity, Reset, Resized, Respawned, Resumed, Size,
-    Snapshot, StorageEntry, StrategyEntry, Survival, TerminalEvent, TerminalFacts, TerminalRecord,
-    TerminalSpec, Transcript, Workspace,
+    Activity, Agent, Changes, Command, Conversation, Ended, Exit, ExitInfo, HarnessEntry, HostState,
+    LaunchRequest, Launched, Message, Orphan, Place, Position, ProcessIdentity, Reset, Resized, Respawned,
+    Resumed, Size, Snapshot, StorageEntry, StrategyEntry, Survival, TerminalEvent, TerminalFacts,
+    TerminalRecord, TerminalSpec, Transcript, Workspace,
 )  # fmt: skip
 """Every kind of record and fact that `records` is tested with."""
 

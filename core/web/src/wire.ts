@@ -43,7 +43,7 @@ export interface StateView {
   tower: { pid: number; version: string; url: string; started_at: number; home: string; host: string; page?: string };
   workspaces: WorkspaceView[];
   orphans: { terminal_id: string; agent_id: string; note: string }[];
-  plugins: { name: string; state: string; error: string }[];
+  plugins: { name: string; state: string; error: string; hint: string; since: number | null }[];
 }
 
 export interface PlanStep {
