@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 import msgspec
 import pluggy
 
+from . import deprecation
 from .api.hookspecs import (
     AfxSpecs,
     CheckEntry,
@@ -80,6 +81,7 @@ class Registered:
     Attributes:
         summary: The first line of its docstring.
         entries: What it brings, with kinds.
+        warnings: What it uses that is to go.
     """
 
     def __init__(self, origin: Origin, entry_point: EntryPoint) -> None:
@@ -96,6 +98,7 @@ class Registered:
         self.summary = next(iter((inspect.getdoc(plugin) or "").splitlines()), "")
         self._manager = _manager_of(plugin, origin)
         self.entries = tuple(_entries(self._manager))
+        self.warnings = tuple(deprecation.of_hooks(_hooks(self._manager)))
 
     @property
     def observes(self) -> bool:
@@ -234,6 +237,16 @@ def _manager_of(plugin: object, origin: Origin) -> pluggy.PluginManager:
             if implementation.wrapper or implementation.hookwrapper:
                 raise DefectError(f"Its hook {caller.name} is a wrapper; afx has no use for those.")
     return manager
+
+
+def _hooks(manager: pluggy.PluginManager) -> dict[str, tuple[str, ...]]:
+    """Return the hooks that are implemented, each with the arguments that are asked for."""
+    return {
+        implementation.function.__name__: tuple(implementation.argnames)
+        for plugin in manager.get_plugins()
+        for caller in manager.get_hookcallers(plugin) or ()
+        for implementation in caller.get_hookimpls()
+    }
 
 
 def _entries(manager: pluggy.PluginManager) -> Iterator[tuple[EntryKind, Entry]]:

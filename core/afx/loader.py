@@ -10,18 +10,19 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import deprecation
 from .api.doctor import DoctorCheck
 from .api.errors import AfxError, BadInputError, PluginError
 from .api.harness import HarnessContext, HarnessProvider
-from .api.hookspecs import API_VERSION, Entry, HarnessEntry, TerminalEvent
+from .api.hookspecs import HarnessEntry, TerminalEvent
 from .api.storage import Storage, StorageContext
 from .api.strategy import ReconnectStrategy, StrategyContext
+from .claims import Claim, declares, settle
 from .discovery import (
     DefectError,
     EntryKind,
@@ -34,46 +35,16 @@ from .discovery import (
     origin_of,
     sentence,
 )
-from .quarantine import KINDS, Kind, PluginInfo, PluginState, Switches, earlier, remember, switch_hint
+from .quarantine import KINDS, PluginInfo, PluginState, Switches, earlier, remember, switch_hint
 from .sections import NoSettings, SettingsView
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-OLDEST_API_VERSION = 1
-"""Entries that were written for an older API than this are incompatible."""
-
 OBSERVER_PATIENCE = 30.0
 """How many seconds an observer may take for one event."""
 
 _log = logging.getLogger("afx.plugins")
-_LIST_HINT = "`afx plugins` lists all plugins and their states."
-
-
-class _Claim:
-    """One thing that a plugin brings, and what became of it so far."""
-
-    def __init__(self, kind: EntryKind, entry: Entry, origin: Origin) -> None:
-        self.kind = kind
-        self.entry = entry
-        self.origin = origin
-        self.state = PluginState.ACTIVE
-        self.error = ""
-        self.hint = ""
-        self.since: float | None = None
-        self.factory: type[Any] | None = None
-
-    def end(self, state: PluginState, error: str, hint: str = "") -> None:
-        """Take it out of use."""
-        self.state, self.error, self.since = state, error, time.time()
-        self.hint = hint or switch_hint(state, self.entry.name)
-
-    def refusal(self) -> PluginError:
-        """Return the error for whoever asks for it although it cannot be used."""
-        return PluginError(
-            f"The {self.kind} {self.entry.name!r} of {self.origin} is {self.state}: {self.error}",
-            hint=self.hint or _LIST_HINT,
-        )
 
 
 class Plugins:
@@ -84,7 +55,7 @@ class Plugins:
 
     def __init__(
         self,
-        claims: Sequence[_Claim],
+        claims: Sequence[Claim],
         whole: Sequence[PluginInfo],
         registered: Sequence[Registered],
         settings: SettingsView,
@@ -117,7 +88,7 @@ class Plugins:
         if entry_points is None:
             entry_points, unreadable = installed()
             whole.extend(_whole(origin, PluginState.BROKEN, error) for origin, error in unreadable)
-        claims: list[_Claim] = []
+        claims: list[Claim] = []
         registered: list[Registered] = []
         found = [(origin_of(entry_point), entry_point) for entry_point in entry_points]
         for origin, entry_point in sorted(found, key=lambda pair: pair[0]):
@@ -131,10 +102,14 @@ class Plugins:
                 whole.append(_whole(origin, PluginState.BROKEN, sentence(error)))
                 continue
             registered.append(plugin)
-            claims.extend(_Claim(kind, entry, origin) for kind, entry in plugin.entries)
+            mine = [Claim(kind, entry, origin) for kind, entry in plugin.entries]
+            claims.extend(mine)
             if not plugin.entries:
-                whole.append(_whole(origin, PluginState.ACTIVE, "", plugin.summary))
-        _settle(claims, switches)
+                whole.append(_whole(origin, PluginState.ACTIVE, "", plugin.summary, plugin.warnings))
+            for claim in mine[:1]:
+                claim.warnings = plugin.warnings
+            _warn(origin, plugin.warnings)
+        settle(claims, switches)
         return cls(claims, whole, registered, settings or NoSettings())
 
     def rows(self) -> list[PluginInfo]:
@@ -154,6 +129,7 @@ class Plugins:
                 error=claim.error,
                 hint=claim.hint,
                 since=claim.since,
+                warnings=claim.warnings,
             )
             for claim in self._claims
         ]
@@ -177,7 +153,7 @@ class Plugins:
         return [
             (claim.kind, claim.entry.name, claim.entry.factory)
             for claim in self._claims
-            if claim.state is PluginState.ACTIVE and not _declares(claim.entry)
+            if claim.state is PluginState.ACTIVE and not declares(claim.entry)
         ]
 
     def harness_names(self, settings: SettingsView | None = None) -> list[str]:
@@ -234,7 +210,7 @@ class Plugins:
             if isinstance(section, Mapping) and name not in claimed and is_name(name)
         ]
 
-    def _declarer(self, name: str) -> _Claim:
+    def _declarer(self, name: str) -> Claim:
         for claim in self._claims:
             if isinstance(claim.entry, HarnessEntry) and claim.entry.declares:
                 if claim.state is not PluginState.ACTIVE:
@@ -306,13 +282,13 @@ class Plugins:
                     self._hung[origin] = _whole(origin, PluginState.BROKEN, sentence(error), plugin.summary)
                 _log.error("The plugin %s of %s failed at an event.", name, origin, exc_info=error)
 
-    def _active(self, kind: EntryKind) -> list[_Claim]:
+    def _active(self, kind: EntryKind) -> list[Claim]:
         return [claim for claim in self._claims if claim.kind == kind and claim.state is PluginState.ACTIVE]
 
-    def _claim(self, kind: EntryKind, name: str, declared: Sequence[str] = ()) -> _Claim:
+    def _claim(self, kind: EntryKind, name: str, declared: Sequence[str] = ()) -> Claim:
         claims = [claim for claim in self._claims if (claim.kind, claim.entry.name) == (kind, name)]
         if not claims:
-            names = [claim.entry.name for claim in self._active(kind) if not _declares(claim.entry)]
+            names = [claim.entry.name for claim in self._active(kind) if not declares(claim.entry)]
             known = ", ".join(sorted([*names, *declared]))
             raise PluginError(
                 f"There is no {kind} {name!r}.",
@@ -326,40 +302,7 @@ class Plugins:
         return claim
 
 
-def _declares(entry: Entry) -> bool:
-    return isinstance(entry, HarnessEntry) and entry.declares
-
-
-def _settle(claims: Iterable[_Claim], switches: Switches) -> None:
-    """Decide which claims hold: those of a known API version, not switched off, and alone in their name."""
-    by_name: dict[tuple[Kind, str], list[_Claim]] = defaultdict(list)
-    for claim in claims:
-        version = claim.entry.api_version
-        written_for = f"It was written for version {version} of the plugin API; this afx"
-        if switched_off := switches.reason(claim.entry.name):
-            claim.end(PluginState.BLOCKED, switched_off)
-        elif version > API_VERSION:
-            claim.end(PluginState.INCOMPATIBLE, f"{written_for} has version {API_VERSION}.", "Upgrade afx.")
-        elif version < OLDEST_API_VERSION:
-            claim.end(
-                PluginState.INCOMPATIBLE,
-                f"{written_for} knows none before {OLDEST_API_VERSION}.",
-                "Upgrade the plugin.",
-            )
-        else:
-            by_name[claim.kind, claim.entry.name].append(claim)
-    for (kind, name), rivals in by_name.items():
-        if len(rivals) > 1:
-            origins = " and by ".join(str(rival.origin) for rival in rivals)
-            for rival in rivals:
-                rival.end(
-                    PluginState.BROKEN,
-                    f"The {kind} {name!r} is claimed by {origins}.",
-                    "Uninstall one of them, or name its distribution in AFX_DISABLED_PLUGINS.",
-                )
-
-
-def _make(claim: _Claim, base: type[Any], *arguments: object) -> Any:  # noqa: ANN401 - it is what `base` says
+def _make(claim: Claim, base: type[Any], *arguments: object) -> Any:  # noqa: ANN401 - it is what `base` says
     """Import a claim's class and make one of it. What failed once is broken from then on.
 
     Raises:
@@ -368,8 +311,11 @@ def _make(claim: _Claim, base: type[Any], *arguments: object) -> Any:  # noqa: A
     try:
         if claim.factory is None:
             claim.factory = bounded(
-                "Its import", partial(import_class, claim.entry, base, any_name=_declares(claim.entry))
+                "Its import", partial(import_class, claim.entry, base, any_name=declares(claim.entry))
             )
+            warnings = tuple(deprecation.of_class(claim.factory))
+            claim.warnings += warnings
+            _warn(claim.origin, warnings)
         return claim.factory(*arguments)
     except BadInputError:
         # A mistake in its settings is the person's, and may stand in one workspace only.
@@ -382,7 +328,14 @@ def _make(claim: _Claim, base: type[Any], *arguments: object) -> Any:  # noqa: A
         raise claim.refusal() from error
 
 
-def _whole(origin: Origin, state: PluginState, error: str, summary: str = "") -> PluginInfo:
+def _warn(origin: Origin, warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        _log.warning("The plugin %s of %s: %s", origin.entry_point, origin, warning)
+
+
+def _whole(
+    origin: Origin, state: PluginState, error: str, summary: str = "", warnings: tuple[str, ...] = ()
+) -> PluginInfo:
     return PluginInfo(
         kind="plugin",
         name=origin.entry_point,
@@ -393,4 +346,5 @@ def _whole(origin: Origin, state: PluginState, error: str, summary: str = "") ->
         error=error,
         hint="" if state is PluginState.ACTIVE else switch_hint(state, origin.entry_point),
         since=None if state is PluginState.ACTIVE else time.time(),
+        warnings=warnings,
     )

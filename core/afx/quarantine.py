@@ -43,6 +43,7 @@ class PluginInfo(msgspec.Struct, frozen=True, kw_only=True):
         error: A sentence about `state`; empty where it is active.
         hint: What to do about it; empty where it is active.
         since: When it was first found so, in seconds since the epoch; None where it is active.
+        warnings: What it uses that is to go, in sentences. It works as long as that is there.
     """
 
     kind: Kind
@@ -54,6 +55,7 @@ class PluginInfo(msgspec.Struct, frozen=True, kw_only=True):
     error: str
     hint: str = ""
     since: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ ATTENTION: Final = 2.0
 _LAPPED_TAIL: Final = 256 * 1024
 """So many bytes are shown again, at most, to an onlooker that fell behind the ring's start."""
 _MOST_UNSENT: Final = 1 << 20
+Piece = bytes | memoryview
 _MOST_EVENTS: Final = 1000
 
 
@@ -56,22 +57,25 @@ class Stream:
         """Tell whether the onlooker reads, and so may set the pace."""
         return self.position >= ring.end or now - self.took_at < ATTENTION
 
-    def next_frame(self, ring: Ring) -> bytes | None:
-        """Return the next frame, None where there is none now."""
+    def next_frame(self, ring: Ring) -> tuple[bytes, Piece] | None:
+        """Return the next frame, its head apart from its output; None where there is none now.
+
+        The output is a view of the ring, to be let go of before anything is added there.
+        """
         if self.position < ring.start:
             self._begin_anew(ring, min(_LAPPED_TAIL, ring.limit // 2))
         if self._events and self._events[0][0] <= self.position:
-            return self._events.popleft()[1]
+            return self._events.popleft()[1], b""
         waiting = ring.end - self.position
         if waiting <= 0:
             return None
         if self._events:
             waiting = self._events[0][0] - self.position
-        piece = ring.read(self.position, min(waiting, frames.PIECE))
+        piece: Piece = ring.view(self.position, min(waiting, frames.PIECE))
         if self.position < self._old_until:
-            piece = self._without_old_questions(piece)
+            piece = self._without_old_questions(bytes(piece))
         self.position += len(piece)
-        return frames.raw(frames.DATA, piece)
+        return frames.HEADER.pack(frames.DATA, len(piece)), piece
 
     def _begin_anew(self, ring: Ring, tail: int | None) -> None:
         replay = ring.replay(tail)
@@ -114,21 +118,33 @@ class Client:
         self.connection = connection
         self.descriptor = connection.fileno()
 
-    def send(self, frame: bytes) -> int:
-        """Send a frame, or keep what its socket does not take now; return how many bytes it took."""
+    def send(self, frame: bytes, output: Piece = b"") -> int:
+        """Send a frame, or keep what its socket does not take now; return how many bytes it took.
+
+        The output of a frame is given apart from the rest, so that nobody has to put the two together.
+        """
+        taken = 0 if self.unsent else self._give(frame, output)
         if self.deaf:
             return 0
-        self.unsent += frame
-        if len(self.unsent) > _MOST_UNSENT:
-            self.lost = True
-        return self.flush()
+        if taken < len(frame) + len(output):
+            self.unsent += frame[taken:]
+            self.unsent += output[max(0, taken - len(frame)) :]
+            if len(self.unsent) > _MOST_UNSENT:
+                self.lost = True
+        return taken
 
     def flush(self) -> int:
         """Send what was kept, and return how many bytes the socket took."""
-        if not self.unsent or self.lost:
+        taken = self._give(self.unsent) if self.unsent else 0
+        del self.unsent[:taken]
+        return taken
+
+    def _give(self, frame: bytes | bytearray, output: Piece = b"") -> int:
+        """Return how many bytes of these the socket took."""
+        if self.lost or self.deaf:
             return 0
         try:
-            taken = self.connection.send(self.unsent)
+            return self.connection.sendmsg((frame, output)) if output else self.connection.send(frame)
         except BlockingIOError:
             return 0
         except (BrokenPipeError, ConnectionResetError):
@@ -138,8 +154,6 @@ class Client:
         except OSError:  # A time-out among them.
             self.lost = True
             return 0
-        del self.unsent[:taken]
-        return taken
 
     def send_refusal(self, message: str, hint: str = "") -> None:
         """Say that a program could not be started."""
@@ -162,7 +176,7 @@ class Client:
             frame = stream.next_frame(ring)
             if frame is None:
                 break
-            taken += self.send(frame)
+            taken += self.send(*frame)
         if taken:
             stream.took_at = now
         if stream.overrun:

@@ -146,9 +146,16 @@ def seconds(fields: Fields, name: str, default: float) -> float:
 
 
 class Decoder:
-    """Cuts a stream of bytes, however it was split on its way, back into frames."""
+    """Cuts a stream of bytes, however it was split on its way, back into frames.
 
-    def __init__(self) -> None:
+    Args:
+        passed_on: A kind of frames whose payload is yielded part by part as it comes, none of it held back.
+    """
+
+    def __init__(self, passed_on: int | None = None) -> None:
+        self._passed_on = passed_on
+        self._passing = 0
+        """How much of the payload of such a frame is still to come."""
         self._rest = bytearray()
         self._needed = 0
         """How many bytes the frame has that `_rest` is the beginning of, as far as is known."""
@@ -168,12 +175,21 @@ class Decoder:
             data = bytes(self._rest)
             self._rest.clear()
         begin = 0
+        if self._passing and data and self._passed_on is not None:
+            begin = min(self._passing, len(data))
+            self._passing -= begin
+            yield self._passed_on, data[:begin]
         self._needed = HEADER.size
         while len(data) - begin >= HEADER.size:
             kind, length = HEADER.unpack_from(data, begin)
             if length > MAX_PAYLOAD:
                 raise FrameError(f"a frame of {length} bytes is over the limit of {MAX_PAYLOAD}")
             end = begin + HEADER.size + length
+            if end > len(data) and kind == self._passed_on:
+                self._passing = end - len(data)
+                if part := data[begin + HEADER.size :]:
+                    yield kind, part
+                return
             if end > len(data):
                 self._needed = end - begin
                 break

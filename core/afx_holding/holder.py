@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, ClassVar, Final
 
@@ -92,7 +93,7 @@ class Holder:
             self._terminal.write_input()
         if self._terminal.descriptor in readable:
             others = [self._wakeup, self._listener, *(client.descriptor for client in self._clients)]
-            self._add_output(self._terminal.read_output(others))
+            self._note_output(lambda: self._terminal.take_output(others))
             if self._terminal.hung_up:
                 self._reap()
         if self._listener in readable:
@@ -169,14 +170,19 @@ class Holder:
     # The program and its terminal
 
     def _add_output(self, output: bytes) -> None:
-        if not output:
+        if output:
+            self._note_output(lambda: self._terminal.add_output(output))
+
+    def _note_output(self, add: Callable[[], None]) -> None:
+        """Let output be added, and take note of it."""
+        before = self._ring.end
+        add()
+        if self._ring.end == before:
             return
         now = time.monotonic()
-        end = self._ring.end
         for stream in self._streams():
-            if stream.position == end:
+            if stream.position == before:
                 stream.took_at = now  # It has not been behind until now.
-        self._terminal.add_output(output)
         if self._tower is not None and not self._timers.is_set(self._tell_activity):
             self._timers.set(self._tell_activity, max(0.0, self._told_activity + 1 - now))
 
@@ -194,7 +200,7 @@ class Holder:
                 self._timers.set(self._reap, _LOOK_AGAIN)
             return
         # All that it wrote before its end is told before its end.
-        self._add_output(self._terminal.read_last_output())
+        self._note_output(self._terminal.take_last_output)
         self._noted = False
         self._timers.cancel(self._terminal.settle)
         self._tell_all(frames.control(frames.EXIT, **self._terminal.exit))

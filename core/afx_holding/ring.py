@@ -30,7 +30,7 @@ class Ring:
     """The last `limit` bytes (and up to a quarter more) of a stream that began at offset 0.
 
     Output moves within one buffer that is never reallocated once it is full, so that memory stays flat
-    however much flows through.
+    however much flows through. It is read right into that buffer and sent right out of it.
     """
 
     def __init__(self, limit: int) -> None:
@@ -57,22 +57,39 @@ class Ring:
     def append(self, output: bytes) -> None:
         """Add output at the end, and let go of some at the start where the limit is passed."""
         for begin in range(0, len(output), self._slab):
-            self._append(output[begin : begin + self._slab])
+            piece = output[begin : begin + self._slab]
+            self._make_room(len(piece))
+            self._buffer[self._used : self._used + len(piece)] = piece
+            self._used += len(piece)
 
-    def _append(self, output: bytes) -> None:
-        if self._used + len(output) > self.limit + self._slab:
-            # By slabs, so that moving the rest costs each byte little.
-            self._discard(self._used + len(output) - self.limit)
-        fits = min(len(output), len(self._buffer) - self._used)
-        self._buffer[self._used : self._used + fits] = output[:fits]
-        self._buffer += output[fits:]
-        self._used += len(output)
+    def take(self, descriptor: int, most: int) -> int:
+        """Add what can be read from a descriptor now, at most `most` bytes; return how many these were.
 
-    def read(self, offset: int, size: int) -> bytes:
-        """Return up to `size` bytes from `offset` on, which must lie within the ring."""
-        begin = offset - self.start
+        Raises:
+            OSError: It cannot be read from.
+        """
+        self._make_room(most)
         with memoryview(self._buffer) as view:
-            return bytes(view[begin : min(begin + size, self._used)])
+            taken = os.readv(descriptor, [view[self._used : self._used + most]])
+        self._used += taken
+        return taken
+
+    def _make_room(self, size: int) -> None:
+        """Let there be room for `size` bytes, at most a slab, after what is there."""
+        if self._used + size > self.limit + self._slab:
+            # By slabs, so that moving the rest costs each byte little.
+            self._discard(self._used + size - self.limit)
+        missing = self._used + size - len(self._buffer)
+        if missing > 0:
+            self._buffer += bytes(missing)
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """Return up to `size` bytes from `offset` on, which must lie within the ring.
+
+        Nothing can be added before the view is let go of.
+        """
+        begin = offset - self.start
+        return memoryview(self._buffer)[begin : min(begin + size, self._used)]
 
     def replay(self, tail: int | None) -> Replay:
         """Return the replay of about the last `tail` bytes, or of all of them."""

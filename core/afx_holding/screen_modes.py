@@ -27,6 +27,7 @@ _ESCAPE, _SET, _CHARSET, _TITLE = range(8, 12)
 _STYLE: Final = re.compile(rb"\x1b\[([0-9;:]*)m")
 _STYLE_WINDOW: Final = 1 << 16
 _MANY_STYLES: Final = 4096
+_MANY_WITHIN: Final = 1 << 18
 _STYLE_RESETS: Final = (b"\x1b[m", b"\x1b[0m", b"\x1b[0;")
 
 _KEYPAD: Final = 66
@@ -171,12 +172,14 @@ class ModeTracker:
             self._insert = final == b"h"
 
     def _read_styles(self, output: bytes | bytearray, begin: int, end: int) -> None:
-        if output.count(b"\x1b", begin, end) > _MANY_STYLES:
+        if _has_many(output, begin, end):
             # Where there are so many, those of the last screens say it all.
             begin = max(begin, end - _STYLE_WINDOW)
             begin = max(begin, *(output.rfind(reset, begin, end) for reset in _STYLE_RESETS))
-        for style in _STYLE.finditer(output, begin, end):
-            self._apply_styles(style[1].split(b";"))
+        # Of equal ones the last says all that those before it said.
+        distinct = dict.fromkeys(reversed(_STYLE.findall(output, begin, end)))
+        for style in reversed(distinct):
+            self._apply_styles(style.split(b";"))
 
     def _apply_styles(self, parameters: list[bytes]) -> None:
         rest = iter(parameters)
@@ -217,7 +220,10 @@ class ModeTracker:
             (self._modify_keys, b"\x1b[>4;%bm" % self._modify_keys),
             (self._cursor_style, b"\x1b[%b q" % self._cursor_style),
             (self._shifted, b"\x0e"),
-            (self._styles, b"\x1b[%bm" % b";".join(self._styles.values())),
+            (
+                self._styles,
+                b"\x1b[%bm" % b";".join(style for _, style in sorted(self._styles.items(), reverse=True)),
+            ),
             (self.title is not None, b"\x1b]2;%b\x07" % (self.title or b"")),
         ):
             if needed:
@@ -230,6 +236,13 @@ class ModeTracker:
         untitled = self.copy()
         untitled.title = None
         return untitled.prologue() == RESET
+
+
+def _has_many(output: bytes | bytearray, begin: int, end: int) -> bool:
+    """Tell whether there are many sequences; where the end alone has many, not all of it is looked at."""
+    late = max(begin, end - _MANY_WITHIN)
+    count = output.count(b"\x1b", late, end)
+    return count > _MANY_STYLES or count + output.count(b"\x1b", begin, late) > _MANY_STYLES
 
 
 def _numbers(parameters: bytes) -> list[int]:

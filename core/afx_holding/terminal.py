@@ -18,6 +18,10 @@ from afx_holding.program import LaunchError, Program
 from afx_holding.ring import Ring
 from afx_holding.screen_modes import MODES_OFF
 
+_AT_ONCE: Final = 4096
+"""No PTY gives more at once, and for no more does the ring make room ahead."""
+_ECHO: Final = 64
+"""So few bytes are the echo of a key, or as good as one."""
 _FLOOD: Final = 2048
 """From so many bytes at once it is a flood, and output is gathered for a moment."""
 _GATHER: Final = 0.002
@@ -102,20 +106,20 @@ class Terminal:
         self.ring.append(output)
         self.last_output_at = time.time()
 
-    def read_output(self, others: list[Any]) -> bytes:
-        """Return output of the program: a keystroke's echo at once, of a flood as much as comes in a moment.
+    def take_output(self, others: list[Any]) -> None:
+        """Keep what the program writes: a keystroke's echo at once, of a flood as much as comes in a moment.
 
         A PTY gives a few KiB at a time. Everything that is done once for each piece, here and in all who
         read, is done more seldom this way. The moment ends when any of `others` can be read from.
         """
-        pieces: list[bytes] = []
         taken = 0
         until: float | None = None
         while taken < frames.PIECE:
-            piece = self._read(frames.PIECE - taken)
+            piece = self._take()
             if piece:
-                pieces.append(piece)
-                taken += len(piece)
+                taken += piece
+                if taken <= _ECHO:
+                    break  # To ask a PTY whether there is more takes longer than to read this.
                 continue
             if self.hung_up or taken < _FLOOD:
                 break
@@ -125,27 +129,25 @@ class Terminal:
             readable, _, _ = select.select(readers, [], [], max(0.0, until - now))
             if readable != [self.descriptor]:
                 break
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def read_last_output(self) -> bytes:
-        """Return what an ended program wrote before its end; not without limit, as others may write on."""
-        pieces: list[bytes] = []
+    def take_last_output(self) -> None:
+        """Keep what an ended program wrote before its end; not without limit, as others may write on."""
         left = self.ring.limit // 4
-        while left > 0 and (piece := self._read(frames.PIECE)):
-            pieces.append(piece)
-            left -= len(piece)
-        return b"".join(pieces)
+        while left > 0 and (piece := self._take()):
+            left -= piece
 
-    def _read(self, most: int) -> bytes:
-        """Return what the PTY has; nothing where it has nothing now, or will never have again."""
+    def _take(self) -> int:
+        """Keep what comes now; return how much: nothing where nothing does, or never will again."""
         try:
-            piece = os.read(self.descriptor, most)
+            piece = self.ring.take(self.descriptor, _AT_ONCE)
         except BlockingIOError:
-            return b""
+            return 0
         except OSError:
-            piece = b""
+            piece = 0
         # BSD says so once no process has the terminal open any more.
         self.hung_up = not piece
+        if piece:
+            self.last_output_at = time.time()
         return piece
 
     def type(self, data: bytes) -> None:

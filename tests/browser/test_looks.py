@@ -297,5 +297,8 @@ def test_a_program_is_searched_for_words(tower: TowerProcess, workspace: str, op
     tab.page.keyboard.press("Enter")
     terminal = f"afx.sessions.get('{agent['id']}').screen.terminal"
     tab.page.wait_for_function(f"() => {terminal}.getSelection() === 'needle'")
+    tab.page.keyboard.type("s and pins")
+    tab.page.keyboard.press("Enter")
+    expect(tab.page.get_by_text("Nothing found.")).to_be_attached()
     tab.page.keyboard.press("Escape")
     expect(tab.page.get_by_role("search")).to_have_count(0)

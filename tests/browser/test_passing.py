@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Error, Route, expect
 
+from afx.api.process import send_signal
 from afx.testing.tower_process import TowerProcess
+from e2e.holding import holder_of
 
 from .conftest import OpenTab
 
@@ -50,6 +53,28 @@ def test_the_last_screen_of_a_terminal_that_is_gone_is_there_for_who_comes_later
     expect(tab.page.locator(".ending")).to_have_count(0)
 
 
+def test_while_a_holder_does_not_answer_its_last_screen_stands_in(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    agent = tower.shell(workspace, "echo what it shows now; exec sleep 1000", "silent")
+    holder = holder_of(tower, agent["terminal"]["id"])
+    tower.stop()
+    kept = tower.home / "agents" / agent["id"] / "screen"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(b'{"size": {"cols": 80, "rows": 24}, "at": 1}\nwhat it showed once')
+    assert send_signal(holder, signal.SIGSTOP)
+    try:
+        tower.start()
+        tab = open_tab("#/shop/shell/silent")
+        tab.await_text(agent, "^what it showed once$")
+        expect(tab.page.locator(".ending")).to_contain_text("No answer.")
+    finally:
+        send_signal(holder, signal.SIGCONT)
+    tab.await_text(agent, "^what it shows now$")
+    assert "what it showed once" not in tab.text(agent)
+    expect(tab.page.locator(".ending")).to_have_count(0)
+
+
 def test_of_an_agent_whose_screen_nobody_kept_the_page_says_so(
     tower: TowerProcess, workspace: str, open_tab: OpenTab
 ) -> None:
@@ -70,7 +95,11 @@ def test_an_open_page_says_when_the_tower_serves_another_build_and_is_not_reload
     expect(bar).to_have_count(0)
 
     def upgraded(route: Route) -> None:
-        response = route.fetch()
+        try:
+            response = route.fetch()
+        except Error:  # The Tower is away.
+            route.abort()
+            return
         state = response.json()
         state["tower"]["page"] = "another"
         route.fulfill(response=response, body=json.dumps(state))

@@ -20,7 +20,7 @@ from .tab import Tab
 
 QUICK_MS = 50.0
 ROUNDS = 5
-# Of the frames that a page draws without a flood. Seen with two processors to themselves: 0.96 and 1.0.
+# Of the frames that a page draws without a flood. Seen on a busy machine: 0.9 and 1.0.
 WATCHED, BESIDE = 0.5, 0.75
 
 # Draws a frame of the terminal's size at every change of it, and says what was typed.

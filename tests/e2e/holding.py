@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from afx.api.process import ProcessIdentity, identify, send_signal
+from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
 from afx.testing.tower_process import TowerProcess
 from e2e.tmux import Tmux
 
@@ -41,7 +41,7 @@ class Holding(ABC):
 
     @abstractmethod
     def end(self, terminal_id: str) -> None:
-        """Let one terminal be gone, as happens without afx."""
+        """Let one terminal be gone, as happens without afx, and return when it is."""
 
 
 class ShellperHolding(Holding):
@@ -53,7 +53,12 @@ class ShellperHolding(Holding):
         return holder_of(self.tower, terminal_id)
 
     def end(self, terminal_id: str) -> None:
-        assert send_signal(holder_of(self.tower, terminal_id), signal.SIGKILL)
+        self.kill(holder_of(self.tower, terminal_id))
+
+    def kill(self, *processes: ProcessIdentity) -> None:
+        """Kill processes, and return when they are gone."""
+        assert all(send_signal(process, signal.SIGKILL) for process in processes)
+        TowerProcess.eventually(self.tower, lambda: not any(map(is_alive, processes)))
 
 
 class TmuxHolding(Holding):
@@ -87,5 +92,4 @@ class DtachHolding(ShellperHolding):
         dtach = identify(int(stat.rpartition(")")[2].split()[1]))
         assert dtach is not None
         recorder = self.recorder(terminal_id)
-        assert send_signal(dtach, signal.SIGKILL)
-        assert send_signal(recorder, signal.SIGKILL)
+        self.kill(dtach, recorder)

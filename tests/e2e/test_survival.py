@@ -114,7 +114,6 @@ def test_dead_are_pruned_and_the_stopped_waited_for_lesson_02(
     tower.kill()
     for name in ("builder/a", "shell/1"):
         holding.end(five[name][0])
-        TowerProcess.eventually(tower, lambda name=name: not is_alive(recorders[name]))
     assert send_signal(recorders["builder/b"], signal.SIGSTOP)
     began = time.monotonic()
     tower.start()
@@ -125,6 +124,7 @@ def test_dead_are_pruned_and_the_stopped_waited_for_lesson_02(
         assert agents[name]["state"] == holding.ended_state
         assert agents[name]["reason"]
         assert agents[name]["terminal"] is None
+        tower.eventually(lambda name=name: not is_alive(recorders[name]))
     assert agents["builder/b"]["state"] == "unreachable"
     assert agents["builder/b"]["terminal"]["id"] == five["builder/b"][0]
     for name in ("builder/c", "shell/2"):

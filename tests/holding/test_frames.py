@@ -30,6 +30,40 @@ def test_frames_do_not_depend_on_how_the_stream_was_split(sent: Frames, places: 
     assert received == sent
 
 
+def with_output_joined(parts: Frames) -> Frames:
+    joined: Frames = []
+    for kind, payload in parts:
+        if kind == frames.DATA and joined and joined[-1][0] == frames.DATA:
+            joined[-1] = (kind, joined[-1][1] + payload)
+        else:
+            joined.append((kind, payload))
+    return joined
+
+
+@unhurried
+@given(
+    st.lists(st.tuples(st.integers(3, 5), st.binary(min_size=1, max_size=300))),
+    st.lists(st.integers(0, 10_000)),
+)
+def test_output_that_is_passed_on_is_neither_held_back_nor_moved(sent: Frames, places: list[int]) -> None:
+    stream = b"".join(frames.raw(kind, payload) for kind, payload in sent)
+    decoder = frames.Decoder(passed_on=frames.DATA)
+    received = [frame for piece in cut_at(stream, places) for frame in decoder.feed(piece)]
+    assert all(payload for _, payload in received)
+    assert with_output_joined(received) == with_output_joined(sent)
+
+
+def test_the_part_of_a_frame_that_is_there_is_passed_on_at_once() -> None:
+    decoder = frames.Decoder(passed_on=frames.DATA)
+    frame = frames.raw(frames.DATA, b"abcdef")
+    assert list(decoder.feed(frame[:8])) == [(frames.DATA, b"abc")]
+    assert list(decoder.feed(frame[8:10])) == [(frames.DATA, b"de")]
+    assert list(decoder.feed(frame[10:] + frames.raw(frames.PING, b"1"))) == [
+        (frames.DATA, b"f"),
+        (frames.PING, b"1"),
+    ]
+
+
 def test_oversized_frame_is_refused_after_those_before_it_lesson_42() -> None:
     stream = frames.raw(frames.PING, b"1") + frames.HEADER.pack(frames.DATA, frames.MAX_PAYLOAD + 1)
     decoded = frames.Decoder().feed(stream)

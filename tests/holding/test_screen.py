@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -164,14 +165,61 @@ def test_longest_question_fits_in_a_piece_lesson_37() -> None:
 def test_ring_is_the_end_of_the_stream_lesson_31(parts: list[tuple[bytes, int]]) -> None:
     ring = Ring(1 << 12)
     stream = b""
+    # In small pieces: of very many styles at once only the last count, see `_read_styles`.
+    tracker = ModeTracker()
     for output, times in parts:
         ring.append(output * times)
+        for _ in range(times):
+            tracker.feed(output, 0, len(output))
         stream += output * times
         assert ring.end == len(stream)
         assert min(len(stream), 1 << 12) <= ring.end - ring.start <= (1 << 12) + (1 << 16) + 4096
-        assert ring.read(ring.start, len(stream)) == stream[ring.start :]
+        assert bytes(ring.view(ring.start, len(stream))) == stream[ring.start :]
         assert not is_inside(stream[:0] + stream, ring.start) or ring.start == 0
-    assert ring.modes().prologue() == state_after(stream)
+    assert ring.modes().prologue() == tracker.prologue()
+
+
+def test_ring_takes_from_a_descriptor_what_is_appended_elsewhere_lesson_31() -> None:
+    taken, appended = Ring(1 << 16), Ring(1 << 16)
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    try:
+        for number in range(200):
+            output = b"%d\x1b[%dm" % (number, 30 + number % 8) * 300
+            os.write(writer, output)
+            appended.append(output)
+            while taken.end < appended.end:
+                assert 0 < taken.take(reader, 4096) <= 4096
+            assert bytes(taken.view(taken.end - len(output), len(output) + 5)) == output
+        with pytest.raises(BlockingIOError):
+            taken.take(reader, 4096)
+        assert taken.start > 0
+        assert (
+            bytes(taken.view(taken.start, 1 << 20))[-(1 << 16) :]
+            == bytes(appended.view(appended.start, 1 << 20))[-(1 << 16) :]
+        )
+        assert taken.modes().prologue() == appended.modes().prologue()
+        os.close(writer)
+        writer = -1
+        assert taken.take(reader, 4096) == 0
+    finally:
+        os.close(reader)
+        if writer >= 0:
+            os.close(writer)
+
+
+@unhurried
+@given(
+    st.lists(
+        st.sampled_from(["1", "2", "22", "31", "39", "0", "48;5;7", "1;31", "4", "24", "7"]), max_size=30
+    )
+)
+def test_styles_read_at_once_are_those_read_one_by_one_lesson_32(styles: list[str]) -> None:
+    sequences = [f"\x1b[{style}m".encode() for style in styles]
+    one_by_one = ModeTracker()
+    for sequence in sequences:
+        one_by_one.feed(sequence, 0, len(sequence))
+    assert state_after(b"".join(sequences)) == one_by_one.prologue()
 
 
 @unhurried
@@ -180,7 +228,7 @@ def test_replay_and_its_prologue_give_the_same_modes_lesson_32(output: bytes, ta
     ring = Ring(1 << 16)
     ring.append(output)
     replay = ring.replay(tail)
-    shown = replay.prologue + ring.read(replay.offset, len(output))
+    shown = replay.prologue + bytes(ring.view(replay.offset, len(output)))
     assert state_after(shown) == state_after(output)
     assert replay.alternate == (re.search(rb"\x1b\[\?(1049|47)h", state_after(output)) is not None)
 

@@ -126,6 +126,13 @@ SABOTAGES = (
         "tests/security/test_exhaustion.py::test_ten_thousand_that_say_nothing_keep_nobody_out",
     ),
     Sabotage(
+        "one agent is started by two at the same time",
+        "core/afx/tower/revival.py",
+        "async with self._locks.setdefault(agent_id, anyio.Lock()), self._agents.claimed(agent_id):",
+        "async with self._agents.claimed(agent_id):",
+        "tests/testing/test_tower_model.py::test_the_tower_keeps_its_promises",
+    ),
+    Sabotage(
         "a transcript of a shared directory is taken for one's own",
         "core/afx/tower/resume.py",
         "    if not facts.alone:",

@@ -95,6 +95,8 @@ async def test_a_holder_that_hangs_a_full_disk_and_a_torn_file_cost_the_screen_o
         with monkeypatch.context() as patch:
             patch.setattr(terminals.hub("t-a").connection, "glance", lambda _: anyio.sleep_forever())
             await screens.keep("a")
+            patch.setattr(terminals.hub("t-a").connection, "glance", None)
+            await screens.keep("a")
         (lab.directory / "agents").write_text("in the way")
         await screens.keep("a")
         assert await screens.of("a") is None

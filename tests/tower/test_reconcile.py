@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from afx.api.model import Agent, AgentKind, AgentState, Exit, TerminalRecord
 from afx.api.strategy import Life, Orphan, Survival
+from afx.testing.strategies import records
 from afx.tower.reconcile import Adopt, FinishStop, Prune, Reconnect, Report, Wait, judge, reconcile
 
 HOST = "here"
@@ -119,18 +120,20 @@ NAMES = st.sampled_from(["a", "b", "c", "d"])
 
 
 @given(
-    agents=st.dictionaries(NAMES, st.builds(an_agent, NAMES, state=st.sampled_from(AgentState))),
-    records=st.dictionaries(NAMES, st.sampled_from([HOST, "elsewhere"])),
+    agents=st.dictionaries(NAMES, records(Agent, host=st.just(HOST))),
+    hosts=st.dictionaries(NAMES, st.sampled_from([HOST, "elsewhere"])),
     survivals=st.dictionaries(NAMES, st.sampled_from([ALIVE, DEAD, SILENT])),
-    orphans=st.lists(st.builds(an_orphan, NAMES, st.sampled_from(["t-a", "t-b", "x", "y"])), max_size=4),
+    orphans=st.lists(
+        records(Orphan, agent_id=NAMES, terminal_id=st.sampled_from(["t-a", "t-b", "x", "y"])), max_size=4
+    ),
 )
 def test_only_proof_prunes_and_nobody_has_two_terminals(
     agents: dict[str, Agent],
-    records: dict[str, str],
+    hosts: dict[str, str],
     survivals: dict[str, Survival],
     orphans: list[Orphan],
 ) -> None:
-    known = [a_record(name, host) for name, host in records.items()]
+    known = [a_record(name, host) for name, host in hosts.items()]
     decisions = reconcile(
         host=HOST,
         agents={name: msgspec.structs.replace(agent, id=name) for name, agent in agents.items()},

@@ -344,8 +344,31 @@ async def test_what_cannot_be_ended_is_said_and_kept_lesson_15(lab: Lab) -> None
     async with lab.tower() as (agents, terminals):
         lab.world.holders["t-a"].hangs = True
         with pytest.raises(UnreachableError):
-            await terminals.end(agents.terminal("t-a"))
+            await terminals.end(agents.terminal("t-a"), AgentState.STOPPED)
         assert agents.terminal("t-a")
+
+
+async def test_what_could_not_be_ended_is_ended_once_it_answers_lesson_15(lab: Lab) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, terminals):
+        lab.world.holders["t-a"].hangs = True
+        await agents.transition("a", AgentState.STOPPED)
+        with pytest.raises(UnreachableError):
+            await terminals.end(agents.terminal("t-a"), AgentState.STOPPED)
+        lab.world.holders["t-a"].hangs = False
+        await until(lambda: not agents.terminals())
+        assert lab.world.holders == {}
+
+
+async def test_an_end_on_purpose_that_cannot_be_stored_is_stored_later(lab: Lab) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, terminals):
+        await agents.transition("a", AgentState.STOPPED)
+        lab.storage.failures = 1
+        with pytest.raises(StorageError):
+            await terminals.end(agents.terminal("t-a"), AgentState.STOPPED)
+        await until(lambda: not agents.terminals())
+    assert (await lab.storage.load(HOST)).terminals == ()
 
 
 async def test_other_hosts_terminals_are_not_touched(lab: Lab) -> None:

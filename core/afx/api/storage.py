@@ -41,11 +41,14 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         prune: Terminals whose rows go. Terminal rows are the only ones that ever do.
         forget: Workspaces (paths on `host`) that a person had forgotten. Refused while a workspace still
             has agents that are not removed.
+        outlives_power: Whether all of it must be there after a sudden loss of power. Where it need not, a
+            storage may save the time that takes; what a killed Tower stored must be there all the same.
     """
 
     put: tuple[Record, ...] = ()
     prune: tuple[TerminalId, ...] = ()
     forget: tuple[str, ...] = ()
+    outlives_power: bool = True
 
 
 class StorageContext(msgspec.Struct, frozen=True):

@@ -302,6 +302,13 @@ class ReconnectStrategy(ABC):
     async def aclose(self) -> None:
         """Let go of everything. No terminal may end because of it."""
 
+    def expect_spawn(self) -> None:
+        """Hear that a terminal will most likely be wanted in a moment, and begin what takes long.
+
+        It must not wait for anything, and nothing may be left if no terminal is wanted after all. The default
+        does nothing.
+        """
+
     @abstractmethod
     async def spawn(self, spec: TerminalSpec) -> Spawned:
         """Start a terminal.

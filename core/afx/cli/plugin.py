@@ -44,8 +44,11 @@ def new(*, kind: str, name: str, directory: str | None, as_json: bool) -> None:
 def check(*, distribution: str, as_json: bool) -> int:
     """Run the suites of afx on what a distribution brings; say what failed and why it matters.
 
-    Starting real terminals, and looking at what a program recorded, needs what only its author knows: that is
-    tested by the suite in the plugin's own tests.
+    A strategy starts real terminals, and their holders are stopped and killed; a storage keeps its records in
+    a directory that is thrown away. What a harness finds of conversations needs what only its author knows:
+    that is tested by the suite in the plugin's own tests.
+
+    The status is 0 where everything passed, 1 where something failed, and 2 where there is nothing to test.
     """
     from afx.checking import check_distribution
 

@@ -60,7 +60,9 @@ def plugins(context: click.Context, *, as_json: bool) -> None:
             since = "" if row.since is None else f" (for {duration(time.time() - row.since)})"
             click.echo(f"\n{row.kind} {row.name} is {row.state}{since}: {' '.join(row.error.split())}")
             click.echo(f"  {row.hint}")
-    _show_dropped()
+        for warning in row.warnings:
+            click.echo(f"\n{row.kind} {row.name} of {_distribution(row)}: {warning}")
+    _show_what_the_tower_knows(rows)
 
 
 @plugins.command("disable", cls=Command, example="afx plugins disable codex\n")
@@ -151,15 +153,24 @@ def _distribution(row: PluginInfo) -> str:
     return f"{row.distribution} {row.version}".strip()
 
 
-def _show_dropped() -> None:
-    """Say how many events observers missed, where a Tower runs that knows."""
+def _show_what_the_tower_knows(listed: list[PluginInfo]) -> None:
+    """Say what only a running Tower knows: how many events observers missed, and what classes use.
+
+    Classes are imported by whoever uses them, and not for a list.
+    """
     from afx.api.errors import AfxError
 
     from .door import connect
 
     try:
-        dropped = connect(timeout=2.0).get("/api/plugins")["observers"]["dropped"]
+        known = connect(timeout=2.0).get("/api/plugins")
+        dropped = known["observers"]["dropped"]
+        warnings = [(row["kind"], row["name"], one) for row in known["plugins"] for one in row["warnings"]]
     except (AfxError, KeyError, TypeError):
         return
+    said = {(row.kind, row.name, one) for row in listed for one in row.warnings}
+    for kind, name, warning in warnings:
+        if (kind, name, warning) not in said:
+            click.echo(f"\n{kind} {name}: {warning}")
     if dropped:
         click.echo(f"\nObservers are too slow: {dropped} events were told to none of them.")

@@ -94,6 +94,12 @@ def judge_plugins(rows: Iterable[PluginInfo]) -> Iterator[Finding]:
     """Say which plugins are not as they should be."""
     active = 0
     for row in rows:
+        if row.warnings:
+            yield Finding.warning(
+                f"The {row.kind} {row.name!r} of {row.distribution} {row.version}: {' '.join(row.warnings)}",
+                "It stops working with the afx that takes that away. Upgrade it, or tell its author.",
+                "afx plugins",
+            )
         if row.state == "active":
             active += 1
         elif row.state == "blocked":

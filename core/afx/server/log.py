@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import logging
+import re
 import sys
 import time
 from collections.abc import MutableMapping
@@ -10,11 +13,40 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 _LARGEST = 5 * 1024 * 1024
 _KEPT = 3
 _SELDOM = 10.0
+_PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
+_CONCEALED = "[key]"
+
+
+class Logfmt(logging.Formatter):
+    """``name=value`` pairs, one line an event whatever is in it: for the file, and for programs that read it.
+
+    Args:
+        secret: Is replaced wherever it would appear.
+    """
+
+    def __init__(self, secret: str) -> None:
+        super().__init__()
+        self._secret = secret
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        at = dt.datetime.fromtimestamp(record.created, dt.UTC)
+        pairs = {
+            "timestamp": at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        if record.exc_info:
+            pairs["exception"] = self.formatException(record.exc_info)
+        return " ".join(f"{name}={self._shown(text)}" for name, text in pairs.items())
+
+    def _shown(self, text: str) -> str:
+        text = text.replace(self._secret, _CONCEALED)
+        return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def set_up_log(home: Path, secret: str, *, to_stderr: bool) -> None:
@@ -25,37 +57,14 @@ def set_up_log(home: Path, secret: str, *, to_stderr: bool) -> None:
         secret: Is replaced wherever it would appear.
         to_stderr: Also for a person who watches.
     """
-
-    def conceal(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        for name, value in event.items():
-            if isinstance(value, str) and secret in value:
-                event[name] = value.replace(secret, "[key]")
-        return event
-
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        conceal,
-    ]
-
-    def formatter(renderer: structlog.typing.Processor) -> logging.Formatter:
-        return structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, conceal, renderer],
-        )
-
     path = home / "tower.log"
     path.touch(mode=0o600)
     file = RotatingFileHandler(path, maxBytes=_LARGEST, backupCount=_KEPT, encoding="utf-8")
-    file.setFormatter(
-        formatter(structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"]))
-    )
+    file.setFormatter(Logfmt(secret))
     handlers: list[logging.Handler] = [file]
     if to_stderr:
         person = logging.StreamHandler(sys.stderr)
-        person.setFormatter(formatter(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())))
+        person.setFormatter(_for_a_person(secret))
         handlers.append(person)
     root = logging.getLogger()
     root.handlers[:] = handlers
@@ -68,6 +77,31 @@ def set_up_log(home: Path, secret: str, *, to_stderr: bool) -> None:
     logging.getLogger("asyncio").addFilter(_Seldom("out of system resource"))
     # A full disk under the log must not end the Tower, nor fill standard error.
     logging.raiseExceptions = False
+
+
+def _for_a_person(secret: str) -> logging.Formatter:
+    # It takes as long to import as a third of everything else, and a Tower that nobody watches needs it not.
+    import structlog
+
+    def conceal(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for name, value in event.items():
+            if isinstance(value, str) and secret in value:
+                event[name] = value.replace(secret, _CONCEALED)
+        return event
+
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            conceal,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+    )
 
 
 def _is_no_refusal(record: logging.LogRecord) -> bool:

@@ -26,6 +26,8 @@ GOING_AWAY = 1001
 TRY_LATER = 1013
 _LONGEST_TAIL = 64 * 1024 * 1024
 _SMALLEST_WINDOW = 4096
+_TURN = 256 * 1024
+"""After so much output of one terminal the others get a turn, whether or not its source gives them one."""
 
 
 class TerminalSocket:
@@ -131,13 +133,17 @@ async def _refuse(websocket: WebSocket, error: AfxError) -> None:
 
 async def _show(websocket: WebSocket, hub: TerminalHub, onlooker: Onlooker, window: Window) -> None:
     greeted = False
+    without_pause = 0
     while True:
         item = await onlooker.receive()
         if isinstance(item, bytes):
             await window.send(len(item))
             await websocket.send_bytes(item)
-            # Neither side may ever have to wait during a flood; the others get their turn all the same.
-            await anyio.lowlevel.checkpoint()
+            without_pause += len(item)
+            if without_pause > _TURN:
+                # Neither side may ever have to wait during a flood; the others get their turn all the same.
+                without_pause = 0
+                await anyio.lowlevel.checkpoint()
             continue
         if isinstance(item, Reset | Resumed):
             window.begin(item.start.offset)

@@ -34,7 +34,7 @@ class HarnessBench:
         return None
 
     def new_id(self) -> str:
-        """Return an id of the form that the program's ids have. The default mints one, or takes a UUID."""
+        """Return an id of the form that the program's ids have. The default mints one, or is a UUID."""
         session = self.session()
         assert session is not None
         return session.mint()

@@ -72,7 +72,8 @@ class ConversationChecks(HarnessBench):
         session = self.some_session()
         for text in ("", "-x", "--resume", "a\nb", "\x1b[A"):
             assert not session.is_id(text), f"{text!r} is taken for an id."
-        assert session.is_id(self.new_id()), "The form of the program's own ids is not recognised."
+        if session.mints_ids or type(self).new_id is not HarnessBench.new_id:
+            assert session.is_id(self.new_id()), "The form of the program's own ids is not recognised."
         if session.mints_ids:
             minted = [session.mint() for _ in range(20)]
             assert all(map(session.is_id, minted)), "What is minted is no id."

@@ -19,38 +19,17 @@ from afx.api.model import (
     AgentState,
     Conversation,
     ConversationSource,
-    Exit,
     Message,
-    Size,
     TerminalRecord,
     Workspace,
 )
 from afx.api.process import ProcessIdentity
 from afx.api.storage import Changes, Record, Snapshot
 
+from .strategies import records
+
 HOST = "here"
 ELSEWHERE = "elsewhere"
-
-_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-_TIME = st.floats(min_value=0, max_value=4e9)
-_MAYBE_TEXT = st.none() | _TEXT
-_MAYBE_TIME = st.none() | _TIME
-_WHOLE = st.integers(min_value=-(2**63), max_value=2**63 - 1)
-_JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | _WHOLE | st.floats(allow_nan=False, allow_infinity=False) | _TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
-    max_leaves=6,
-)
-_WORDS = st.lists(_TEXT, max_size=3).map(tuple)
-_PROCESS = st.builds(ProcessIdentity, pid=st.integers(1, 2**31 - 1), start=_TEXT, boot_id=_TEXT)
-_EXIT = st.builds(
-    Exit,
-    code=st.none() | st.integers(0, 255),
-    signal=st.none() | st.integers(1, 64),
-    at=_TIME,
-)
-_OBJECT = st.dictionaries(_TEXT, _JSON, max_size=3)
-_SIZE = st.builds(Size, cols=st.integers(1, 2000), rows=st.integers(1, 2000))
 
 PATHS = ("/w/one", "/w/two \N{SNOWMAN}")
 AGENTS = tuple("abcd")
@@ -59,14 +38,7 @@ _IDS = tuple(string.ascii_uppercase[:4])
 
 def workspaces(host: str = HOST) -> st.SearchStrategy[Workspace]:
     """Draw workspaces of a host from the few of the suite's world."""
-    return st.builds(
-        Workspace,
-        host=st.just(host),
-        path=st.sampled_from(PATHS),
-        name=_TEXT,
-        added_at=_TIME,
-        active=st.booleans(),
-    )
+    return records(Workspace, host=st.just(host), path=st.sampled_from(PATHS))
 
 
 def agents(host: str = HOST) -> st.SearchStrategy[Agent]:
@@ -74,31 +46,13 @@ def agents(host: str = HOST) -> st.SearchStrategy[Agent]:
 
     def complete(agent_id: str) -> st.SearchStrategy[Agent]:
         number = AGENTS.index(agent_id)
-        return st.builds(
+        return records(
             Agent,
             id=st.just(agent_id),
             host=st.just(host),
             workspace=st.just(PATHS[number % len(PATHS)]),
             kind=st.just(list(AgentKind)[number % len(AgentKind)]),
             name=st.just(f"agent {agent_id} \N{GREEK SMALL LETTER LAMDA}"),
-            harness=_MAYBE_TEXT,
-            strategy=_TEXT,
-            state=st.sampled_from(AgentState),
-            reason=_TEXT,
-            cwd=_TEXT,
-            branch=_MAYBE_TEXT,
-            owns_branch=st.booleans(),
-            spawned_by=_MAYBE_TEXT,
-            task=_MAYBE_TEXT,
-            args=_WORDS,
-            conversation=_MAYBE_TEXT,
-            conversation_before=_MAYBE_TEXT,
-            env=st.dictionaries(_TEXT, _TEXT, max_size=3),
-            size=st.none() | _SIZE,
-            plan=st.none() | _OBJECT,
-            past_terminals=_WORDS,
-            created_at=_TIME,
-            removed_at=_MAYBE_TIME,
         )
 
     return st.sampled_from(AGENTS).flatmap(complete)
@@ -106,42 +60,18 @@ def agents(host: str = HOST) -> st.SearchStrategy[Agent]:
 
 def conversations() -> st.SearchStrategy[Conversation]:
     """Draw conversations of the agents of the suite's world."""
-    return st.builds(
-        Conversation,
-        agent_id=st.sampled_from(AGENTS),
-        id=st.sampled_from(_IDS),
-        harness=_TEXT,
-        source=st.sampled_from(ConversationSource),
-        at=_TIME,
-    )
+    return records(Conversation, agent_id=st.sampled_from(AGENTS), id=st.sampled_from(_IDS))
 
 
 def messages() -> st.SearchStrategy[Message]:
     """Draw messages to the agents of the suite's world."""
-    return st.builds(
-        Message,
-        id=st.sampled_from(_IDS),
-        agent_id=st.sampled_from(AGENTS),
-        text=_TEXT,
-        at=_TIME,
-        delivered_at=_MAYBE_TIME,
-    )
+    return records(Message, agent_id=st.sampled_from(AGENTS), id=st.sampled_from(_IDS))
 
 
 def terminals(host: str = HOST) -> st.SearchStrategy[TerminalRecord]:
     """Draw terminals of the agents of the suite's world."""
-    return st.builds(
-        TerminalRecord,
-        id=st.sampled_from(_IDS),
-        agent_id=st.sampled_from(AGENTS),
-        host=st.just(host),
-        strategy=_TEXT,
-        handle=_OBJECT,
-        process=st.none() | _PROCESS,
-        size=_SIZE,
-        started_at=_TIME,
-        predecessors=_WORDS,
-        exit=st.none() | _EXIT,
+    return records(
+        TerminalRecord, agent_id=st.sampled_from(AGENTS), id=st.sampled_from(_IDS), host=st.just(host)
     )
 
 
@@ -286,8 +216,8 @@ def steps(ledger: Ledger, host: str) -> st.SearchStrategy[Changes]:
             forget=st.lists(st.sampled_from(free), max_size=1).map(tuple) if free else st.just(()),
         )
 
-    records = st.one_of(workspaces(host), agents(host), conversations(), messages(), terminals(host))
-    return st.lists(records, max_size=6).map(complete).flatmap(with_forget)
+    drawn = st.one_of(workspaces(host), agents(host), conversations(), messages(), terminals(host))
+    return st.lists(drawn, max_size=6).map(complete).flatmap(with_forget)
 
 
 class Step(NamedTuple):

@@ -241,13 +241,16 @@ class Agents:
         *put: Record,
         prune: Iterable[TerminalId] = (),
         forget: Iterable[WorkspacePath] = (),
+        outlives_power: bool = True,
     ) -> None:
         """Store a change, all of it or nothing, and only then take it over and tell the listeners.
+
+        What is true only for as long as the machine has power need not outlive that.
 
         Raises:
             StorageError: It could not be stored. Nothing has changed.
         """
-        changes = Changes(put=put, prune=tuple(prune), forget=tuple(forget))
+        changes = Changes(put=put, prune=tuple(prune), forget=tuple(forget), outlives_power=outlives_power)
         if not (changes.put or changes.prune or changes.forget):
             return
         # Half a commit must not be: once storage was asked, memory follows, even if the caller is cancelled.

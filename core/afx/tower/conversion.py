@@ -96,9 +96,8 @@ class Conversion:
             if not at_once:
                 await self._until_idle(agent, hub, patience)
             ran = hub.facts.exit is None
-            await self._terminals.end(record)
-            await self._agents.drop_terminal(
-                record.id,
+            await self._terminals.end(
+                record,
                 AgentState.LOST if ran else agent.state,
                 f"Its terminal was ended, to be held by {strategy}.",
             )

@@ -92,13 +92,16 @@ class LastScreens:
             return
         end = hub.facts.end
         try:
-            async with self._turns:
-                with anyio.move_on_after(_WITHIN):
+            with anyio.move_on_after(_WITHIN):
+                async with self._turns:
                     kept = await _seen(hub, most)
                     await anyio.to_thread.run_sync(_write, self._path(agent_id), kept)
                     self._kept[agent_id] = end
         except (AfxError, OSError) as error:
             log.info("The last screen of agent %s could not be kept: %s", agent_id, error)
+        except Exception:
+            # A strategy's mistake costs a screen, and nobody anything else.
+            log.exception("The last screen of agent %s could not be kept.", agent_id)
         if not self._agents.present([agent_id]):
             # It was removed meanwhile, and its directory must not come back.
             with suppress(OSError):

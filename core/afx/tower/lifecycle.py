@@ -25,7 +25,6 @@ from afx.api.model import (
     AgentState,
     ConversationId,
     Size,
-    TerminalRecord,
     Workspace,
 )
 
@@ -370,17 +369,13 @@ class Lifecycle:
         if record is None:
             return agent
         try:
-            return await self._end_terminal(record, AgentState.STOPPED, reason)
+            return await self._terminals.end(record, AgentState.STOPPED, reason)
         except UnreachableError:
             # What was asked of the holder may reach it yet, so the wish stays: once it answers it is ended.
             raise UnreachableError(
                 f"The terminal of {agent.kind}/{agent.name} does not answer. It is ended as soon as it does.",
                 hint="If its holder was stopped, continue it (SIGCONT); `afx status` shows when it is gone.",
             ) from None
-
-    async def _end_terminal(self, record: TerminalRecord, state: AgentState, reason: str = "") -> Agent:
-        await self._terminals.end(record)
-        return await self._agents.drop_terminal(record.id, state, reason)
 
     @asynccontextmanager
     async def _one_at_a_time(self, what: str) -> AsyncIterator[None]:

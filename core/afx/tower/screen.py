@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 
-import pyte
-
 from afx.api.model import Size
 
 # What an emulator for text needs not see, and pyte would in part take for text: strings for the terminal
@@ -34,6 +32,8 @@ def shown(output: bytes, size: Size) -> str:
     What was on it before `output` is not known, and counts as blank. Colours, titles and modes are passed
     over.
     """
+    import pyte  # Only now: a Tower is ready sooner, and this runs in a thread.
+
     screen = pyte.Screen(size.cols, size.rows)
     stream = pyte.ByteStream(screen)
     output = _NO_TEXT.sub(b"", _OTHER_SCREEN.sub(_CLEARED, output))

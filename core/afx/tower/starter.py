@@ -99,6 +99,8 @@ class Starter:
             SpawnError: It could not be started. What the agent was before, it is still.
             UnreachableError: Its terminal does not answer.
         """
+        if self._agents.terminal_of(agent.id) is None:
+            self._terminals.expect(agent)
         harness = self.harness_of(agent)
         notes: list[str] = []
         conversation: Conversation | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -52,6 +53,7 @@ _RETRY_DEADLINE = 1.0
 _SEEK_DEADLINE = 3.0
 _STORE_AGAIN_AFTER = 1.0
 _NO_RECORD = "Nothing is known of its terminal any more."
+_ENDED_UNSTORED = "It was ended, and that could not be stored yet."
 
 
 class ToldWhy(Protocol):
@@ -211,6 +213,11 @@ class Terminals:
         record = self._agents.terminal_of(agent_id)
         return None if record is None else self._hubs.get(record.id)
 
+    def expect(self, agent: Agent) -> None:
+        """Hear that a terminal for an agent is about to be opened."""
+        with suppress(UnreachableError):  # That is said when it is opened.
+            self._strategy(agent.strategy).expect_spawn()
+
     async def open(self, agent: Agent, spec: TerminalSpec, *also: Record) -> TerminalRecord:
         """Start a terminal for an agent, and store it, the agent as running, and what else belongs to it.
 
@@ -237,8 +244,10 @@ class Terminals:
             predecessors=agent.past_terminals,
         )
         running = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
+        # Without power there is no terminal either, and that its agent is lost then is stored already.
+        outlives_power = bool(also) or agent.state is not AgentState.LOST
         try:
-            await self._agents.commit(running, *also, record)
+            await self._agents.commit(running, *also, record, outlives_power=outlives_power)
         except StorageError:
             with anyio.CancelScope(shield=True):
                 await strategy.terminate(record)
@@ -271,26 +280,38 @@ class Terminals:
         await self._agents.commit(msgspec.structs.replace(now, process=hub.facts.process))
         self._tell(self._on_running, agent.id)
 
-    async def end(self, record: TerminalRecord) -> None:
-        """End a terminal and its process, and let go of it. Its row is the caller's to prune.
+    async def end(self, record: TerminalRecord, state: AgentState, reason: str = "") -> Agent:
+        """End a terminal and its process, and prune its row; its agent moves to `state`.
 
         Raises:
             UnreachableError: Its holder does not answer, so it could not be ended.
+            StorageError: It was ended, and that is stored as soon as it can be.
         """
+        await self._end(record)
+        try:
+            return await self._agents.drop_terminal(record.id, state, reason)
+        except StorageError:
+            self._note_lost(record.id, _ENDED_UNSTORED)
+            raise
+
+    async def _end(self, record: TerminalRecord) -> None:
         if self._before_ending is not None:
             await self._before_ending(record.agent_id)
         self._ending.add(record.id)
         try:
             await self._strategy(record.strategy).terminate(record)
         except UnreachableError:
-            self._ending.discard(record.id)
-            if record.id not in self._hubs:
-                self._note_lost(record.id, "It was to be ended and its holder did not answer.")
+            # Let go of, it is asked for again and again, and ended once it answers, if that is still wanted.
+            await self._let_go(record.id)
+            self._note_lost(record.id, "It was to be ended and its holder did not answer.")
             raise
-        hub = self._hubs.pop(record.id, None)
+        await self._let_go(record.id)
+
+    async def _let_go(self, terminal_id: TerminalId) -> None:
+        hub = self._hubs.pop(terminal_id, None)
         if hub is not None:
             await hub.connection.aclose()
-        self._ending.discard(record.id)
+        self._ending.discard(terminal_id)
 
     async def aclose(self) -> None:
         """Let go of every terminal. All of them live on."""
@@ -421,14 +442,15 @@ class Terminals:
 
     async def _finish_stop(self, record: TerminalRecord) -> None:
         try:
-            await self.end(record)
+            await self._end(record)
         except UnreachableError as error:
             log.warning("A stopped agent's terminal could not be ended yet: %s", error.message)
             return
         try:
             await self._agents.commit(self._agents.without_terminal(record), prune=[record.id])
         except StorageError as error:
-            log.warning("That a stopped agent's terminal ended is stored at the next boot: %s", error.message)
+            log.warning("That a stopped agent's terminal ended could not be stored: %s", error.message)
+            self._note_lost(record.id, _ENDED_UNSTORED)
 
     def _follow(self, record: TerminalRecord, connection: Connection) -> None:
         self._hubs[record.id] = TerminalHub(record.id, connection, self._hear_enter)

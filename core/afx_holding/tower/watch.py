@@ -6,6 +6,7 @@ such by the holder, and nothing piles up here.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections import deque
 
@@ -37,10 +38,15 @@ class HolderWatch(Watch):
     def __init__(self, connection: socket.socket, since: Position | None) -> None:
         self._connection = connection
         self._since = since
-        self._decoder = frames.Decoder()
+        self._decoder = frames.Decoder(passed_on=frames.DATA)
         self._items: deque[WatchItem] = deque()
         self._ended: str | None = None
         self._end: Position | None = None
+        self._loop = asyncio.get_running_loop()
+        self._hears = False
+        """Whether the loop tells of what comes."""
+        self._wanted: asyncio.Future[None] | None = None
+        """Who waits for something to come."""
 
     @property
     def end(self) -> Position:
@@ -65,13 +71,37 @@ class HolderWatch(Watch):
             raise ConnectionLostError(self._ended)
 
     async def _read(self) -> None:
+        """Wait until something was read. Everybody else gets a turn meanwhile, in a flood, too."""
+        if not self._hears:
+            self._loop.add_reader(self._connection, self._on_readable)
+            self._hears = True
+        self._wanted = self._loop.create_future()
+        try:
+            await self._wanted
+        finally:
+            self._wanted = None
+
+    def _on_readable(self) -> None:
+        if self._wanted is None or self._wanted.done():
+            # Nobody asks for more yet. It waits in the socket, where the holder sees that it does.
+            self._stop_hearing()
+            return
         try:
             data = self._connection.recv(_MOST_AT_ONCE)
         except BlockingIOError:
-            await anyio.wait_readable(self._connection)
             return
         except OSError:
             data = b""
+        self._take(data)
+        if self._items or self._ended is not None:
+            self._wanted.set_result(None)
+
+    def _stop_hearing(self) -> None:
+        if self._hears:
+            self._loop.remove_reader(self._connection)
+            self._hears = False
+
+    def _take(self, data: bytes) -> None:
         if not data:
             self._ended = self._ended or "The connection to the terminal's holder ended."
             return
@@ -114,8 +144,15 @@ class HolderWatch(Watch):
 
     async def aclose(self) -> None:
         """Stop watching."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop watching at once."""
         self._ended = self._ended or "This onlooker stopped watching."
+        self._stop_hearing()
         self._connection.close()
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(None)
 
 
 async def open_watch(
@@ -146,9 +183,9 @@ async def open_watch(
         with anyio.fail_after(deadline):
             await watch.until_begun()
     except (OSError, TimeoutError) as error:
-        connection.close()
+        watch.close()
         raise ConnectionLostError("The terminal's holder does not answer.") from error
     except BaseException:
-        connection.close()
+        watch.close()
         raise
     return watch

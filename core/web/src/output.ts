@@ -24,7 +24,11 @@ export class Output {
   private closed = false;
   private over = () => {};
 
-  constructor(private readonly target: Target) {}
+  constructor(
+    private readonly target: Target,
+    private readonly foreground = FOREGROUND,
+    private readonly background = BACKGROUND,
+  ) {}
 
   /** Have bytes written, or something done, after all that was added before. */
   add(step: Step): void {
@@ -63,7 +67,8 @@ export class Output {
       const piece = step.length > PIECE ? step.subarray(0, PIECE) : step;
       if (piece.length < step.length) this.queue.unshift(step.subarray(PIECE));
       const release = this.hold();
-      (this.target.isWorkedIn() ? FOREGROUND : BACKGROUND).take((over) => this.write(piece, over, release));
+      const pacer = this.target.isWorkedIn() ? this.foreground : this.background;
+      pacer.take((over) => this.write(piece, over, release));
     }
   }
 

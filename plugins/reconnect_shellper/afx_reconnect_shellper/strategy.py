@@ -23,6 +23,10 @@ class ShellperStrategy(HolderStrategy):
         super().__init__(context)
         self._zygote = Zygote()
 
+    def expect_spawn(self) -> None:
+        """Have a holder forked, while the Tower stores what it is to hold."""
+        self._zygote.expect()
+
     async def newborn(self) -> socket.socket:
         """Have the zygote fork a holder."""
         return self._zygote.newborn()

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import anyio.to_thread
@@ -17,6 +18,9 @@ from .shellper import __file__ as _shellper
 
 _MAIN = str(Path(_shellper).with_name("__main__.py"))
 _LIBRARY = str(Path(_holding).parent.parent)
+_WAITS = 3.0
+"""A holder waits a little longer than this to be told what it holds."""
+_MOST_UNBORN = 4
 _NEEDED_TO_START_PYTHON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
@@ -26,6 +30,15 @@ class Zygote:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        self._unborn: list[tuple[float, socket.socket]] = []
+        """Those asked for ahead, each with the time until which it surely waits."""
+
+    def expect(self) -> None:
+        """Ask for a holder that `newborn` will return. If none is wanted soon, it gives up by itself."""
+        with contextlib.suppress(OSError):  # That is said where one is wanted.
+            self._unborn.append((time.monotonic() + _WAITS, self._new()))
+        while len(self._unborn) > _MOST_UNBORN:
+            self._unborn.pop(0)[1].close()
 
     def newborn(self) -> socket.socket:
         """Return a socket to a holder that is being forked and waits to be told what it holds.
@@ -33,6 +46,14 @@ class Zygote:
         Raises:
             OSError: No process can be started.
         """
+        while self._unborn:
+            until, expected = self._unborn.pop()
+            if time.monotonic() < until:
+                return expected
+            expected.close()
+        return self._new()
+
+    def _new(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -56,7 +77,9 @@ class Zygote:
         socket.send_fds(self._socket, [b"+"], [theirs.fileno()])
 
     async def aclose(self) -> None:
-        """End the zygote. No holder depends on it."""
+        """End the zygote. No holder depends on it, but those that hold nothing yet end as well."""
+        while self._unborn:
+            self._unborn.pop()[1].close()
         if self._socket is not None:
             self._socket.close()
             self._socket = None

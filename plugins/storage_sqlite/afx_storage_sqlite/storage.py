@@ -113,7 +113,7 @@ class SqliteStorage(Storage):
             connection = self._present()
             batch = _Batch(host, changes.put)
             try:
-                with transaction(connection):
+                with transaction(connection, outlives_power=changes.outlives_power):
                     refuse_newer(connection, self.path, len(self._migrations))
                     batch.write(connection)
                     _prune(connection, host, changes.prune)

@@ -29,6 +29,7 @@ from afx.plugin import (
     is_alive,
     send_signal,
 )
+from afx_reconnect_shellper import zygote_client
 from afx_reconnect_shellper.strategy import ShellperStrategy
 
 from .conftest import PATIENCE, World, next_notice, output_until, until
@@ -272,6 +273,42 @@ async def test_zygote_that_was_killed_is_replaced(world: World) -> None:
     await world.spawn(strategy, QUIET, terminal_id="t2")
     survey = await strategy.survey(list(world.records.values()), PATIENCE)
     assert {survival.life for survival in survey.values()} == {Life.ALIVE}
+
+
+async def test_holder_that_was_expected_is_the_one_that_is_used(world: World) -> None:
+    strategy = await world.tower()
+    strategy.expect_spawn()
+    ((_, expected),) = strategy._zygote._unborn
+    await world.spawn(strategy, QUIET)
+    assert strategy._zygote._unborn == []
+    assert strategy._connections["t1"]._link._connection is expected
+
+
+async def test_holder_that_was_expected_too_long_ago_is_not_used(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy = await world.tower()
+    monkeypatch.setattr(zygote_client, "_WAITS", -1.0)
+    strategy.expect_spawn()
+    ((_, expected),) = strategy._zygote._unborn
+    await world.spawn(strategy, QUIET)
+    assert expected.fileno() == -1
+
+
+async def test_holder_that_was_expected_in_vain_ends_with_its_tower(world: World) -> None:
+    strategy = await world.tower()
+    for _time in range(6):
+        strategy.expect_spawn()
+    waiting = [socket for _, socket in strategy._zygote._unborn]
+    assert len(waiting) == 4, "of so many it is asked for in vain, few are kept"
+    holders = [one.dup() for one in waiting]
+    await strategy._zygote.aclose()
+    for holder in holders:
+        holder.shutdown(socket.SHUT_WR)
+        with anyio.fail_after(PATIENCE):
+            await anyio.wait_readable(holder)
+        assert holder.recv(1) == b"", "it says nothing and is gone"
+        holder.close()
 
 
 async def test_directory_with_a_long_path_works_lesson_44(world: World) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from afx.plugin import DoctorContext, StorageError
+from afx.plugin import Changes, DoctorContext, StorageError
 from afx.testing.storage_records import HOST, a_conversation, a_process, a_terminal, an_agent, put
 from afx_storage_sqlite.check import SqliteCheck
 from afx_storage_sqlite.database import inspect_database
@@ -189,6 +189,10 @@ async def test_what_is_stored_has_reached_the_disk(tmp_path: Path) -> None:
     assert storage._connection.pragma("synchronous") == 2
     # A claim need not outlive a loss of power. What is stored after it must again.
     await storage.claim(HOST, an_agent().id, a_process())
+    assert storage._connection.pragma("synchronous") == 2
+    # Nor need what is told so. It is stored all the same, and what comes after it outlives that again.
+    await storage.apply(HOST, Changes(put=(an_agent("fleeting"),), outlives_power=False))
+    assert "fleeting" in {agent.name for agent in (await storage.load(HOST)).agents}
     assert storage._connection.pragma("synchronous") == 2
     assert storage._connection.pragma("fullfsync") == 1
     await storage.aclose()

@@ -38,7 +38,7 @@ export function Ending({ app, agent, session }: { app: App; agent: AgentView | n
 function Kept({ agent, at }: { agent: AgentView; at: number | null }) {
   if (at !== null) return <p class="muted">Above is its last screen{since(at)}.</p>;
   if (agent.terminal !== null) return null;
-  return agent.conversation === null ? <p class="muted">Nothing of its screen was kept.</p> : <LastWords agent={agent} />;
+  return <LastWords agent={agent} />;
 }
 
 function since(at: number): string {

@@ -5,14 +5,20 @@ import { api } from "../api";
 import type { AgentView } from "../wire";
 
 export function LastWords({ agent }: { agent: AgentView }) {
-  const [said, setSaid] = useState("");
+  const [said, setSaid] = useState<string | null>(null);
   useEffect(() => {
     let wanted = true;
     api.conversations(agent.id).then(
       (all) => wanted && setSaid(all.find((one) => one.current)?.transcript?.last ?? ""),
-      () => undefined,
+      () => wanted && setSaid(""),
     );
     return () => { wanted = false; };
   }, [agent.id, agent.state]);
-  return said ? <blockquote>{said}</blockquote> : null;
+  if (said === null) return null;
+  return (
+    <>
+      <p class="muted">Nothing of its screen was kept{said && "; this was said last"}.</p>
+      {said && <blockquote>{said}</blockquote>}
+    </>
+  );
 }

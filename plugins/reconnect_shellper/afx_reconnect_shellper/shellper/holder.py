@@ -20,6 +20,7 @@ from .terminal import PtyTerminal
 
 _PIECE: Final = 2048
 _REHEARSED_TURNS: Final = 20
+_REHEARSED_OUTPUT: Final = b"What a program writes.\n"
 
 
 class Shellper(Holder):
@@ -63,7 +64,10 @@ class Shellper(Holder):
         launcher, tower = socket.socketpair()
         self._open(launcher.detach())
         self._inherit(NUMBERS.pack(1, 1, 0, 0, 0, 0, 0, 0, bytes(12), 0, 0, 0))
-        for _turn in range(_REHEARSED_TURNS):
+        os.set_blocking(self._pty.master, False)
+        for turn in range(_REHEARSED_TURNS):
+            if turn % 2:
+                os.write(self._pty.slave, _REHEARSED_OUTPUT)
             self._turn()
         signal.set_wakeup_fd(-1)
         for descriptor in (self._wakeup, self._wakeup_end, self._pty.master, self._pty.slave):

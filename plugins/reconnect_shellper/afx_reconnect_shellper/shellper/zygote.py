@@ -20,6 +20,7 @@ from typing import NoReturn
 from afx_holding import frames
 
 from .holder import Shellper
+from .nearness import lay_together
 
 _IGNORED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN,
@@ -43,11 +44,12 @@ def main() -> None:
     # A holder is told by it to end its program, and ends. Here it does nothing.
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     _set_name()
-    with suppress(
-        OSError
-    ):  # It is not needed; and a system that has no terminal left now may have one later.
+    # None of it is needed; and a system that has no terminal left now may have one later.
+    with suppress(OSError):
+        lay_together(lambda: Shellper().rehearse(), (_serve, _live, Shellper.hold))
         for _time in range(_REHEARSALS):
             Shellper().rehearse()
+            gc.collect(0)  # So that the next one lies where this one lay.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     unborn = Shellper()
     # What is there now stays, so the collector of no child ever touches, and thereby copies, it.
@@ -72,7 +74,7 @@ def _serve(tower: socket.socket, descriptor: int, unborn: Shellper) -> None:
             os.write(descriptor, frames.control(frames.SPAWN_FAILED, message=sentence, hint=""))
     else:
         if child == 0:
-            tower.close()
+            os.close(tower.fileno())  # The socket itself need not learn of it: it is never used here.
             _live(unborn, descriptor)
     os.close(descriptor)
 

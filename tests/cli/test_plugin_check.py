@@ -1,0 +1,90 @@
+"""`afx plugin check` finds what is wrong with a distribution, for somebody who knows nothing of pytest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Afx
+from distribution import harness, write_distribution
+
+WRONG = """
+    from pathlib import Path
+
+    from afx.plugin import *
+    from afx.testing.memory_storage import MemoryStorage
+    from afx_reconnect_shellper.strategy import ShellperStrategy
+
+    class Impatient(ShellperStrategy):
+        name = "impatient"
+
+        async def survey(self, records, deadline):
+            found = await super().survey(records, deadline)
+            dead = Survival(Life.DEAD, "It is dead.")
+            return {one: dead if it.life is Life.NO_ANSWER else it for one, it in found.items()}
+
+    class Unfinished(ReconnectStrategy):
+        name = "unfinished"
+
+        async def spawn(self, spec):
+            raise SpawnError("Not yet.")
+
+    class Erases(MemoryStorage):
+        name = "erases"
+
+        async def apply(self, host, changes):
+            await super().apply(host, changes)
+            if changes.prune:
+                self._opened()[host].conversations.clear()
+
+    @hookimpl
+    def afx_reconnect_strategies():
+        for one in (Impatient, Unfinished):
+            factory = f"{__name__}:{one.__name__}"
+            yield StrategyEntry(name=one.name, summary=".", factory=factory, api_version=1)
+
+    @hookimpl
+    def afx_storages():
+        return [StorageEntry(name="erases", summary=".", factory=__name__ + ":Erases", api_version=1)]
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of packages that this Python and every other of the test finds."""
+    path = tmp_path / "site"
+    path.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(path))
+    monkeypatch.syspath_prepend(str(path))
+    return path
+
+
+def test_wrong_strategies_and_storages_are_caught_by_name(afx: Afx, site: Path) -> None:
+    write_distribution(site, "afx-wrong", "wrong = wrong_plugin", wrong_plugin=WRONG)
+    done = afx("plugin", "check", "afx-wrong", "--json")
+    assert done.status == 1
+    said = json.loads(done.out)
+    failed = {(one["suite"], one["test"]): one for one in said["failures"]}
+    hung = failed["Test_strategy_impatient", "test_one_that_hangs_is_not_dead_lesson_02"]
+    assert hung["why"].endswith(".")
+    assert "respawn" in failed["Test_strategy_unfinished_class", "test_it_has_every_method"]["message"]
+    erased = "test_a_stored_conversation_is_never_changed_or_erased_lesson_18"
+    assert ("Test_storage_erases", erased) in failed
+    assert said["passed"] > 30, "the rest of each is right"
+
+
+def test_what_failed_and_why_it_matters_is_said_in_words(afx: Afx, site: Path) -> None:
+    write_distribution(site, "afx-foo", "foo = foo_plugin", foo_plugin=harness("foo"))
+    done = afx("plugin", "check", "afx-foo")
+    assert done.status == 1
+    assert "failed Test_harness_foo: the task reaches the program" in done.out
+    assert "Why: An agent that is not told its task sits there and waits." in done.out
+    assert "not tested The harness has no session" in done.out
+    assert "Traceback" not in done.out + done.err
+
+
+def test_what_is_no_plugin_is_a_sentence(afx: Afx) -> None:
+    done = afx("plugin", "check", "nobody")
+    assert (done.status, "No plugin is installed" in done.err) == (2, True)
