@@ -6,7 +6,7 @@ import pytest
 
 from afx.api.errors import BadInputError
 from afx.settings import SETTINGS, Settings, config_file, known_setting, state_directory
-from afx.settings.trust import trust_present
+from afx.settings.trust import distrust, trust_present
 
 DOCS = Path(__file__).parents[1] / "docs/reference/settings.md"
 
@@ -210,6 +210,36 @@ def test_every_setting_is_documented() -> None:
         assert f"`{setting.name}`" in text
         assert f"`{setting.env}`" in text
         assert known_setting(setting.name) is setting
+
+
+@pytest.mark.parametrize(
+    ("text", "needs_trust"),
+    [
+        ("agent.allow_unattended = true", {"agent.allow_unattended"}),
+        ('"agent.allow_unattended" = true', {"agent.allow_unattended"}),
+        ("agent = { allow_unattended = true }", {"agent.allow_unattended"}),
+        ("agent.allow_unattended = false", set()),
+        ('builder.directory = ".builders"', set()),
+        ('builder.directory = "../elsewhere"', {"builder.directory"}),
+        ('builder.directory = "a/../../elsewhere"', {"builder.directory"}),
+        ('builder.directory = "~/.vim/pack/x/start"', {"builder.directory"}),
+        ('"builder.directory" = "/elsewhere"', {"builder.directory"}),
+        ("[harness.foo]", {"harness.foo"}),
+        ("harness = { foo = {}, bar = {} }", {"harness.foo", "harness.bar"}),
+    ],
+)
+def test_what_runs_something_or_leads_out_needs_trust(
+    tmp_path: Path, text: str, needs_trust: set[str]
+) -> None:
+    env = {"AFX_CONFIG": str(tmp_path / "none.toml"), "AFX_HOME": str(tmp_path / "state")}
+    (tmp_path / "afx.toml").write_text(text)
+    assert set(trust_present(tmp_path, env)) == needs_trust
+    plain = {name for name in needs_trust if not name.startswith("harness.")}
+    settings = Settings.load(tmp_path, env=env)
+    assert all(settings.origin(name) == "afx.toml" for name in plain)
+    distrust(tmp_path, env)
+    settings = Settings.load(tmp_path, env=env)
+    assert all(settings.origin(name) == "default" for name in plain)
 
 
 def test_a_workspace_grants_nothing_before_it_is_trusted(tmp_path: Path) -> None:

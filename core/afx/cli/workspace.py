@@ -104,8 +104,8 @@ def forget(*, path: Path | None) -> None:
 def trust(*, path: Path | None, revoke: bool) -> None:
     """Trust what a workspace's afx.toml has afx run.
 
-    These are its harnesses, and the leave to work unattended. It counts for the file as it is now: when that
-    part of it changes, it has to be trusted again.
+    These are its harnesses, the leave to work unattended, and worktrees outside the workspace. It counts for
+    the file as it is now: when that part of it changes, it has to be trusted again.
     """
     from afx.settings import Settings
     from afx.settings.trust import distrust, trust_present

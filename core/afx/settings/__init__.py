@@ -17,7 +17,7 @@ from afx.api.errors import BadInputError
 
 from .places import config_file, state_directory
 from .table import SETTINGS, Setting
-from .trust import UNATTENDED, is_trusted, runs
+from .trust import is_trusted, runs
 from .values import READERS, UnfitError
 
 __all__ = ["SETTINGS", "Setting", "Settings", "config_file", "known_setting", "state_directory"]
@@ -76,12 +76,12 @@ class Settings(Mapping[str, object]):
         person = config_file(env)
         read = [_read_file(person, str(person), values, sections)]
         if workspace is not None:
-            before = values[UNATTENDED]
+            before = dict(values)
             read.append(_read_file(workspace / "afx.toml", "afx.toml", values, sections))
             part = runs(read[-1].tree) if read[-1] is not None else {}
             if part and not is_trusted(workspace, part, env):
                 untrusted = dict.fromkeys(part, workspace / "afx.toml")
-                values[UNATTENDED] = before
+                values.update({name: before[name] for name in part if name in before})
         for name, setting in SETTINGS.items():
             if text := env.get(setting.env):
                 values[name] = _Value(_read(setting, text, _here(setting), f"{setting.env} is"), setting.env)

@@ -1,8 +1,9 @@
 """Which workspaces may say what is run: those whose file a person has looked at, as it was then.
 
 A cloned repository brings its ``afx.toml`` along. What that says of names and sizes counts at once; a program
-to run, or the leave to work unattended, counts only after ``afx workspace trust``. What is trusted is a
-digest of just that part: a change of it has to be looked at again, a change elsewhere in the file has not.
+to run, the leave to work unattended, or worktrees outside the workspace count only after ``afx workspace
+trust``. What is trusted is a digest of just that part: a change of it has to be looked at again, a change
+elsewhere in the file has not.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 
 from .places import state_directory
 
-UNATTENDED = "agent.allow_unattended"
+_UNATTENDED = "agent.allow_unattended"
+_DIRECTORY = "builder.directory"
+"""What is checked out outside the workspace, such as where an editor has its plugins, may be run there."""
 _FILE = "trusted.json"
 
 
@@ -26,8 +29,10 @@ def trust_file(env: Mapping[str, str]) -> Path:
 def runs(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a workspace's settings that needs trust; empty where nothing does."""
     part = {f"harness.{name}": section for name, section in _table(tree, "harness").items()}
-    if unattended := _table(tree, "agent").get("allow_unattended"):
-        part[UNATTENDED] = unattended
+    if any(_values(tree, _UNATTENDED)):
+        part[_UNATTENDED] = True
+    if outside := [value for value in _values(tree, _DIRECTORY) if _leads_out(value)]:
+        part[_DIRECTORY] = outside
     return part
 
 
@@ -92,6 +97,16 @@ def _digest(part: Mapping[str, Any]) -> str:
     import json
 
     return hashlib.sha256(json.dumps(part, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _values(tree: Mapping[str, Any], name: str) -> list[Any]:
+    """Return what a setting is given; its name may be written with a dot, or as one word in quotes."""
+    table, _, key = name.partition(".")
+    return [where[word] for where, word in ((tree, name), (_table(tree, table), key)) if word in where]
+
+
+def _leads_out(path: object) -> bool:
+    return isinstance(path, str) and (path.startswith(("/", "~")) or ".." in path.split("/"))
 
 
 def _table(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
