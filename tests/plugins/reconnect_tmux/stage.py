@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from afx.plugin import ProcessIdentity, StrategyContext, TerminalRecord, is_alive, send_signal
-from afx.testing.strategy_suite import Stage
+from afx.testing.theatre import Stage
 from afx_reconnect_tmux.strategy import TmuxStrategy
 from e2e.tmux import needs_tmux
 

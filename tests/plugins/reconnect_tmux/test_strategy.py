@@ -28,7 +28,7 @@ from afx.plugin import (
     identify,
     send_signal,
 )
-from afx.testing.strategy_suite import Theatre, first_item, output_until, until
+from afx.testing.theatre import Theatre, first_item, output_until, until
 from afx_reconnect_tmux.strategy import TmuxStrategy
 from plugins.reconnect_tmux.stage import TmuxStage
 

@@ -10,7 +10,8 @@ import pytest
 
 from afx.plugin import Ended, Life, ProcessIdentity, TerminalRecord, identify
 from afx.testing.holder_stage import HolderStage
-from afx.testing.strategy_suite import Stage, StrategySuite, Theatre, next_notice, output_until
+from afx.testing.strategy_suite import StrategySuite
+from afx.testing.theatre import Stage, Theatre, next_notice, output_until
 from afx_reconnect_dtach.strategy import DtachStrategy
 
 pytestmark = pytest.mark.skipif(
