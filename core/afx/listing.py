@@ -24,7 +24,9 @@ def main() -> int:
         sys.stdout = sys.stderr
         try:
             settings = Settings.load(workspace)
-            plugins = Plugins.load(settings["plugins.disabled"], settings=settings)
+            plugins = Plugins.load(
+                settings["plugins.disabled"], settings=settings, marks=state_directory() / "loading"
+            )
             past = recall(state_directory() / "plugins.json")
             listing = Listing(rows=earlier(plugins.rows(), past))
         except AfxError as error:

@@ -37,6 +37,7 @@ from .discovery import (
 )
 from .quarantine import KINDS, PluginInfo, PluginState, Switches, earlier, remember, switch_hint
 from .sections import NoSettings, SettingsView
+from .trial import Marks
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -74,6 +75,7 @@ class Plugins:
         disabled: Iterable[str] = (),
         entry_points: Iterable[EntryPoint] | None = None,
         settings: SettingsView | None = None,
+        marks: Path | None = None,
     ) -> Plugins:
         """Load every installed plugin. Nothing that a plugin does wrong is raised; it stands in `rows`.
 
@@ -82,12 +84,15 @@ class Plugins:
                 something that a plugin brings, or of a distribution.
             entry_points: What to load instead of what is installed.
             settings: The person's own settings; those of a workspace are given where a harness is asked for.
+            marks: A directory for marks of what is being loaded, by which a plugin that ends its process is
+                known the next time; None for none.
         """
         switches = Switches.of(os.environ, disabled)
         whole: list[PluginInfo] = []
         if entry_points is None:
             entry_points, unreadable = installed()
             whole.extend(_whole(origin, PluginState.BROKEN, error) for origin, error in unreadable)
+        trials = Marks(marks)
         claims: list[Claim] = []
         registered: list[Registered] = []
         found = [(origin_of(entry_point), entry_point) for entry_point in entry_points]
@@ -97,7 +102,8 @@ class Plugins:
                 whole.append(_whole(origin, PluginState.BLOCKED, switched_off))
                 continue
             try:
-                plugin = bounded("Loading it", partial(Registered, origin, entry_point))
+                load = partial(bounded, "Loading it", partial(Registered, origin, entry_point))
+                plugin = trials.load(entry_point, load)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything
                 whole.append(_whole(origin, PluginState.BROKEN, sentence(error)))
                 continue

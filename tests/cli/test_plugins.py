@@ -11,7 +11,7 @@ from statistics import median
 
 import pytest
 
-from afx.settings import config_file
+from afx.settings import config_file, state_directory
 from cli.conftest import Afx
 from distribution import harness, write_distribution
 
@@ -69,6 +69,15 @@ def test_a_plugin_that_ends_the_process_ends_no_command_of_ours(afx: Afx, site: 
     assert done.status == 1
     assert "status 7: ouch" in done.err
     assert "AFX_DISABLED_PLUGINS" in done.err
+
+
+def test_where_there_is_a_state_directory_it_is_named(afx: Afx, site: Path) -> None:
+    write_distribution(site, "afx-foo", "foo = foo_plugin", foo_plugin="import os; os._exit(7)")
+    state_directory().mkdir(parents=True)
+    done = afx("plugins")
+    assert done.status == 0
+    assert "plugin foo is broken" in done.out
+    assert "It ends the process that loads it." in " ".join(done.out.split())
 
 
 WATCH = """

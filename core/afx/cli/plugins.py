@@ -134,6 +134,9 @@ def listed() -> list[PluginInfo]:
     argv = [sys.executable, "-P", "-m", "afx.listing", *([] if workspace is None else [str(workspace)])]
     try:
         done = subprocess.run(argv, capture_output=True, check=False, timeout=_PATIENCE)
+        if not done.stdout:
+            # A plugin ended it. It left a mark by which that one is known now.
+            done = subprocess.run(argv, capture_output=True, check=False, timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
         raise AfxError(f"The plugins could not be listed within {_PATIENCE:g} s.") from None
     try:

@@ -41,7 +41,9 @@ def examine(home: Path, workspace: Path | None, env: Mapping[str, str]) -> list[
     tower, state = _ask_tower(home)
     context = DoctorContext(home=home, env=env, terminals=None if state is None else _terminals(state))
     told, settings = _settings(workspace, env)
-    plugins = Plugins.load(() if settings is None else settings["plugins.disabled"], settings=settings)
+    plugins = Plugins.load(
+        () if settings is None else settings["plugins.disabled"], settings=settings, marks=home / "loading"
+    )
     # Made here, in one thread; what cannot be made shows up among the plugins.
     harnesses, brought = plugins.harnesses(), plugins.doctor_checks()
     checks = [Check(name, partial(check, context)) for name, check in _MACHINE.items()]

@@ -110,7 +110,7 @@ class Tower:
         """
         settings = settings_for(None)
         async with AsyncExitStack() as stack:
-            plugins = Plugins.load(settings["plugins.disabled"], settings=settings)
+            plugins = Plugins.load(settings["plugins.disabled"], settings=settings, marks=home / "loading")
             remembered = home / "plugins.json"
             plugins.remember(remembered)
             stack.callback(plugins.remember, remembered)
