@@ -24,7 +24,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Say how long chaos lasts, and which; how many sabotages are tried, and lives of the model's Tower."""
     parser.addoption("--all-sabotages", action="store_true", help="try every sabotage, not a few")
-    parser.addoption("--model-lives", type=int, default=300, help="how many lives the model's Tower lives")
+    parser.addoption("--model-lives", type=int, default=200, help="how many lives the model's Tower lives")
     parser.addoption("--model-shrink", action="store_true", help="look for the shortest life that fails")
     parser.addoption("--chaos-seconds", type=float, default=12, help="how long a random walk lasts")
     parser.addoption("--chaos-seed", type=int, default=None, help="the seed of the random walk; else any")

@@ -44,11 +44,12 @@ class KillsWhatHangs(MemoryStrategy):
         return found
 
 
-class OneIdWillDo(MemoryStorage):
+class ForgetsTheUnrecorded(MemoryStorage):
     async def load(self, host: str) -> Snapshot:
         found = await super().load(host)
-        newest = {one.agent_id: one for one in found.conversations}
-        return msgspec.structs.replace(found, conversations=tuple(newest.values()))
+        with_terminal = {one.agent_id for one in found.terminals}
+        kept = tuple(one for one in found.conversations if one.agent_id in with_terminal)
+        return msgspec.structs.replace(found, conversations=kept)
 
 
 def with_strategy(strategy: type[MemoryStrategy]) -> type[TowerModel]:
@@ -72,7 +73,7 @@ def with_storage(storage: type[MemoryStorage]) -> type[TowerModel]:
     [
         (with_strategy(TakesSilenceForDeath), "is pruned; its holder lives"),
         (with_strategy(KillsWhatHangs), "ended by nobody's wish"),
-        (with_storage(OneIdWillDo), "stored no more"),
+        (with_storage(ForgetsTheUnrecorded), "stored no more"),
     ],
 )
 def test_what_breaks_a_promise_is_caught(model: type[TowerModel], promise: str) -> None:

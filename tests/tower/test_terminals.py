@@ -209,6 +209,18 @@ async def test_an_end_is_noted_and_only_then_acknowledged(lab: Lab, end: Exit, s
     assert (stored.agents[0].state, stored.terminals[0].exit) == (state, end)
 
 
+async def test_an_end_that_could_not_be_stored_is_not_laid_to_the_next_process(lab: Lab) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, terminals):
+        lab.storage.failures = 1
+        lab.world.holders["t-a"].end(Exit(code=3, at=5.0))
+        await until(lambda: lab.storage.failures == 0)
+        await terminals.respawn(agents.agent("a"), agents.terminal("t-a"), a_spec().command)
+        await until(lambda: lab.world.holders["t-a"].acknowledged)
+        assert (agents.agent("a").state, agents.terminal("t-a").exit) == (AgentState.RUNNING, None)
+        assert lab.ended == []
+
+
 async def test_an_end_while_the_tower_was_away_is_in_the_first_state_lesson_35(lab: Lab) -> None:
     await lab.begin("a")
     lab.world.holders["t-a"].end(Exit(code=2, at=5.0))

@@ -496,8 +496,7 @@ class Terminals:
         match notice:
             case Ended(end):
                 record = self._agents.terminal(terminal_id)
-                if record.exit != end:
-                    await self._store_until_done(terminal_id, end)
+                if record.exit != end and await self._store_until_done(terminal_id, connection, end):
                     self._tell(self._on_ended, record.agent_id)
                 await connection.acknowledge(end)
             case Resized(size):
@@ -505,16 +504,20 @@ class Terminals:
             case _:
                 self._agents.touch(self._agents.terminal(terminal_id).agent_id)
 
-    async def _store_until_done(self, terminal_id: TerminalId, end: Exit) -> None:
-        """Note an end. A full disk delays that; the holder keeps the end until it is acknowledged."""
-        while True:
+    async def _store_until_done(self, terminal_id: TerminalId, connection: Connection, end: Exit) -> bool:
+        """Note an end, and tell whether it is noted. A full disk delays that; the holder keeps the end.
+
+        An end that another process in the terminal has overtaken meanwhile is none any more.
+        """
+        while connection.facts.exit == end:
             try:
                 await self._agents.note_end(terminal_id, end)
             except StorageError:
                 log.exception("An end could not be stored; trying again.")
                 await anyio.sleep(_STORE_AGAIN_AFTER)
             else:
-                return
+                return True
+        return False
 
     def _note_lost(self, terminal_id: TerminalId, reason: str) -> None:
         self._agents.set_unreachable(terminal_id, reason)
