@@ -23,6 +23,7 @@ from afx.api.harness import (
     Place,
 )
 from afx.api.model import AgentKind, Exit
+from afx.tower.launch import child_environment
 from afx_harness_declared.provider import DeclaredHarness
 from afx_harness_declared.session import DeclaredSession
 
@@ -89,6 +90,12 @@ def write(place: Place, session_id: str, cwd: Path | None = None, *, below: str 
     lines = [{"type": "queue"}, {"meta": {"cwd": str(cwd or place.cwd)}}]
     path.write_text("no json\n" + "".join(json.dumps(line) + "\n" for line in lines))
     return path
+
+
+def test_no_child_inherits_the_marks_that_are_to_be_scrubbed() -> None:
+    kept = child_environment({"FOO_INSIDE": "1", "FOO_HOME": "/foo"}, [harness()], {})
+    assert "FOO_INSIDE" not in kept
+    assert kept["FOO_HOME"] == "/foo"
 
 
 def test_the_command_has_everything_in_its_order(program: Path, place: Place) -> None:
