@@ -386,6 +386,23 @@ def test_a_class_that_cannot_be_made_becomes_broken(install: Install, provider: 
     assert plugins.harnesses() == []
 
 
+@pytest.mark.parametrize(
+    ("text", "disabled", "says", "hint"),
+    [
+        (plugin(f"[{entry()}]"), ["foo"], "'foo' is blocked: It is switched off", "afx plugins enable foo"),
+        ("import nothing_like_it", [], "'foo' is broken: ModuleNotFoundError", "afx plugins disable foo"),
+    ],
+)
+def test_a_name_whose_plugin_was_not_loaded_is_answered_with_the_reason(
+    install: Install, text: str, disabled: list[str], says: str, hint: str
+) -> None:
+    install("afx-harness-foo", "foo = unloaded_plugin", unloaded_plugin=text)
+    with pytest.raises(PluginError, match="no harness 'foo'") as caught:
+        load(*disabled).harness("foo")
+    assert says in caught.value.message
+    assert hint in caught.value.hint
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones(install: Install) -> None:
     install("afx-foo", "foo = known_plugin", known_plugin=plugin(f"[{entry('one')}, {entry('another')}]"))
     with pytest.raises(PluginError, match="no harness 'tow'") as caught:

@@ -296,6 +296,13 @@ class Plugins:
         if not claims:
             names = [claim.entry.name for claim in self._active(kind) if not declares(claim.entry)]
             known = ", ".join(sorted([*names, *declared]))
+            for row in self._whole:
+                # What it would bring is not known, but plugins are mostly named like it.
+                if row.name == name and row.state is not PluginState.ACTIVE:
+                    raise PluginError(
+                        f"There is no {kind} {name!r}; the plugin {name!r} is {row.state}: {row.error}",
+                        hint=row.hint,
+                    )
             raise PluginError(
                 f"There is no {kind} {name!r}.",
                 hint=f"Known are: {known}." if known else "None is installed.",
