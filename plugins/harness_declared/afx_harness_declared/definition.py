@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import uuid
 from collections.abc import Iterator, Sequence
 from string import Formatter
 from typing import Any, TypeAlias
@@ -42,6 +43,7 @@ _TYPES = {
     "int | str": "an exit code or a regular expression",
 }
 UUID = "uuid"
+MINT = "{uuid}"
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,7 +128,7 @@ class Definition(_Table, frozen=True, kw_only=True):
     new: tuple[str, ...] = ()
     resume: tuple[str, ...] = ()
     id: str = UUID
-    mint: str = "{uuid}"
+    mint: str = MINT
     env: dict[str, str] = {}
     scrub: tuple[str, ...] = ()
     home_env: tuple[str, ...] = ()
@@ -142,6 +144,20 @@ class Definition(_Table, frozen=True, kw_only=True):
     def commands(self) -> tuple[str, ...]:
         """The executables, the preferred one first."""
         return (self.command,) if isinstance(self.command, str) else self.command
+
+    def minted(self) -> str:
+        """Make an id for a new conversation."""
+        one = uuid.uuid4()
+        return self.mint.format(uuid=str(one), hex=one.hex)
+
+    def is_id(self, text: str) -> bool:
+        """Tell whether `text` has the form that `id` gives."""
+        if self.id != UUID:
+            return re.fullmatch(self.id, text) is not None
+        try:
+            return str(uuid.UUID(text)) == text.lower()
+        except ValueError:
+            return False
 
 
 def read(context: HarnessContext) -> Definition:
@@ -177,6 +193,12 @@ def _faults(definition: Definition) -> Iterator[tuple[Path, str]]:
 def _faulty_conversations(definition: Definition) -> Iterator[tuple[Path, str]]:
     if definition.new and not definition.resume:
         yield ("new",), "begins conversations, so `resume` must say how one is resumed"
+    if definition.new and not definition.is_id(definition.minted()):
+        # At the one of the two that the person wrote.
+        if definition.mint != MINT:
+            yield ("mint",), f"is {definition.mint!r}, which makes no id as `id` has it, {definition.id!r}"
+        else:
+            yield ("id",), f"is {definition.id!r}, which no id matches that `mint` makes, {definition.mint!r}"
     for name in ("new", "resume"):
         words = getattr(definition, name)
         if words and not any("{session_id}" in word for word in words):
@@ -227,13 +249,15 @@ def _unknown_placeholders(path: Path, text: str) -> Iterator[tuple[Path, str]]:
     known = PLACEHOLDERS["files" if path[-1] == "files" else str(path[0])]
     shown = ", ".join(f"{{{name}}}" for name in known)
     try:
-        fields = [field for _, field, _, _ in Formatter().parse(text) if field is not None]
+        fields = [tuple(rest) for _, *rest in Formatter().parse(text) if rest[0] is not None]
     except ValueError:
         yield path, f"is {text!r}; a brace that stands for itself is written twice"
         return
-    for field in fields:
+    for field, form, conversion in fields:
         if field not in known:
             yield path, f"is {text!r}; {{{field}}} is not known here, but {shown}"
+        elif form or conversion:
+            yield path, f"is {text!r}; nothing can follow the name in {{{field}}}"
 
 
 def _mistake(context: HarnessContext, told: str) -> BadInputError:

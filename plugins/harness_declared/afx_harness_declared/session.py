@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import uuid
 from collections.abc import Sequence
 
 import anyio
@@ -12,7 +10,7 @@ import anyio.to_thread
 
 from afx.plugin import ConversationId, Evidence, HarnessSession, Launched, Place, Transcript
 
-from .definition import UUID, Definition
+from .definition import Definition
 from .transcripts import Found, UnreadableError, look, recorded_here
 
 BEFORE = "conversations-before.json"
@@ -28,19 +26,11 @@ class DeclaredSession(HarnessSession):
 
     def mint(self) -> ConversationId:
         """Return an id for a new conversation, as the definition has it made."""
-        one = uuid.uuid4()
-        return self._definition.mint.format(uuid=str(one), hex=one.hex)
+        return self._definition.minted()
 
     def is_id(self, text: str) -> bool:
         """Tell whether `text` has the form that the definition gives to ids."""
-        if not super().is_id(text):
-            return False
-        if self._definition.id != UUID:
-            return re.fullmatch(self._definition.id, text) is not None
-        try:
-            return str(uuid.UUID(text)) == text.lower()
-        except ValueError:
-            return False
+        return super().is_id(text) and self._definition.is_id(text)
 
     def new_session_args(self, session_id: ConversationId) -> Sequence[str]:
         """Return the arguments that begin a conversation under this id."""

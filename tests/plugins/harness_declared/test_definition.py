@@ -62,6 +62,9 @@ def test_the_section_of_an_installed_harness_is_its_own(tmp_path: Path) -> None:
     assert claude.context.settings == {"command": "foo"}
 
 
+CONVERSING = 'new = ["{session_id}"]\nresume = ["{session_id}"]'
+
+
 @pytest.mark.parametrize(
     ("line", "column", "says", "hint"),
     [
@@ -70,12 +73,16 @@ def test_the_section_of_an_installed_harness_is_its_own(tmp_path: Path) -> None:
         ('command = "-x"', 1, "must name the program's executable", ""),
         ('args = ["a", 3]', 14, "args.1 is a number, and must be a text", ""),
         ('args = ["{sesion}"]', 9, "{sesion} is not known here, but {cwd}, {directory}, {name}", ""),
+        ('args = ["{name:-x}"]', 9, "nothing can follow the name in {name}", ""),
+        ("mint = '{uuid:d}'", 1, "nothing can follow the name in {uuid}", ""),
         ('args = ["{"]', 9, "a brace that stands for itself is written twice", ""),
         ('resum = ["x"]', 1, "resum is no field of a harness", "Did you mean `resume`?"),
         ('new = ["--id", "{session_id}"]', 1, "so `resume` must say how one is resumed", ""),
         ('resume = ["--last"]', 1, "must have {session_id} in it", ""),
         ('resume = ["{session_id}"]', 1, "needs an id: either `new` begins", ""),
         ('id = "["', 1, "is no regular expression", ""),
+        (f"mint = 'a-{{hex}}'\n{CONVERSING}", 1, "makes no id as `id` has it, 'uuid'", ""),
+        (f"id = 'a-.+'\n{CONVERSING}", 1, "no id matches that `mint` makes", ""),
         ("screen = { waiting = ['ok', '('] }", 29, "screen.waiting.1 is '(', which is no regular", ""),
         ("exits = { auth = [1.5] }", 19, "exits.auth.0", ""),
         ("transcripts = { files = 'x', id = {} }", 30, "exactly one of `json`, `path` and `text`", ""),
