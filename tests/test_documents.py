@@ -21,6 +21,7 @@ import pytest
 import afx.plugin
 from afx.api.hookspecs import EventKind, TerminalEvent
 from afx.api.model import AgentState
+from afx.doctor.machine import said_by
 from afx.loader import Plugins
 from afx.settings import Settings
 from distribution import write_distribution
@@ -119,6 +120,16 @@ def an_event(kind: EventKind, reason: str = "It fell.") -> TerminalEvent:
         reason=reason,
         at=1.0,
     )
+
+
+def test_the_program_of_the_tutorial_says_its_version_as_programs_do(tmp_path: Path) -> None:
+    (program,) = (
+        text for _, text in BLOCK.findall((DOCS / "plugin-authors/index.md").read_text()) if text[:2] == "#!"
+    )
+    path = tmp_path / "foo"
+    path.write_text(program)
+    path.chmod(0o755)
+    assert said_by(str(path), "--version") == "foo 1.0"
 
 
 @pytest.fixture
