@@ -331,6 +331,10 @@ def test_a_plugin_can_be_switched_off(
     row = only(plugins)
     assert (row.kind, row.state) == (kind, PluginState.BLOCKED)
     assert row.error
+    assert ("AFX_DISABLED_PLUGINS" in row.hint, "afx plugins enable" in row.hint) == (
+        how == "environment",
+        how == "argument",
+    )
     assert ("off_plugin" in sys.modules) == (kind == "harness")
     with pytest.raises(PluginError):
         plugins.harness("foo")

@@ -35,7 +35,7 @@ class Claim:
     def end(self, state: PluginState, error: str, hint: str = "") -> None:
         """Take it out of use."""
         self.state, self.error, self.since = state, error, time.time()
-        self.hint = hint or switch_hint(state, self.entry.name)
+        self.hint = hint or switch_hint(state, self.entry.name, error)
 
     def refusal(self) -> PluginError:
         """Return the error for whoever asks for it although it cannot be used."""

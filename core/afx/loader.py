@@ -357,7 +357,7 @@ def _whole(
         version=origin.version,
         state=state,
         error=error,
-        hint="" if state is PluginState.ACTIVE else switch_hint(state, origin.entry_point),
+        hint="" if state is PluginState.ACTIVE else switch_hint(state, origin.entry_point, error),
         since=None if state is PluginState.ACTIVE else time.time(),
         warnings=warnings,
     )

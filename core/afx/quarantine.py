@@ -66,9 +66,14 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
 
 
-def switch_hint(state: PluginState, name: str) -> str:
+OFF_IN_ENVIRONMENT = "It is switched off by AFX_DISABLED_PLUGINS."
+
+
+def switch_hint(state: PluginState, name: str, reason: str = "") -> str:
     """Say how a person switches a plugin in this state off, or on again."""
     if state is PluginState.BLOCKED:
+        if reason == OFF_IN_ENVIRONMENT:
+            return "Take its name out of AFX_DISABLED_PLUGINS."
         return f"`afx plugins enable {name}` switches it on again."
     return f"Tell its author. `afx plugins disable {name}` switches it off."
 
@@ -93,7 +98,7 @@ class Switches(NamedTuple):
         """Say where one of `names` is switched off; None where none is."""
         wanted = {normal(name) for name in names if name}
         if wanted & self.environment:
-            return "It is switched off by AFX_DISABLED_PLUGINS."
+            return OFF_IN_ENVIRONMENT
         if wanted & self.settings:
             return "It is switched off in the settings."
         return None
