@@ -13,6 +13,7 @@ import pytest
 
 from afx.settings import config_file, state_directory
 from cli.conftest import Afx
+from cli.stub import NOW, StubTower
 from distribution import harness, write_distribution
 
 
@@ -39,6 +40,30 @@ def test_a_plugin_is_switched_off_and_on(afx: Afx, site: Path) -> None:
     assert (done.status, "switched on" in done.out) == (0, True)
     assert "blocked" not in afx("plugins").out
     assert "not switched off" in afx("plugins", "enable", "afx-foo").out
+
+
+def test_what_failed_in_the_running_tower_only_is_said(afx: Afx, site: Path, tower: StubTower) -> None:
+    write_distribution(site, "afx-foo", "point = foo_plugin", foo_plugin=harness("foo"))
+    row = {
+        "kind": "harness",
+        "name": "foo",
+        "distribution": "afx-foo",
+        "state": "broken",
+        "error": "It was given up.",
+        "hint": "Tell its author.",
+        "since": NOW,
+        "warnings": [],
+    }
+    there = [
+        row,
+        {**row, "name": "gone"},
+        {**row, "name": "claude", "distribution": "afx", "state": "active"},
+    ]
+    tower.answers["GET", "/api/plugins"] = (200, {"plugins": there, "observers": {"dropped": 0}})
+    done = afx("plugins")
+    assert "harness foo is broken in the running Tower (for " in done.out
+    assert "): It was given up.\n  Tell its author." in done.out
+    assert done.out.count("running Tower") == 1
 
 
 def test_what_is_switched_off_elsewhere_is_said(

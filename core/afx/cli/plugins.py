@@ -57,9 +57,7 @@ def plugins(context: click.Context, *, as_json: bool) -> None:
     )
     for row in rows:
         if row.state != "active":
-            since = "" if row.since is None else f" (for {duration(time.time() - row.since)})"
-            click.echo(f"\n{row.kind} {row.name} is {row.state}{since}: {' '.join(row.error.split())}")
-            click.echo(f"  {row.hint}")
+            _explain(f"{row.kind} {row.name} is {row.state}", row.since, row.error, row.hint)
         for warning in row.warnings:
             click.echo(f"\n{row.kind} {row.name} of {_distribution(row)}: {warning}")
     _show_what_the_tower_knows(rows)
@@ -156,8 +154,14 @@ def _distribution(row: PluginInfo) -> str:
     return f"{row.distribution} {row.version}".strip()
 
 
+def _explain(what: str, since: float | None, error: str, hint: str) -> None:
+    when = "" if since is None else f" (for {duration(time.time() - since)})"
+    click.echo(f"\n{what}{when}: {' '.join(error.split())}")
+    click.echo(f"  {hint}")
+
+
 def _show_what_the_tower_knows(listed: list[PluginInfo]) -> None:
-    """Say what only a running Tower knows: how many events observers missed, and what classes use.
+    """Say what only a running Tower knows: what failed in it, events that observers missed, what classes use.
 
     Classes are imported by whoever uses them, and not for a list.
     """
@@ -169,8 +173,17 @@ def _show_what_the_tower_knows(listed: list[PluginInfo]) -> None:
         known = connect(timeout=2.0).get("/api/plugins")
         dropped = known["observers"]["dropped"]
         warnings = [(row["kind"], row["name"], one) for row in known["plugins"] for one in row["warnings"]]
+        broken = [
+            (row["kind"], row["name"], row["distribution"], row["since"], row["error"], row["hint"])
+            for row in known["plugins"]
+            if row["state"] == "broken"
+        ]
     except (AfxError, KeyError, TypeError):
         return
+    active = {(row.kind, row.name, row.distribution) for row in listed if row.state == "active"}
+    for kind, name, distribution, since, error, hint in broken:
+        if (kind, name, distribution) in active:
+            _explain(f"{kind} {name} is broken in the running Tower", since, error, hint)
     said = {(row.kind, row.name, one) for row in listed for one in row.warnings}
     for kind, name, warning in warnings:
         if (kind, name, warning) not in said:
