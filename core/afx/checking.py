@@ -61,7 +61,7 @@ def check_distribution(distribution: str) -> Outcome:
 
     Raises:
         NotFoundError: It is not installed, or brings nothing.
-        BadInputError: What the suites need is not installed.
+        BadInputError: What the suites need is not installed, or there is no suite for what it brings.
     """
     import importlib.metadata
 
@@ -96,8 +96,13 @@ def check_distribution(distribution: str) -> Outcome:
             texts.append(
                 _TEXTS[kind].format(module=module, root=root, path=path, name=name.replace("-", "_"))
             )
+    if not texts and not broken:
+        raise BadInputError(
+            f"{distribution} brings nothing that there is a suite for.",
+            hint="There are suites for harnesses, strategies and storages; what else it brings, test by hand.",
+        )
     if not texts:
-        return Outcome(failures=broken, trouble="" if broken else "It brings nothing that a suite is for.")
+        return Outcome(failures=broken)
     found = examine("\n".join(texts))
     return Outcome(
         passed=found.passed, skipped=found.skipped, failures=(*broken, *found.failures), trouble=found.trouble

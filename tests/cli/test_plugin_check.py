@@ -88,3 +88,26 @@ def test_what_failed_and_why_it_matters_is_said_in_words(afx: Afx, site: Path) -
 def test_what_is_no_plugin_is_a_sentence(afx: Afx) -> None:
     done = afx("plugin", "check", "nobody")
     assert (done.status, "No plugin is installed" in done.err) == (2, True)
+
+
+OBSERVER = """
+    from afx.plugin import *
+
+    @hookimpl
+    def afx_terminal_event(event):
+        pass
+"""
+
+
+def test_what_no_suite_is_for_is_a_sentence(afx: Afx, site: Path) -> None:
+    write_distribution(site, "afx-watch", "watch = watch_plugin", watch_plugin=OBSERVER)
+    done = afx("plugin", "check", "afx-watch")
+    assert (done.status, done.out) == (2, "")
+    assert "afx-watch brings nothing that there is a suite for." in done.err
+
+
+def test_a_name_that_is_taken_is_not_scaffolded(afx: Afx, tmp_path: Path) -> None:
+    done = afx("plugin", "new", "harness", "claude", "--directory", str(tmp_path / "new"))
+    assert (done.status, done.out) == (2, "")
+    assert "There is a harness claude already, of afx." in done.err
+    assert not (tmp_path / "new").exists()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from afx.api.errors import AfxError, ConflictError
+
 from .commands import Command, LazyGroup
 from .here import current_directory
 from .output import json_option, print_json
@@ -27,6 +29,7 @@ def new(*, kind: str, name: str, directory: str | None, as_json: bool) -> None:
     """Write the package of a new plugin: it installs, passes its tests and its type check as it is."""
     from afx.scaffold import KINDS, distribution_of, new_plugin
 
+    _refuse_taken(kind, name)
     chosen = next(one for one in KINDS if one == kind)
     target = Path(directory).expanduser() if directory else Path(distribution_of(chosen, name))
     paths = new_plugin(chosen, name, current_directory() / target)
@@ -67,6 +70,25 @@ def check(*, distribution: str, as_json: bool) -> int:
         click.echo(f"{click.style('failed', fg='red')} {outcome.trouble}")
     click.echo(f"{outcome.passed} passed, {len(outcome.failures)} failed.")
     return 0 if outcome.ok else _FAILED
+
+
+def _refuse_taken(kind: str, name: str) -> None:
+    """Refuse a name that is taken: of two claims to one name, neither counts."""
+    from afx.quarantine import normal
+
+    from .plugins import listed
+
+    try:
+        rows = listed()
+    except AfxError:
+        return  # What is wrong with the plugins is for `afx plugins` to say.
+    for row in rows:
+        if row.kind == kind and normal(row.name) == normal(name):
+            raise ConflictError(
+                f"There is a {kind} {row.name} already, of {row.distribution}.",
+                hint="Choose another name: where two have the same, neither counts.",
+                code="name-taken",
+            )
 
 
 def _words(test: str) -> str:

@@ -42,7 +42,8 @@ def new_plugin(kind: Kind, name: str, directory: Path) -> list[Path]:
     """
     if not _NAME.fullmatch(name) or len(name) > 40 or keyword.iskeyword(name):
         raise BadInputError(
-            f"{name!r} cannot be the name of a plugin.", hint="Use lower-case letters, digits and dashes."
+            f"{name!r} cannot be the name of a plugin.",
+            hint="Use lower-case letters, digits and dashes, and no word of Python's own.",
         )
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConflictError(f"{directory} is there already.", hint="Choose another with --directory.")
