@@ -99,7 +99,7 @@ def check_distribution(distribution: str) -> Outcome:
     if not texts and not broken:
         raise BadInputError(
             f"{distribution} brings nothing that there is a suite for.",
-            hint="There are suites for harnesses, strategies and storages; what else it brings, test by hand.",
+            hint="There are suites for harnesses, strategies and storages only.",
         )
     if not texts:
         return Outcome(failures=broken)
