@@ -111,6 +111,19 @@ def test_an_ended_agent_shows_its_last_screen_why_it_ended_and_one_button(
     expect(tab.page.locator("#pane-" + team["halted"]["id"]).get_by_text("Stopped.")).to_be_visible()
 
 
+def test_an_address_of_nobody_is_said_and_not_kept(
+    tower: TowerProcess, team: dict[str, dict[str, Any]], open_tab: OpenTab
+) -> None:
+    tab = open_tab("#/shop/architect/main")
+    tab.await_status(team["main"], "live")
+    for nobody in ("#/shop/shell/nosuch", "#/%ZZ/%"):
+        tab.page.evaluate("hash => { location.hash = hash }", nobody)
+        expect(tab.page.get_by_text(f"There is no agent at {nobody[2:]}.")).to_be_visible()
+        expect(tab.page).to_have_url(f"{tower.url}/#/shop/architect/main")
+    late = open_tab("#/shop/shell/removed")
+    expect(late.page.get_by_text("There is no agent at shop/shell/removed.")).to_be_visible()
+
+
 def test_everything_is_reached_by_keys_alone(
     tower: TowerProcess, team: dict[str, dict[str, Any]], open_tab: OpenTab
 ) -> None:

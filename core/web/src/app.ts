@@ -186,9 +186,21 @@ export class App {
   }
 
   private goToAddress(): void {
-    const state = this.link.state;
-    const found = state && agentAt(state, location.hash);
-    if (found && found.agent.id !== this.current) this.go(found.agent.id);
+    const { state } = this.link;
+    if (state === null) return;
+    const found = agentAt(state, location.hash);
+    if (found === null) this.sayNobodyIsThere();
+    else if (found.agent.id !== this.current) this.go(found.agent.id);
+  }
+
+  /** Say that the address means no agent, and let it be that of the one that is shown. */
+  private sayNobodyIsThere(): void {
+    if (!location.hash.startsWith("#/")) return;
+    const { state } = this.link;
+    const wanted = location.hash.slice(2);
+    const shown = findAgent(state, this.current);
+    history.replaceState(null, "", state && shown ? addressOf(state, shown.workspace, shown.agent) : location.pathname);
+    if (wanted !== "") this.say(`There is no agent at ${wanted}.`, "It may have been removed, or have another name.", "bad");
   }
 
   private stateChanged(): void {
@@ -200,7 +212,9 @@ export class App {
         else if (id !== this.current) this.closeTab(id);
       }
       if (this.current === null) {
-        const first = agentAt(state, location.hash) ?? everyone(state).find(({ agent }) => agent.terminal !== null);
+        const named = agentAt(state, location.hash);
+        if (named === null) this.sayNobodyIsThere();
+        const first = named ?? everyone(state).find(({ agent }) => agent.terminal !== null);
         if (first) this.go(first.agent.id);
       }
       if (this.layout === "grid") this.lookAtAll();

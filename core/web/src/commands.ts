@@ -1,7 +1,7 @@
 // What the palette offers, and which of it fits what was typed: pure.
 
 import type { App } from "./app";
-import { everyone, label } from "./lookup";
+import { everyone, label, titleOf } from "./lookup";
 import type { AgentView } from "./wire";
 import { markOf } from "./words";
 
@@ -13,7 +13,7 @@ export function commands(app: App): Command[] {
   const current = all.find(({ agent }) => agent.id === app.current)?.agent;
   const going = all.map(({ workspace, agent }) => ({
     title: label(agent),
-    detail: `${markOf(agent).word} · ${workspace.name}`,
+    detail: `${markOf(agent).word} · ${titleOf(app.link.state, workspace)}`,
     run: () => app.go(agent.id),
   }));
   const mine = current ? doings(app, current) : [];

@@ -4,6 +4,21 @@ import type { AgentView, StateView, WorkspaceView } from "./wire";
 
 export interface Found { workspace: WorkspaceView; agent: AgentView }
 
+// By these a name could be made to read as another.
+const TURNING = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** What a workspace is called: its name and, where another has the same, so much of its path that they differ. */
+export function titleOf(state: StateView | null, workspace: WorkspaceView): string {
+  const others = (state?.workspaces ?? []).filter((one) => one.name === workspace.name && one.path !== workspace.path);
+  const parts = workspace.path.split("/").slice(1);
+  let title = workspace.name;
+  for (let count = 2; count <= parts.length && others.length > 0; count++) {
+    title = parts.slice(-count).join("/");
+    if (!others.some((one) => one.path.endsWith(`/${title}`))) break;
+  }
+  return title.replace(TURNING, "\ufffd");
+}
+
 export const label = (agent: AgentView) => `${agent.kind}/${agent.name}`;
 
 /** Every agent with its workspace, in the order of the state: architects first. */

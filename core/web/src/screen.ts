@@ -49,6 +49,11 @@ export class Screen {
     this.rename(label);
   }
 
+  /** Whose terminal this is, or was. */
+  get label(): string {
+    return this.host.dataset.label ?? "";
+  }
+
   /** Say to a screen reader whose terminal this is. */
   rename(label: string): void {
     this.host.setAttribute("role", "group");
@@ -63,7 +68,7 @@ export class Screen {
     this.opened = true;
     this.terminal.open(this.host);
     this.terminal.onRender(() => this.watchCursor());
-    this.rename(this.host.dataset.label ?? "");
+    this.rename(this.label);
   }
 
   /** Draw by the graphics card while the terminal is worked in; a browser has contexts for a few only. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { endingOf } from "../src/endings";
-import { needOf, nextTerminal } from "../src/lookup";
+import { needOf, nextTerminal, titleOf } from "../src/lookup";
 import { addressOf, agentAt } from "../src/route";
 import { markOf } from "../src/words";
 import type { AgentState, AgentView, StateView, TerminalView, WorkspaceView } from "../src/wire";
@@ -76,4 +76,13 @@ test("an address leads back to its agent, whatever the names are", () => {
   assert.equal(agentAt(state(namesake), "#/shop/login")?.agent.id, "b");
   assert.equal(agentAt(state(shop), "#/%ZZ/login"), null);
   assert.equal(agentAt(state(shop), ""), null);
+});
+
+test("workspaces of one name are told apart by their paths, and a name is read as it is written", () => {
+  const place = (path: string): WorkspaceView => ({ path, name: path.replace(/^.*\//, ""), active: true, agents: [] });
+  const [one, other, third] = [place("/home/a/x/shop"), place("/home/b/x/shop"), place("/home/a/till\u202egnp")];
+  assert.equal(titleOf(state(one, third), one), "shop");
+  assert.equal(titleOf(state(one, other), one), "a/x/shop");
+  assert.equal(titleOf(state(one, other), other), "b/x/shop");
+  assert.equal(titleOf(state(third), third), "till\ufffdgnp");
 });

@@ -1,7 +1,7 @@
 // The list on the left: every workspace and its agents, with what a glance has to tell.
 
 import type { App } from "../app";
-import { label, needOf } from "../lookup";
+import { label, needOf, titleOf } from "../lookup";
 import { ago, markOf } from "../words";
 import type { AgentView, WorkspaceView } from "../wire";
 
@@ -19,18 +19,19 @@ export function Agents({ app }: { app: App }) {
 }
 
 function Workspace({ app, workspace }: { app: App; workspace: WorkspaceView }) {
+  const title = titleOf(app.link.state, workspace);
   const down = workspace.agents.filter((agent) => agent.state === "lost" || agent.state === "crashed").length;
   return (
     <section>
       <div class="workspace">
-        <h2 title={workspace.path}>{workspace.name}</h2>
+        <h2 title={workspace.path}>{title}</h2>
         {down > 0 && (
           <button
             type="button" class="quiet" onClick={() => app.open({ kind: "recover", workspace: workspace.path })}
           >Recover {down}</button>
         )}
         <button
-          type="button" class="icon small" aria-label={`Spawn an agent in ${workspace.name}`} title="Spawn an agent"
+          type="button" class="icon small" aria-label={`Spawn an agent in ${title}`} title="Spawn an agent"
           onClick={() => app.open({ kind: "spawn", workspace: workspace.path })}
         >+</button>
       </div>

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, type SpawnRequest } from "../api";
 import type { App } from "../app";
-import { label } from "../lookup";
+import { label, titleOf } from "../lookup";
 import type { AgentKind, PluginRow } from "../wire";
 import { Box, Buttons } from "./dialogs";
 
@@ -68,7 +68,7 @@ export function Spawn({ app, workspace }: { app: App; workspace: string | undefi
           {workspaces.length > 1 && (
             <label>Workspace
               <select value={place} onChange={(event) => setPlace(event.currentTarget.value)}>
-                {workspaces.map((one) => <option key={one.path} value={one.path}>{one.name}</option>)}
+                {workspaces.map((one) => <option key={one.path} value={one.path}>{titleOf(app.link.state, one)}</option>)}
               </select>
             </label>
           )}

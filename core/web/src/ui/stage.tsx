@@ -1,7 +1,7 @@
 // The middle of the page: tabs over one terminal to work in, or all terminals to watch.
 
 import type { App } from "../app";
-import { everyone, findAgent, label, needOf } from "../lookup";
+import { everyone, findAgent, label, needOf, titleOf } from "../lookup";
 import type { Session } from "../session";
 import { markOf } from "../words";
 import { Ending } from "./ending";
@@ -33,12 +33,12 @@ function Tabs({ app }: { app: App }) {
       {[...app.tabs].map((id) => {
         const found = findAgent(app.link.state, id);
         const mark = found && markOf(found.agent);
-        const name = found ? found.agent.name : "removed";
+        const name = found?.agent.name ?? (app.sessions.get(id)?.screen.label ?? "").replace(/^.*\//, "");
         return (
           <li class={`tab ${app.current === id ? "current" : ""}`} key={id}>
             <button
               type="button" class="to" {...(app.current === id ? { "aria-current": "page" } : {})}
-              title={found ? `${label(found.agent)} · ${found.workspace.name}` : ""} onClick={() => app.go(id)}
+              title={found ? `${label(found.agent)} · ${titleOf(app.link.state, found.workspace)}` : ""} onClick={() => app.go(id)}
             >
               <span class={`mark ${mark?.tone ?? "calm"}`} aria-hidden="true">{mark?.symbol ?? "○"}</span>
               <span class="label">{name}</span>
@@ -59,14 +59,14 @@ function Pane({ app, id, session, grid }: { app: App; id: string; session: Sessi
   return (
     <section
       id={`pane-${id}`} class={`pane ${shown ? "" : "hidden"} ${session.status} ${found && needOf(found.agent) ? "needy" : ""}`} data-agent={id}
-      aria-label={found ? label(found.agent) : "removed"}
+      aria-label={found ? label(found.agent) : `${session.screen.label}, removed`}
     >
       {grid && found && mark && (
         <button type="button" class="caption" onClick={() => app.go(id)}>
           <span class={`mark ${mark.tone}`} aria-hidden="true">{mark.symbol}</span>
           <strong>{found.agent.name}</strong>
           <span class={`state ${mark.tone}`}>{mark.word}</span>
-          <span class="details">{found.workspace.name}</span>
+          <span class="details">{titleOf(app.link.state, found.workspace)}</span>
         </button>
       )}
       <Mount session={session} role={shown ? (grid ? "tile" : "window") : null} />
