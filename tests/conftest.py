@@ -13,7 +13,13 @@ from hypothesis import HealthCheck, settings
 from afx.testing.fixtures import fake_clock  # noqa: F401 - a fixture
 
 # How long an example takes says how busy the machine is, and nothing about what is tested.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A change is judged by the same examples each time; whoever runs the tests at home looks for new ones.
+settings.register_profile(
+    "any machine",
+    deadline=None,
+    derandomize=os.environ.get("CI") == "true",
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("any machine")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

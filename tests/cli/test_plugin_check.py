@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,13 +54,17 @@ WRONG = """
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A directory of packages that this Python and every other of the test finds."""
+    before = set(sys.modules)
     path = tmp_path / "site"
     path.mkdir()
     monkeypatch.setenv("PYTHONPATH", str(path))
     monkeypatch.syspath_prepend(str(path))
-    return path
+    yield path
+    for name in set(sys.modules) - before:
+        if name.endswith("_plugin"):
+            del sys.modules[name]
 
 
 def test_wrong_strategies_and_storages_are_caught_by_name(afx: Afx, site: Path) -> None:

@@ -270,7 +270,7 @@ def default(field: msgspec.structs.FieldInfo) -> object:
 
 def test_what_changes_says_is_what_is_tested() -> None:
     # A field that is added to Changes needs a place in every storage, and tests here and in the suite.
-    assert Changes.__struct_fields__ == ("put", "prune", "forget")
+    assert Changes.__struct_fields__ == ("put", "prune", "forget", "outlives_power")
 
 
 async def test_the_reference_names_every_table_and_column(tmp_path: Path) -> None:
