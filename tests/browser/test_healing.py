@@ -211,7 +211,7 @@ def test_restarts_in_a_row_leak_nothing_on_either_side(
         assert counts_whole(tab.numbers(agent))
         assert tab.loads() == 1
         assert len(tab.open_sockets) == 2, tab.open_sockets
-    assert tower.eventually(lambda: tower.connections() <= connections)
+    assert tower.eventually(lambda: tower.connections() <= connections, timeout=30)
     for tab, (listeners, documents) in zip(tabs, before, strict=True):
         now = tab.weight()
         assert now[0] <= listeners * 1.2 + 20, (now, listeners)

@@ -133,6 +133,7 @@ def examine(module: str, *, patience: float = _PATIENCE) -> Outcome:
             **os.environ,
             _ANSWER: str(directory / "answer.json"),
             "HOME": str(directory / "home"),
+            "PYTEST_ADDOPTS": "",
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
         argv = [sys.executable, "-P", "-m", "pytest", "-q"]
