@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from afx.api.model import TerminalId, TerminalRecord
+from afx.api.model import AgentKind, AgentState, TerminalId, TerminalRecord
 from afx.api.storage import Snapshot, Storage, StorageContext
 from afx.api.strategy import Life, ReconnectStrategy, StrategyContext, Survival
 from afx.testing.memory_storage import MemoryStorage
@@ -24,6 +24,23 @@ def test_the_tower_keeps_its_promises(pytestconfig: pytest.Config) -> None:
     lives, shrink = pytestconfig.getoption("model_lives"), pytestconfig.getoption("model_shrink")
     known = settings(model_settings(lives, shrink=shrink), derandomize=os.environ.get("CI") == "true")
     run_state_machine_as_test(TowerModel, settings=known)
+
+
+def test_who_crashed_comes_back_once_the_disk_is_no_longer_full() -> None:
+    model = TowerModel()
+    model.begin(tells_holders=True, crew=[(AgentKind.BUILDER, 1)])
+    try:
+        model.promises_are_kept()
+        model.end_program(who=0, how=(1, None))
+        model.machine.pass_time(0.1)
+        model.fill_the_disk(steps=4)
+        model.machine.pass_time(0.5)
+        assert model.machine.ledger.failures < 4, "it was tried meanwhile"
+        model.settle()
+        assert model.machine.tower is not None
+        assert {agent.state for agent in model.machine.tower.agents.all()} == {AgentState.RUNNING}
+    finally:
+        model.teardown()
 
 
 class TakesSilenceForDeath(MemoryStrategy):

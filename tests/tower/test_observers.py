@@ -111,7 +111,7 @@ def eventually(look: Callable[[], bool]) -> None:
 async def test_events_come_in_order_and_begin_with_who_survived(agents: Agents) -> None:
     told: list[TerminalEvent] = []
     with Observers(agents, told.append).telling():
-        await agents.note_end("t", Exit(signal=9, at=2.0))
+        await agents.note_end("t", Exit(signal=9, at=2.0), lambda: True)
         resumed = msgspec.structs.replace(AGENT, plan={"at": 1.0, "plan": {"action": "resume"}})
         await agents.commit(resumed, msgspec.structs.replace(TERMINAL, process=TWO))
         await agents.drop_terminal("t", AgentState.LOST, "Its holder is gone.")

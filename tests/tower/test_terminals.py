@@ -46,12 +46,15 @@ def a_spec(name: str = "a") -> TerminalSpec:
 
 
 class FailingStorage(MemoryStorage):
-    """A storage whose disk is full for a while."""
+    """A storage whose disk is full for a while, after some changes that are `spared`."""
 
     failures = 0
+    spared = 0
 
     async def apply(self, host: str, changes: Changes) -> None:
-        if self.failures:
+        if self.spared:
+            self.spared -= 1
+        elif self.failures:
             self.failures -= 1
             raise StorageError("The disk is full.")
         await super().apply(host, changes)
@@ -219,6 +222,29 @@ async def test_an_end_that_could_not_be_stored_is_not_laid_to_the_next_process(l
         await until(lambda: lab.world.holders["t-a"].acknowledged)
         assert (agents.agent("a").state, agents.terminal("t-a").exit) == (AgentState.RUNNING, None)
         assert lab.ended == []
+
+
+@pytest.mark.parametrize(
+    ("refuses", "state"), [("There are no more processes.", AgentState.CRASHED), ("", AgentState.RUNNING)]
+)
+async def test_what_came_of_a_start_is_found_out_where_it_could_not_be_stored(
+    lab: Lab, refuses: str, state: AgentState
+) -> None:
+    await lab.begin("a")
+    async with lab.tower() as (agents, terminals):
+        holder = lab.world.holders["t-a"]
+        holder.end(Exit(code=3, at=5.0))
+        await until(lambda: lab.ended == ["a"])
+        lab.world.refuses = refuses
+        lab.storage.spared, lab.storage.failures = 1, 1
+        with pytest.raises(StorageError):
+            await terminals.respawn(agents.agent("a"), agents.terminal("t-a"), a_spec().command)
+        await until(lambda: agents.why_unreachable("t-a") is None)
+        assert agents.agent("a").state is state
+        assert agents.terminal("t-a").exit == holder.exit
+        assert agents.terminal("t-a").process == holder.process
+        assert terminals.hub("t-a").facts.exit == holder.exit
+        assert lab.ended == ["a"] * (1 if state is AgentState.RUNNING else 2)
 
 
 async def test_an_end_while_the_tower_was_away_is_in_the_first_state_lesson_35(lab: Lab) -> None:

@@ -278,15 +278,25 @@ class Agents:
             return agent
         return await self.amend(agent_id, state=state, reason=reason)
 
-    async def note_end(self, terminal_id: TerminalId, end: Exit) -> Agent:
-        """Note that a terminal's process ended. A stopped agent stays stopped."""
-        record = self.terminal(terminal_id)
-        agent = self._agents[record.agent_id]
-        if agent.state is not AgentState.STOPPED:
-            state = AgentState.EXITED if end.ok else AgentState.CRASHED
-            agent = msgspec.structs.replace(agent, state=state, reason=describe_end(end))
-        await self.commit(agent, msgspec.structs.replace(record, exit=end))
-        return agent
+    async def note_end(self, terminal_id: TerminalId, end: Exit, still: Callable[[], bool]) -> bool:
+        """Note that a terminal's process ended, if that is `still` so by the time; tell whether it is.
+
+        A stopped agent stays stopped.
+
+        Raises:
+            NotFoundError: The terminal was pruned meanwhile.
+            StorageError: It could not be stored. Nothing has changed.
+        """
+        with anyio.CancelScope(shield=True):
+            async with self._writing:
+                if stands := still():
+                    record = self.terminal(terminal_id)
+                    agent = self._agents[record.agent_id]
+                    if agent.state is not AgentState.STOPPED:
+                        state = AgentState.EXITED if end.ok else AgentState.CRASHED
+                        agent = msgspec.structs.replace(agent, state=state, reason=describe_end(end))
+                    await self._write(Changes(put=(agent, msgspec.structs.replace(record, exit=end))))
+        return stands
 
     async def drop_terminal(
         self, terminal_id: TerminalId, state: AgentState, reason: str = "", *, removed: bool = False

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import anyio
 import msgspec
 
-from afx.api.errors import AfxError, NotFoundError
+from afx.api.errors import AfxError, NotFoundError, StorageError
 from afx.api.harness import ExitInfo, ExitKind, Rung
 from afx.api.model import Agent, AgentId, AgentState
 from afx.api.strategy import Cause
@@ -33,6 +33,7 @@ FAST = 15.0
 TRIES = 3
 _FIRST_PAUSE = 0.25
 _AT_ONCE = 4
+_STORE_AGAIN_AFTER = 1.0
 _DOWN = frozenset({AgentState.CRASHED, AgentState.LOST})
 _TAIL = 4096
 _TAIL_WITHIN = 2.0
@@ -183,9 +184,8 @@ class Supervisor:
             case TryAgain(pause, failed):
                 await self._show(agent.id, f"{agent.reason} It is being brought back.")
                 await anyio.sleep(pause)
-                async with self._turns:
-                    await self._revival.until_let_go(agent)
-                    await self._bring_back(agent, failed)
+                while not await self._brought_back(agent, failed):  # noqa: ASYNC110 - a disk tells nobody
+                    await anyio.sleep(_STORE_AGAIN_AFTER)
             case Leave():
                 self._failures.pop(agent.id, None)
 
@@ -198,18 +198,39 @@ class Supervisor:
             failures.append(Failure(_last_rung(agent), kind))
         return failures
 
-    async def _bring_back(self, agent: Agent, failed: frozenset[Rung]) -> None:
-        async with self._revival.alone_with(agent.id):
-            if self._agents.agent(agent.id).state is not agent.state:
-                return  # A person was quicker: it runs, was stopped, or its terminal was ended meanwhile.
-            await self._revival.bring_back_alone(agent.id, failed=failed)
+    async def _brought_back(self, agent: Agent, failed: frozenset[Rung]) -> bool:
+        """Bring an agent back, and tell whether that is settled: a full disk delays it, and passes."""
+        try:
+            async with self._turns:
+                await self._revival.until_let_go(agent)
+                async with self._revival.alone_with(agent.id):
+                    # A person may have been quicker: it runs, was stopped, or its terminal was ended.
+                    if self._agents.agent(agent.id).state is agent.state:
+                        await self._revival.bring_back_alone(agent.id, failed=failed)
+        except StorageError as error:
+            log.warning("Agent %s cannot be brought back yet: %s", agent.id, error.message)
+            return False
+        return True
 
     async def _give_up(self, agent_id: AgentId, reason: str) -> None:
+        """Leave an agent to a person, as soon as that can be stored and if nobody has taken it up by then."""
+        try:
+            given_up = self._agents.agent(agent_id).state
+            while not await self._is_given_up(agent_id, reason):
+                await anyio.sleep(_STORE_AGAIN_AFTER)
+                if self._agents.agent(agent_id).state is not given_up:
+                    return
+        except NotFoundError:
+            return  # It was removed meanwhile.
+        await self._show(agent_id, f"{reason} Enter begins a new conversation.")
+
+    async def _is_given_up(self, agent_id: AgentId, reason: str) -> bool:
         try:
             await self._agents.transition(agent_id, AgentState.NEEDS_ATTENTION, reason)
-        except AfxError as error:
-            log.warning("Agent %s needs attention, and that could not be stored: %s", agent_id, error.message)
-        await self._show(agent_id, f"{reason} Enter begins a new conversation.")
+        except StorageError as error:
+            log.warning("Agent %s needs attention, which cannot be stored yet: %s", agent_id, error.message)
+            return False
+        return True
 
     async def _show(self, agent_id: AgentId, text: str) -> None:
         record = self._agents.terminal_of(agent_id)

@@ -53,6 +53,7 @@ _RETRY_DEADLINE = 1.0
 _SEEK_DEADLINE = 3.0
 _STORE_AGAIN_AFTER = 1.0
 _NO_RECORD = "Nothing is known of its terminal any more."
+_UNSTORED = "What runs in it could not be stored yet."
 _ENDED_UNSTORED = "It was ended, and that could not be stored yet."
 
 
@@ -97,6 +98,7 @@ class Terminals:
         self._before_ending: Told | None = None
         self._hubs: dict[TerminalId, TerminalHub] = {}
         self._ending: set[TerminalId] = set()
+        self._starting: set[TerminalId] = set()
         self._lost = anyio.Event()
 
     def told(
@@ -262,23 +264,46 @@ class Terminals:
         Raises:
             UnreachableError: The terminal does not answer.
             SpawnError: The process could not be started; the terminal is as before.
-            StorageError: It runs, and could not be stored.
+            StorageError: It could not be stored. What runs is found out by connecting anew.
         """
         hub = self.hub(record.id)
         hub.note_start()
+        self._starting.add(record.id)
+        try:
+            await self._respawn(hub, agent, record, command, *also)
+        finally:
+            self._starting.discard(record.id)
+        self._tell(self._on_running, agent.id)
+
+    async def _respawn(
+        self, hub: TerminalHub, agent: Agent, record: TerminalRecord, command: Command, *also: Record
+    ) -> None:
         running = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
         # Stored before it is done: the new process may end, and its end be noted, before this goes on.
         await self._agents.commit(running, *also, msgspec.structs.replace(record, exit=None))
         try:
             await self._strategy(record.strategy).respawn(hub.connection, command)
         except (AfxError, OSError) as error:
-            await self._agents.commit(agent, record)
+            await self._store_or_look_again(record.id, agent, record)
             if isinstance(error, OSError):
                 raise _refused_by_system(agent, error) from error
             raise
-        now = self._agents.terminal(record.id)
-        await self._agents.commit(msgspec.structs.replace(now, process=hub.facts.process))
-        self._tell(self._on_running, agent.id)
+        now = msgspec.structs.replace(self._agents.terminal(record.id), process=hub.facts.process)
+        await self._store_or_look_again(record.id, now)
+
+    async def _store_or_look_again(self, terminal_id: TerminalId, *records: Record) -> None:
+        """Store what is so with a terminal. What cannot be stored now is found out by connecting anew.
+
+        Raises:
+            StorageError: It could not be stored.
+        """
+        try:
+            await self._agents.commit(*records)
+        except StorageError:
+            self._ending.add(terminal_id)
+            await self._let_go(terminal_id)
+            self._note_lost(terminal_id, _UNSTORED)
+            raise
 
     async def end(self, record: TerminalRecord, state: AgentState, reason: str = "") -> Agent:
         """End a terminal and its process, and prune its row; its agent moves to `state`.
@@ -507,16 +532,20 @@ class Terminals:
     async def _store_until_done(self, terminal_id: TerminalId, connection: Connection, end: Exit) -> bool:
         """Note an end, and tell whether it is noted. A full disk delays that; the holder keeps the end.
 
-        An end that another process in the terminal has overtaken meanwhile is none any more.
+        An end that another process in the terminal has overtaken meanwhile is none any more. While one is
+        being started there that is open.
         """
         while connection.facts.exit == end:
             try:
-                await self._agents.note_end(terminal_id, end)
+                if await self._agents.note_end(
+                    terminal_id,
+                    end,
+                    lambda: connection.facts.exit == end and terminal_id not in self._starting,
+                ):
+                    return True
             except StorageError:
                 log.exception("An end could not be stored; trying again.")
-                await anyio.sleep(_STORE_AGAIN_AFTER)
-            else:
-                return True
+            await anyio.sleep(_STORE_AGAIN_AFTER)
         return False
 
     def _note_lost(self, terminal_id: TerminalId, reason: str) -> None:
