@@ -35,6 +35,8 @@ from afx.api.model import (
 from afx.api.process import identify, is_alive
 from afx.api.storage import Changes, Record, Storage
 
+from .ends import after_end
+
 _REMEMBERED_CHANGES = 1024
 _REMEMBERED_TERMINALS = 16
 _KINDS = tuple(AgentKind)
@@ -293,8 +295,7 @@ class Agents:
                     record = self.terminal(terminal_id)
                     agent = self._agents[record.agent_id]
                     if agent.state is not AgentState.STOPPED:
-                        state = AgentState.EXITED if end.ok else AgentState.CRASHED
-                        agent = msgspec.structs.replace(agent, state=state, reason=describe_end(end))
+                        agent = after_end(agent, end)
                     await self._write(Changes(put=(agent, msgspec.structs.replace(record, exit=end))))
         return stands
 
@@ -431,17 +432,3 @@ class Agents:
 
 def _by_kind_and_age(agent: Agent) -> tuple[int, float, str]:
     return _KINDS.index(agent.kind), agent.created_at, agent.name
-
-
-def describe_end(end: Exit) -> str:
-    """Say in one sentence how a process ended."""
-    import signal
-
-    if end.signal is not None:
-        try:
-            return f"Its process was ended by {signal.Signals(end.signal).name}."
-        except ValueError:
-            return f"Its process was ended by signal {end.signal}."
-    if end.code is None:
-        return "Its process ended; how is not known."
-    return f"Its process ended with exit code {end.code}."

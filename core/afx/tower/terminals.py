@@ -38,7 +38,8 @@ from afx.api.strategy import (
     Survival,
 )
 
-from .agents import Agents, describe_end
+from .agents import Agents
+from .ends import after_loss, after_return
 from .hub import TerminalHub
 from .orphans import seek_orphans
 from .reconcile import Adopt, Decision, FinishStop, Prune, Reconnect, Report, Wait, judge, reconcile
@@ -395,7 +396,8 @@ class Terminals:
             case Wait(record, reason):
                 self._note_lost(record.id, reason)
             case Prune(record):
-                outcome.put.append(self._after_loss(decision))
+                agent = self._agents.without_terminal(decision.record)
+                outcome.put.append(after_loss(agent, decision))
                 outcome.gone.append(record)
             case FinishStop(record):
                 self._tasks.start_soon(self._finish_stop, record)
@@ -418,21 +420,11 @@ class Terminals:
             else:
                 self._note_lost(record.id, lost.message)
             return
-        facts = connection.facts
-        agent = self._agents.agent(record.agent_id)
-        current = msgspec.structs.replace(
-            record, process=facts.process or record.process, size=facts.size, exit=facts.exit
-        )
-        if facts.exit is None and agent.state is not AgentState.RUNNING:
-            agent = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
-        elif facts.exit is not None and (record.exit is None or adopted):
-            state = AgentState.EXITED if facts.exit.ok else AgentState.CRASHED
-            agent = msgspec.structs.replace(agent, state=state, reason=describe_end(facts.exit))
+        before = self._agents.agent(record.agent_id)
+        agent, current, ended = after_return(before, record, connection.facts, adopted=adopted)
+        if ended:
             outcome.ended.add(record.id)
-        elif agent.state is AgentState.CRASHED and agent.harness is not None:
-            # Noted by a Tower that died before it could do anything about it. Of a shell it was only told.
-            outcome.ended.add(record.id)
-        if agent != self._agents.agent(agent.id):
+        if agent != before:
             outcome.put.append(agent)
         if adopted or current != record:
             outcome.put.append(current)
@@ -450,20 +442,6 @@ class Terminals:
                 old for old in self._agents.agent(orphan.agent_id).past_terminals if old != orphan.terminal_id
             ),
         )
-
-    def _after_loss(self, loss: Prune) -> Agent:
-        agent = self._agents.without_terminal(loss.record)
-        if agent.state is AgentState.STOPPED or agent.removed_at is not None:
-            return agent
-        if loss.cause is Cause.CLOSED:
-            return msgspec.structs.replace(agent, state=AgentState.EXITED, reason=loss.reason)
-        if agent.state is AgentState.NEEDS_ATTENTION:
-            return agent
-        end = loss.exit or loss.record.exit
-        if end is None or (loss.cause is Cause.SHUT_DOWN and not end.ok):
-            return msgspec.structs.replace(agent, state=AgentState.LOST, reason=loss.reason)
-        state = AgentState.EXITED if end.ok else AgentState.CRASHED
-        return msgspec.structs.replace(agent, state=state, reason=describe_end(end))
 
     async def _finish_stop(self, record: TerminalRecord) -> None:
         try:
