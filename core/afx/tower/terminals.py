@@ -41,8 +41,8 @@ from afx.api.strategy import (
 from .agents import Agents
 from .ends import after_loss, after_return
 from .hub import TerminalHub
-from .orphans import seek_orphans
 from .reconcile import Adopt, Decision, FinishStop, Prune, Reconnect, Report, Wait, judge, reconcile
+from .strategies import Strategies
 
 log = logging.getLogger("afx.terminals")
 
@@ -90,7 +90,7 @@ class Terminals:
     ) -> None:
         self.orphans: list[Orphan] = []
         self._agents = agents
-        self._strategies = strategies
+        self._strategies = Strategies(strategies)
         self._tasks = tasks
         self._on_running: Sequence[Told] = ()
         self._on_ended: Sequence[Told] = ()
@@ -129,17 +129,15 @@ class Terminals:
         survivals: dict[TerminalId, Survival] = {}
         orphans: list[Orphan] = []
 
-        async def survey(name: str, strategy: ReconnectStrategy) -> None:
-            mine = [record for record in records if record.strategy == name]
-            survivals.update(await self._survey(strategy, mine, deadline))
+        async def survey() -> None:
+            survivals.update(await self._strategies.survey(records, deadline))
 
         async def seek() -> None:
-            orphans.extend(await seek_orphans(self._strategies.values(), records, deadline))
+            orphans.extend(await self._strategies.orphans(records, deadline))
 
         async with anyio.create_task_group() as probes:
             probes.start_soon(seek)
-            for name, strategy in self._strategies.items():
-                probes.start_soon(survey, name, strategy)
+            probes.start_soon(survey)
         await self._carry_out(
             reconcile(
                 host=self._agents.host,
@@ -160,7 +158,7 @@ class Terminals:
 
     async def seek_orphans(self) -> Sequence[Orphan]:
         """Look again for live terminals that no record names, and return them."""
-        found = await seek_orphans(self._strategies.values(), self._records(), _SEEK_DEADLINE)
+        found = await self._strategies.orphans(self._records(), _SEEK_DEADLINE)
         named = {record.id for record in self._agents.terminals()}
         before, self.orphans = self.orphans, [one for one in found if one.terminal_id not in named]
         if before != self.orphans:
@@ -170,7 +168,7 @@ class Terminals:
     @property
     def expects_orphans(self) -> bool:
         """Whether something did not answer the last search for orphans, and may be one."""
-        return any(strategy.expects_orphans for strategy in self._strategies.values())
+        return self._strategies.expects_orphans
 
     async def adopt(self, orphan: Orphan, agent: Agent) -> None:
         """Make an orphan the terminal of an agent that has none.
@@ -219,7 +217,7 @@ class Terminals:
     def expect(self, agent: Agent) -> None:
         """Hear that a terminal for an agent is about to be opened."""
         with suppress(UnreachableError):  # That is said when it is opened.
-            self._strategy(agent.strategy).expect_spawn()
+            self._strategies.named(agent.strategy).expect_spawn()
 
     async def open(self, agent: Agent, spec: TerminalSpec, *also: Record) -> TerminalRecord:
         """Start a terminal for an agent, and store it, the agent as running, and what else belongs to it.
@@ -228,7 +226,7 @@ class Terminals:
             SpawnError: It could not be started.
             StorageError: It could not be stored; it was ended again.
         """
-        strategy = self._strategy(agent.strategy)
+        strategy = self._strategies.named(agent.strategy)
         began = time.time()  # The program may have written something by the time that it is known to run.
         try:
             spawned = await strategy.spawn(spec)
@@ -283,7 +281,7 @@ class Terminals:
         # Stored before it is done: the new process may end, and its end be noted, before this goes on.
         await self._agents.commit(running, *also, msgspec.structs.replace(record, exit=None))
         try:
-            await self._strategy(record.strategy).respawn(hub.connection, command)
+            await self._strategies.named(record.strategy).respawn(hub.connection, command)
         except (AfxError, OSError) as error:
             await self._store_or_look_again(record.id, agent, record)
             if isinstance(error, OSError):
@@ -325,7 +323,7 @@ class Terminals:
             await self._before_ending(record.agent_id)
         self._ending.add(record.id)
         try:
-            await self._strategy(record.strategy).terminate(record)
+            await self._strategies.named(record.strategy).terminate(record)
         except UnreachableError:
             # Let go of, it is asked for again and again, and ended once it answers, if that is still wanted.
             await self._let_go(record.id)
@@ -347,27 +345,6 @@ class Terminals:
         for hub in hubs:
             await hub.connection.aclose()
 
-    def _strategy(self, name: str) -> ReconnectStrategy:
-        try:
-            return self._strategies[name]
-        except KeyError:
-            raise UnreachableError(
-                f"The reconnect strategy {name!r} is not available.", hint="`afx plugins` says why."
-            ) from None
-
-    async def _survey(
-        self, strategy: ReconnectStrategy, records: Sequence[TerminalRecord], deadline: float
-    ) -> Mapping[TerminalId, Survival]:
-        if not records:
-            return {}
-        # A strategy keeps its deadline by itself; one that does not is not waited for.
-        with anyio.move_on_after(deadline * 1.1):
-            try:
-                return await strategy.survey(records, deadline)
-            except Exception:
-                log.exception("The survey of strategy %s failed.", strategy.name)
-        return {}
-
     async def _carry_out(self, decisions: Iterable[Decision]) -> None:
         """Do what was decided, with one write to storage for all of it."""
         outcome = _Outcome([], [], [], set())
@@ -382,7 +359,7 @@ class Terminals:
             if record.id in outcome.ended:
                 self._tell(self._on_ended, record.agent_id)
         for record in outcome.gone:
-            await self._strategy(record.strategy).forget(record)
+            await self._strategies.named(record.strategy).forget(record)
 
     async def _prepare(self, decision: Decision, outcome: _Outcome) -> None:
         match decision:
@@ -412,7 +389,7 @@ class Terminals:
         adopted: bool = False,
     ) -> None:
         try:
-            strategy = self._strategy(record.strategy)
+            strategy = self._strategies.named(record.strategy)
             connection = await (strategy.adopt(record) if adopted else strategy.reconnect(record))
         except ConnectionLostError as lost:
             if adopted:
@@ -537,32 +514,33 @@ class Terminals:
             self._lost = anyio.Event()
             pause = _RETRY_FIRST
             while lost := self._out_of_reach():
-                for name, records in lost.items():
-                    found = await self._survey(self._strategies[name], records, _RETRY_DEADLINE)
-                    by_id = self._agents.by_id()
-                    decisions = [
-                        judge(record, found.get(record.id), by_id.get(record.agent_id)) for record in records
-                    ]
-                    try:
-                        await self._carry_out(d for d in decisions if not isinstance(d, Wait))
-                    except StorageError:
-                        log.exception("What became of lost terminals could not be stored; trying again.")
-                        continue
-                    for decision in decisions:
-                        if isinstance(decision, Prune):
-                            told = [partial(told, cause=decision.cause) for told in self._on_lost]
-                            self._tell(told, decision.record.agent_id)
+                await self._ask_again(lost)
                 with anyio.move_on_after(pause):
                     await self._lost.wait()
                 pause = min(pause * 2, _RETRY_LONGEST)
 
-    def _out_of_reach(self) -> dict[str, list[TerminalRecord]]:
-        lost: dict[str, list[TerminalRecord]] = {}
-        for record in self._agents.terminals():
-            unreachable = self._agents.why_unreachable(record.id) is not None
-            if unreachable and record.strategy in self._strategies and record.id not in self._ending:
-                lost.setdefault(record.strategy, []).append(record)
-        return lost
+    async def _ask_again(self, lost: Sequence[TerminalRecord]) -> None:
+        found = await self._strategies.survey(lost, _RETRY_DEADLINE)
+        by_id = self._agents.by_id()
+        decisions = [judge(record, found.get(record.id), by_id.get(record.agent_id)) for record in lost]
+        try:
+            await self._carry_out(one for one in decisions if not isinstance(one, Wait))
+        except StorageError:
+            log.exception("What became of lost terminals could not be stored; trying again.")
+            return
+        for decision in decisions:
+            if isinstance(decision, Prune):
+                told = [partial(told, cause=decision.cause) for told in self._on_lost]
+                self._tell(told, decision.record.agent_id)
+
+    def _out_of_reach(self) -> list[TerminalRecord]:
+        return [
+            record
+            for record in self._agents.terminals()
+            if self._agents.why_unreachable(record.id) is not None
+            and record.strategy in self._strategies
+            and record.id not in self._ending
+        ]
 
 
 def _refused_by_system(agent: Agent, error: OSError) -> SpawnError:

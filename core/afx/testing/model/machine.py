@@ -133,10 +133,10 @@ class Machine:
 
     def check(self) -> None:
         """Fail where a promise was broken, or the Tower ended by itself."""
-        if self._life is not None and self._life.done() and self.tower is not None:
-            self._life.result()
         if self.ledger.breaches:
             raise BreachError(" ".join(self.ledger.breaches))
+        if self._life is not None and self._life.done() and self.tower is not None:
+            self._life.result()
 
     def pass_time(self, seconds: float) -> None:
         """Let the Tower live for so long."""
