@@ -268,10 +268,15 @@ def test_scroll_position_and_selection_stay_where_they_were(
 def test_keys_typed_while_the_tower_is_away_are_refused_for_all_to_see(
     tower: TowerProcess, workspace: str, open_tab: OpenTab
 ) -> None:
-    agent = tower.shell(workspace, "stty -echo; read line; echo got $line; sleep 1000", "reader")
+    script = (
+        "stty -echo -icanon; one=$(dd bs=1 count=3 2>/dev/null); echo has $one;"
+        " read two; echo got $one$two; sleep 1000"
+    )
+    agent = tower.shell(workspace, script, "reader")
     tab = open_tab()
     tab.await_status(agent, "live")
     tab.page.keyboard.type("one")
+    tab.await_text(agent, "^has one$")
     tower.stop()
     expect(tab.page.get_by_text("Reconnecting…")).to_be_visible(timeout=20_000)
 
