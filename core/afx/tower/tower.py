@@ -29,15 +29,19 @@ from .agents import Agents, Change
 from .attention import Attention
 from .capture import Capture
 from .conversion import Conversion
+from .following import Following
 from .harnesses import Harnesses
 from .inbox import Inbox
 from .lastscreen import LastScreens
 from .lifecycle import Lifecycle
+from .listeners import Listeners
 from .observers import Observers
 from .recovery import Recovery
 from .revival import Revival
 from .starter import Starter
+from .strategies import Strategies
 from .supervisor import Supervisor
+from .survivors import Survivors
 from .terminals import Terminals
 
 log = logging.getLogger("afx.tower")
@@ -58,6 +62,7 @@ class Tower:
         plugins: Plugins,
         agents: Agents,
         terminals: Terminals,
+        survivors: Survivors,
         lifecycle: Lifecycle,
         inbox: Inbox,
         revival: Revival,
@@ -74,6 +79,7 @@ class Tower:
         self.plugins = plugins
         self.agents = agents
         self.terminals = terminals
+        self.survivors = survivors
         self.lifecycle = lifecycle
         self.inbox = inbox
         self.revival = revival
@@ -139,7 +145,18 @@ class Tower:
             agents = Agents(storage, host_id())
             await agents.load()
             tasks = await stack.enter_async_context(anyio.create_task_group())
-            terminals = Terminals(agents, strategies, tasks)
+            listeners = Listeners(tasks)
+            following = Following(agents, listeners, tasks)
+            asked = Strategies(strategies)
+            terminals = Terminals(agents, asked, following, listeners)
+            survivors = Survivors(
+                agents=agents,
+                strategies=asked,
+                terminals=terminals,
+                following=following,
+                listeners=listeners,
+                tasks=tasks,
+            )
             harnesses = Harnesses(plugins, settings_for)
             inbox = Inbox(agents, terminals, harnesses, tasks)
             starter = Starter(
@@ -154,7 +171,7 @@ class Tower:
             supervisor = Supervisor(agents, terminals, revival, starter)
             capture = Capture(home, agents, starter)
             screens = LastScreens(home, agents, terminals.connected_of)
-            terminals.told(
+            listeners.are(
                 running=(supervisor.on_running, inbox.on_running, capture.on_running),
                 ended=(screens.keep, supervisor.on_ended),
                 ending=screens.keep,
@@ -172,7 +189,7 @@ class Tower:
                 env=env,
             )
             recovery = Recovery(agents, terminals, revival, tasks)
-            adoption = Adoption(agents, terminals, lifecycle, revival)
+            adoption = Adoption(agents, survivors, lifecycle, revival)
             conversion = Conversion(agents, terminals, revival, strategies)
             observers = Observers(agents, plugins.emit)
             tower = cls(
@@ -180,6 +197,7 @@ class Tower:
                 plugins,
                 agents,
                 terminals,
+                survivors,
                 lifecycle,
                 inbox,
                 revival,
@@ -190,7 +208,7 @@ class Tower:
                 screens,
                 settings,
             )
-            await terminals.boot(settings["tower.boot_deadline"])
+            await survivors.boot(settings["tower.boot_deadline"])
             for part in (supervisor, revival, inbox, capture, screens):
                 agents.listen(partial(_forget_removed, agents, part.forget))
             stack.enter_context(observers.telling())
@@ -203,7 +221,7 @@ class Tower:
                 yield tower
             finally:
                 with anyio.CancelScope(shield=True):
-                    await terminals.aclose()
+                    await following.aclose()
                 tasks.cancel_scope.cancel()
 
     async def _recover(self) -> None:
