@@ -79,7 +79,7 @@ SABOTAGES = (
         "core/afx_holding/clients.py",
         "self._begin_anew(ring, min(_LAPPED_TAIL, ring.limit // 2))",
         "self.position = ring.start",
-        "tests/plugins/reconnect_shellper/test_holder.py"
+        "tests/plugins/reconnect_shellper/test_output.py"
         "::test_slow_reader_is_told_to_begin_anew_and_fast_one_has_all_lesson_31",
     ),
     Sabotage(
