@@ -6,7 +6,7 @@ import asyncio
 
 from afx.client.attach import Attachment, Ending, Target
 from afx.client.keys import DetachKeys
-from client.stub import FakeConsole, Stub
+from client.stub import Call, FakeConsole, Stub
 
 KEYS = (ord("\\"), ord("\\"))
 
@@ -29,3 +29,10 @@ def attachment(
 async def finish(attached: Attachment) -> Ending:
     async with asyncio.timeout(10):
         return await attached.run()
+
+
+async def prompt(call: Call) -> None:
+    """A terminal that waits for input, and takes all of it."""
+    await call.hello(0)
+    await call.put(b"$ ")
+    await call.listen()

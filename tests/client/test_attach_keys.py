@@ -6,17 +6,12 @@ import asyncio
 
 from afx.client.attach import Ending
 from afx.client.screen import BACK, BELL, CLEAR, WAITING
-from client.attaching import attachment, finish
+from client.attaching import attachment, finish, prompt
 from client.stub import Call, FakeConsole, Stub
 
 
 async def test_what_is_typed_arrives_and_the_detach_keys_do_not(tower: Stub) -> None:
-    async def script(call: Call) -> None:
-        await call.hello(0)
-        await call.put(b"$ ")
-        await call.listen()
-
-    tower.scripts = [script]
+    tower.scripts = [prompt]
     console = FakeConsole()
     attached = attachment(tower, console)
     async with asyncio.TaskGroup() as group:
@@ -32,12 +27,7 @@ async def test_what_is_typed_arrives_and_the_detach_keys_do_not(tower: Stub) -> 
 
 
 async def test_what_is_typed_ahead_waits_for_the_first_connection(tower: Stub) -> None:
-    async def script(call: Call) -> None:
-        await call.hello(0)
-        await call.put(b"$ ")
-        await call.listen()
-
-    tower.scripts = [script]
+    tower.scripts = [prompt]
     console = FakeConsole(screen=True)
     await tower.stop()
     async with asyncio.TaskGroup() as group:
@@ -73,12 +63,7 @@ async def test_a_single_detach_key_comes_through_after_a_moment(tower: Stub) -> 
 
 
 async def test_read_only_sends_neither_keys_nor_size(tower: Stub) -> None:
-    async def script(call: Call) -> None:
-        await call.hello(0)
-        await call.put(b"$ ")
-        await call.listen()
-
-    tower.scripts = [script]
+    tower.scripts = [prompt]
     console = FakeConsole(screen=True)
     console.cells = (10, 10)
     async with asyncio.TaskGroup() as group:
