@@ -70,8 +70,8 @@ SABOTAGES = (
     Sabotage(
         "the Tower listens before it has reconnected",
         "core/afx/tower/tower.py",
-        'await survivors.boot(settings["tower.boot_deadline"])',
-        'tasks.start_soon(survivors.boot, settings["tower.boot_deadline"])',
+        'await tower.survivors.boot(tower.settings["tower.boot_deadline"])',
+        'tasks.start_soon(tower.survivors.boot, tower.settings["tower.boot_deadline"])',
         "tests/chaos/test_disasters.py::test_nothing_is_served_before_every_holder_was_asked_lesson_10",
     ),
     Sabotage(

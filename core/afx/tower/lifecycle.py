@@ -312,14 +312,6 @@ class Lifecycle:
             branch = request.branch or f"{settings['builder.branch_prefix']}{name}"
             check_branch(branch)
             cwd = cwd / _below(str(settings["builder.directory"])) / name
-        strategy = request.strategy or str(
-            settings[f"terminal.strategy_{request.kind}"] or settings["terminal.strategy"]
-        )
-        if strategy not in self._strategies:
-            raise BadInputError(
-                f"There is no reconnect strategy {strategy!r}.",
-                hint=f"There are: {', '.join(sorted(self._strategies))}.",
-            )
         agent = Agent(
             id=secrets.token_hex(8),
             host=self._agents.host,
@@ -327,7 +319,7 @@ class Lifecycle:
             kind=request.kind,
             name=name,
             harness=None if harness is None else harness.name,
-            strategy=strategy,
+            strategy=self._choose_strategy(request, settings),
             state=AgentState.LOST,
             reason="It was being started.",
             cwd=str(cwd),
@@ -358,6 +350,17 @@ class Lifecycle:
             hint=f"Install one of: {names}. Or open a plain shell with `afx shell`.",
             code="no-harness",
         )
+
+    def _choose_strategy(self, request: AgentRequest, settings: SettingsView) -> str:
+        wanted = request.strategy or str(
+            settings[f"terminal.strategy_{request.kind}"] or settings["terminal.strategy"]
+        )
+        if wanted not in self._strategies:
+            raise BadInputError(
+                f"There is no reconnect strategy {wanted!r}.",
+                hint=f"There are: {', '.join(sorted(self._strategies))}.",
+            )
+        return wanted
 
     def _free_name(self, workspace: Workspace, kind: AgentKind) -> str:
         if kind is AgentKind.ARCHITECT:
