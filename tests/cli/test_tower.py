@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from afx.api.process import identify, is_alive
-from afx.cli import launcher
+from afx.cli import launcher, process
 from cli.conftest import Afx
 
 REFUSE = """
@@ -116,7 +116,7 @@ def test_what_the_workspace_says_about_the_tower_goes_with_it(
 def test_a_tower_that_cannot_start_says_why(
     afx: Afx, monkeypatch: pytest.MonkeyPatch, script: str, says: str
 ) -> None:
-    monkeypatch.setattr(launcher, "COMMAND", (sys.executable, "-c", script))
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", script))
     done = afx("tower", "start")
     assert done.status == 1
     assert says in done.err.splitlines()[0]
@@ -136,7 +136,7 @@ def test_nothing_of_the_current_directory_is_imported(
     (tmp_path / "uvicorn.py").write_text("raise SystemExit('hijacked')")
     monkeypatch.chdir(tmp_path)
     assert afx("tower", "start").status == 0
-    assert "-P" in launcher.COMMAND
+    assert "-P" in process.COMMAND
 
 
 def test_a_restart_that_cannot_succeed_stops_nothing(afx: Afx, home: Path, repository: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_restart_that_fails_says_that_the_tower_is_stopped(
     afx: Afx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert afx("tower", "start").status == 0
-    monkeypatch.setattr(launcher, "COMMAND", (sys.executable, "-c", REFUSE))
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", REFUSE))
     done = afx("tower", "restart")
     assert done.status == 1
     assert done.err.splitlines() == [

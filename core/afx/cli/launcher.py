@@ -1,7 +1,7 @@
-"""Starting and stopping the Tower's process.
+"""Starting and stopping the Tower of a state directory.
 
-The Tower is started detached and says through a pipe whether it serves. It is stopped through its identity
-alone: whoever else listens on its port, or has got its pid, is left in peace.
+It is stopped through its identity alone: whoever else listens on its port, or has got its pid, is left in
+peace. How its process is run is in `process`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,19 +20,15 @@ from afx.api.errors import AfxError, ConflictError, UnreachableError
 from afx.client.http import TowerClient, TowerDownError
 from afx.settings import SETTINGS, Settings
 
+from . import process
 from .repository import workspace_here_or_none
 
 if TYPE_CHECKING:
     from afx.api.process import ProcessIdentity
 
-# -P: what lies in the current directory must not stand in for a module of ours.
-COMMAND = (sys.executable, "-P", "-m", "afx.server")
-START_DEADLINE = 60.0
 JOIN_DEADLINE = 10.0
 STOP_DEADLINE = 15.0
 _OF_THE_TOWER = ("tower.", "plugins.", "storage.", "recover.")
-_MOST_LOG = 1024 * 1024
-_BY_CODE = {"already-running": ConflictError, "conflict": ConflictError}
 
 
 class Started(NamedTuple):
@@ -133,54 +126,8 @@ def restart(home: Path, port: int | None = None) -> Started:
 
 def _launch(home: Path, env: Mapping[str, str]) -> Started:
     make_home(home)
-    log = home / "tower-start.log"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        descriptor = os.open(log, flags, 0o600)
-    except OSError as error:
-        raise AfxError(
-            f"{log} cannot be written: {error.strerror}.", hint="`afx doctor` looks at the state directory."
-        ) from None
-    with os.fdopen(descriptor, "wb") as output:
-        if os.fstat(descriptor).st_size > _MOST_LOG:
-            output.truncate(0)
-        begin = os.fstat(descriptor).st_size
-        ours, theirs = os.pipe()
-        try:
-            child = subprocess.Popen(
-                COMMAND,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd="/",
-                env={**env, "AFX_READY_FD": str(theirs)},
-                pass_fds=(theirs,),
-                start_new_session=True,
-            )
-        except OSError as error:
-            os.close(ours)
-            raise AfxError(f"{sys.executable} cannot be run: {error.strerror}.") from None
-        finally:
-            os.close(theirs)
-    line = _read_line(ours, START_DEADLINE)
-    if line is None:
-        raise UnreachableError(
-            f"The Tower (pid {child.pid}) has not said within {START_DEADLINE:.0f} s that it serves.",
-            hint="It may still come: see `afx tower status` and `afx tower log`.",
-        )
-    try:
-        news = json.loads(line)
-    except ValueError:
-        child.wait()
-        raise _silent_death(log, begin) from None
-    if not news.get("ready"):
-        child.wait()
-        code = news.get("code")
-        kind = _BY_CODE.get(code, AfxError)
-        raise kind(news.get("message", "The Tower could not start."), hint=news.get("hint", ""), code=code)
-    # It lives on without us; this only keeps Python from warning about that.
-    child.returncode = 0
-    return Started(news["url"], news["pid"], already=False)
+    serving = process.run(home, env)
+    return Started(serving.url, serving.pid, already=False)
 
 
 def stop(home: Path) -> int | None:
@@ -307,25 +254,3 @@ def _is_free(lock: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
-
-
-def _read_line(descriptor: int, patience: float) -> bytes | None:
-    """Read to the end of a line or of the pipe; None where neither comes in time."""
-    deadline = time.monotonic() + patience
-    read = b""
-    with os.fdopen(descriptor, "rb", buffering=0) as pipe:
-        while b"\n" not in read:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([pipe], [], [], left)[0]:
-                return None
-            piece = pipe.read(4096)
-            if not piece:
-                break
-            read += piece
-    return read
-
-
-def _silent_death(log: Path, begin: int) -> AfxError:
-    said = log.read_bytes()[begin:].decode("utf-8", "replace").strip().splitlines()
-    last = " ".join(said[-1].split()) if said else "it said nothing"
-    return AfxError(f"The Tower ended before it served: {last}", hint=f"{log} has the whole story.")

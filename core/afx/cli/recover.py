@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,9 @@ from .naming import everyone
 from .output import json_option, plain, print_json, print_table
 from .resuming import grounds
 from .workspace import known_workspace
+
+if TYPE_CHECKING:
+    from afx.client.http import TowerClient
 
 _PATIENCE = 600.0
 _HEADER = ("AGENT", "STATE", "RUNG", "CONVERSATION", "EVIDENCE", "CONFIDENCE", "WHY")
@@ -106,6 +109,11 @@ def recover(
         return FAILED
     # Exactly what was shown is brought back, whatever has become eligible meanwhile.
     body = {**asked, "jobs": settings["recover.jobs"], "agents": [row["agent"] for row in eligible]}
+    return _bring_back(tower, body, as_json=as_json)
+
+
+def _bring_back(tower: TowerClient, body: dict[str, Any], *, as_json: bool) -> int:
+    """Have the Tower bring agents back, tell how it goes, and return the exit status."""
     progress = Progress(as_json=as_json)
     try:
         for news in tower.post_for_lines("/api/recover/apply", body):

@@ -18,6 +18,7 @@ from afx.settings import state_directory
 from . import launcher
 from .commands import Command, LazyGroup
 from .output import json_option, print_json
+from .process import COMMAND
 from .units import Service, launchd_agent, systemd_unit
 
 _PATIENCE = 60.0
@@ -85,7 +86,7 @@ class Manager(ABC):
     def _service(self, name: str) -> Service:
         env = {variable: os.environ[variable] for variable in _KEPT if os.environ.get(variable)}
         env["AFX_HOME"] = str(self.home)
-        return Service(name, launcher.COMMAND, env, str(self.home / "tower-start.log"))
+        return Service(name, COMMAND, env, str(self.home / "tower-start.log"))
 
     def _suffix(self) -> str:
         """Return what tells the services of several state directories apart; empty for the usual one."""

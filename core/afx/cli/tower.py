@@ -16,6 +16,7 @@ from afx.settings import state_directory
 from . import launcher
 from .commands import Command, LazyGroup
 from .output import duration, json_option, print_json
+from .process import COMMAND
 
 NOT_RUNNING = 3
 
@@ -41,7 +42,7 @@ def start(*, foreground: bool, port: int | None, as_json: bool) -> None:
     if foreground:
         env = launcher.environment(home, port)
         launcher.make_home(home)
-        os.execve(launcher.COMMAND[0], launcher.COMMAND, env)  # noqa: S606 - no shell is wanted
+        os.execve(COMMAND[0], COMMAND, env)  # noqa: S606 - no shell is wanted
     started = launcher.start(home, port)
     if as_json:
         print_json({**started._asdict(), "home": str(home)})

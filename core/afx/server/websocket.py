@@ -24,6 +24,7 @@ WIRE_VERSION = 1
 NO_SUCH_TERMINAL = 4404
 GOING_AWAY = 1001
 TRY_LATER = 1013
+NOT_UNDERSTOOD = 1008
 _LONGEST_TAIL = 64 * 1024 * 1024
 _SMALLEST_WINDOW = 4096
 _TURN = 256 * 1024
@@ -127,7 +128,7 @@ async def _refuse(websocket: WebSocket, error: AfxError) -> None:
     await websocket.accept()
     code = NO_SUCH_TERMINAL if isinstance(error, NotFoundError) else TRY_LATER
     if isinstance(error, BadInputError):
-        code = 1008
+        code = NOT_UNDERSTOOD
     await websocket.close(code, error.message[:100])
 
 
