@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import anyio
 import msgspec
@@ -116,20 +116,18 @@ class Supervisor:
 
     async def on_ended(self, agent_id: AgentId) -> None:
         """Deal with the end of an agent's process."""
-        try:
-            await self._deal_with(agent_id)
-        except NotFoundError:
-            return  # It was removed meanwhile.
-        except AfxError as error:
-            log.warning("Agent %s could not be brought back: %s", agent_id, error.message)
-            await self._give_up(agent_id, error.message)
+        await self._see_to(agent_id, self._deal_with(agent_id))
 
     async def on_lost(self, agent_id: AgentId, cause: Cause) -> None:
         """Deal with the loss of an agent's terminal under a running Tower: as with a crash, in a new one."""
+        await self._see_to(agent_id, self._deal_with_loss(agent_id, cause))
+
+    async def _see_to(self, agent_id: AgentId, dealing: Awaitable[None]) -> None:
+        """Wait for an end to be dealt with; where that fails, the agent is left to a person."""
         try:
-            await self._deal_with_loss(agent_id, cause)
+            await dealing
         except NotFoundError:
-            return
+            return  # It was removed meanwhile.
         except AfxError as error:
             log.warning("Agent %s could not be brought back: %s", agent_id, error.message)
             await self._give_up(agent_id, error.message)
