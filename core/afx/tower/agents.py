@@ -61,6 +61,7 @@ class Agents:
         self.host = host
         self.version = 0
         self._storage = storage
+        self._me = identify(os.getpid())
         self._writing = anyio.Lock()
         self._workspaces: dict[WorkspacePath, Workspace] = {}
         self._agents: dict[AgentId, Agent] = {}
@@ -325,7 +326,7 @@ class Agents:
         Raises:
             ConflictError: Another live process holds it.
         """
-        me = identify(os.getpid())
+        me = self._me
         if me is None:
             raise ConflictError("This process cannot tell who it is, so it may start nothing.")
         holder = await self._storage.claim(self.host, agent_id, me)
