@@ -1,9 +1,9 @@
 """How an agent is brought back: the resume chain, from facts to a plan with reasons.
 
-Everything here is pure. The facts are gathered by `afx.tower.revival`, which also carries the plan out. The
-rules of safety are the core's and hold for every harness: a live terminal is attached to and never resumed
-beside; a conversation has one holder; transcripts are searched only in a directory that is the agent's alone;
-and no doubt ever erases anything.
+Everything here is pure. The facts are gathered by `afx.tower.inquiry`, and `afx.tower.revival` carries the
+plan out. The rules of safety are the core's and hold for every harness: a live terminal is attached to and
+never resumed beside; a conversation has one holder; transcripts are searched only in a directory that is the
+agent's alone; and no doubt ever erases anything.
 """
 
 from __future__ import annotations
