@@ -29,6 +29,7 @@ from .api.hookspecs import (
     TerminalEvent,
 )
 from .quarantine import normal
+from .sections import is_name
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -42,7 +43,6 @@ PATIENCE = 5.0
 """How many seconds a plugin's own code may take where the Tower waits for it."""
 
 _log = logging.getLogger("afx.plugins")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _ENTRY_HOOKS: tuple[tuple[EntryKind, str, type[Entry]], ...] = (
     ("harness", "afx_harnesses", HarnessEntry),
@@ -217,11 +217,6 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, (DefectError, pluggy.PluginValidationError)):
         return text
     return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__}."
-
-
-def is_name(text: str) -> bool:
-    """Tell whether something may be called so: lower-case letters, digits and dashes."""
-    return _NAME.fullmatch(text) is not None
 
 
 def _manager_of(plugin: object, origin: Origin) -> pluggy.PluginManager:

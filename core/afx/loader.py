@@ -31,7 +31,6 @@ from .discovery import (
     bounded,
     import_class,
     installed,
-    is_name,
     origin_of,
     sentence,
 )
@@ -209,12 +208,12 @@ class Plugins:
 
     def _declared(self, settings: SettingsView) -> list[str]:
         """Return the names of sections ``[harness.NAME]`` that are harnesses by themselves."""
-        claimed = {claim.entry.name for claim in self._claims if claim.kind == "harness"}
-        return [
-            name
-            for name, section in settings.section("harness").items()
-            if isinstance(section, Mapping) and name not in claimed and is_name(name)
-        ]
+        claimed = {
+            claim.entry.name
+            for claim in self._claims
+            if claim.kind == "harness" and not declares(claim.entry)
+        }
+        return [name for name in settings.section("harness") if name not in claimed]
 
     def _declarer(self, name: str) -> Claim:
         for claim in self._claims:
@@ -292,7 +291,11 @@ class Plugins:
         return [claim for claim in self._claims if claim.kind == kind and claim.state is PluginState.ACTIVE]
 
     def _claim(self, kind: EntryKind, name: str, declared: Sequence[str] = ()) -> Claim:
-        claims = [claim for claim in self._claims if (claim.kind, claim.entry.name) == (kind, name)]
+        claims = [
+            claim
+            for claim in self._claims
+            if (claim.kind, claim.entry.name) == (kind, name) and not declares(claim.entry)
+        ]
         if not claims:
             names = [claim.entry.name for claim in self._active(kind) if not declares(claim.entry)]
             known = ", ".join(sorted([*names, *declared]))
