@@ -27,6 +27,7 @@ from .discovery import (
     DefectError,
     EntryKind,
     Origin,
+    Progress,
     Registered,
     bounded,
     import_class,
@@ -101,7 +102,8 @@ class Plugins:
                 whole.append(_whole(origin, PluginState.BLOCKED, switched_off))
                 continue
             try:
-                load = partial(bounded, "Loading it", partial(Registered, origin, entry_point))
+                progress = Progress()
+                load = partial(bounded, progress, partial(Registered, origin, entry_point, progress))
                 plugin = trials.load(entry_point, load)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything
                 whole.append(_whole(origin, PluginState.BROKEN, sentence(error)))
