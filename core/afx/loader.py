@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import deprecation
 from .api.doctor import DoctorCheck
@@ -46,6 +46,19 @@ OBSERVER_PATIENCE = 30.0
 """How many seconds an observer may take for one event."""
 
 _log = logging.getLogger("afx.plugins")
+
+
+class Factory(NamedTuple):
+    """What makes one thing that a plugin brings.
+
+    Attributes:
+        path: Its class, as ``"package.module:Class"``.
+    """
+
+    kind: EntryKind
+    name: str
+    distribution: str
+    path: str
 
 
 class Plugins:
@@ -155,10 +168,10 @@ class Plugins:
         """
         self._past = remember(path, self.rows())
 
-    def factories(self) -> list[tuple[EntryKind, str, str]]:
-        """Return kind, name and class of everything that can be made without settings."""
+    def factories(self) -> list[Factory]:
+        """Return the class behind everything that can be made without settings."""
         return [
-            (claim.kind, claim.entry.name, claim.entry.factory)
+            Factory(claim.kind, claim.entry.name, claim.origin.distribution, claim.entry.factory)
             for claim in self._claims
             if claim.state is PluginState.ACTIVE and not declares(claim.entry)
         ]

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _PATIENCE = 60.0
 
 
-def _complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def complete_plugin(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return what plugins bring whose name begins so."""
     from afx.api.errors import AfxError
 
     try:
@@ -66,7 +67,7 @@ def plugins(context: click.Context, *, as_json: bool) -> None:
 
 
 @plugins.command("disable", cls=Command, example="afx plugins disable codex\n")
-@click.argument("name", shell_complete=_complete)
+@click.argument("name", shell_complete=complete_plugin)
 def disable(*, name: str) -> None:
     """Switch a plugin off: nothing of it is loaded any more. NAME is its own, or its distribution's."""
     from afx.api.errors import NotFoundError
@@ -87,7 +88,7 @@ def disable(*, name: str) -> None:
 
 
 @plugins.command("enable", cls=Command, example="afx plugins enable codex\n")
-@click.argument("name", shell_complete=_complete)
+@click.argument("name", shell_complete=complete_plugin)
 def enable(*, name: str) -> None:
     """Switch a plugin on again that was switched off."""
     from afx.api.errors import ConflictError
