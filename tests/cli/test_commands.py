@@ -212,7 +212,7 @@ async def test_raw_output_is_passed_on_byte_for_byte(capfdbinary: pytest.Capture
 
 def test_plugins_need_no_tower(afx: Afx) -> None:
     rows = json.loads(afx("plugins", "--json").out)
-    fields = "kind name summary distribution version state error hint since warnings"
+    fields = "kind name summary distribution version state error hint since warnings tower"
     assert set(rows[0]) == set(fields.split())
     assert {"claude", "shellper", "sqlite"} <= {row["name"] for row in rows}
     assert "shellper" in afx("plugins").out

@@ -63,7 +63,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = set(sys.modules)
     path = tmp_path / "site"
     path.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(path))
+    monkeypatch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
     monkeypatch.syspath_prepend(str(path))
     yield path
     for name in set(sys.modules) - before:
@@ -133,7 +133,7 @@ def test_terminals_that_outlive_their_holder_are_no_fault(
     package = DOCUMENTS / "examples/afx-reconnect-dtach"
     write_distribution(site, package.name, "dtach = afx_reconnect_dtach")
     monkeypatch.syspath_prepend(str(package / "src"))
-    monkeypatch.setenv("PYTHONPATH", f"{site}:{package / 'src'}")
+    monkeypatch.setenv("PYTHONPATH", str(package / "src"), prepend=os.pathsep)
     done = afx("plugin", "check", package.name)
     assert (done.status, "passed strategy dtach: " in done.out) == (0, True), done.out
     assert "not tested Its terminals outlive what was killed here" in done.out

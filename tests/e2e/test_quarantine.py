@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -53,7 +54,7 @@ def site(short_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_distribution(path, f"afx-{name}", f"{name} = {module}", **{module: text})
     write_distribution(path, "afx-good", "good = good_plugin", good_plugin=harness("good"))
     write_distribution(path, "afx-late", "late = late_plugin", late_plugin=LATE)
-    monkeypatch.setenv("PYTHONPATH", str(path))
+    monkeypatch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
     return path
 
 
