@@ -58,7 +58,8 @@ def test_plugins_that_somebody_installed_are_hidden_from_every_process(tmp_path:
     write_shadows(tmp_path / "shadows", ["afx-stranger"])
 
     def listed(*path: Path) -> list[str]:
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
+        there = os.environ.get("PYTHONPATH", "")
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), there])}
         command = [sys.executable, "-m", "afx.listing"]
         done = subprocess.run(command, env=env, capture_output=True, check=True)
         return [row["distribution"] for row in json.loads(done.stdout)["rows"]]

@@ -349,7 +349,7 @@ def test_open_prints_an_address_where_there_is_no_browser(afx: Afx, registered: 
 def test_tower_status(afx: Afx, home: Path) -> None:
     done = afx("tower", "status")
     assert done.status == 0
-    assert "1 workspaces, 3 agents: 1 lost, 2 running" in done.out
+    assert "1 workspace, 3 agents: 1 lost, 2 running" in done.out
     facts = json.loads(afx("tower", "status", "--json").out)
     assert facts["running"] is True
     assert facts["states"] == {"running": 2, "lost": 1}

@@ -10,7 +10,7 @@ from afx.api.errors import AfxError, ConflictError
 
 from .commands import Command, LazyGroup
 from .here import current_directory
-from .output import json_option, print_json
+from .output import counted, json_option, print_json
 from .plugins import complete_plugin, listed
 
 _FAILED = 1
@@ -70,7 +70,7 @@ def check(*, name: str, as_json: bool) -> int:
         print_json(msgspec.to_builtins(outcome))
         return 0 if outcome.ok else _FAILED
     for suite, passed in outcome.suites.items():
-        click.echo(f"{click.style('passed', fg='green')} {_subject(suite)}: {passed} tests")
+        click.echo(f"{click.style('passed', fg='green')} {_subject(suite)}: {counted(passed, 'test')}")
     for failure in outcome.failures:
         click.echo(f"{click.style('failed', fg='red')} {_subject(failure.suite)}: {_words(failure.test)}")
         click.echo(f"  {failure.message}\n  Why: {failure.why}")
