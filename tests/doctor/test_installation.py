@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def test_programs(program: str | None, said: str | None, checked: tuple[str, ...
 
 
 def test_plugins_that_are_not_active_are_named() -> None:
-    def row(state: PluginState, error: str) -> PluginInfo:
+    def row(state: PluginState, error: str, hint: str = "") -> PluginInfo:
         return PluginInfo(
             kind="harness",
             name="foo",
@@ -92,19 +93,25 @@ def test_plugins_that_are_not_active_are_named() -> None:
             version="1",
             state=state,
             error=error,
+            hint=hint,
+            since=None if state is PluginState.ACTIVE else 86400.0 * 365,
         )
 
     found = [
         *judge_plugins(
             [
                 row(PluginState.ACTIVE, ""),
-                row(PluginState.BROKEN, "ImportError: x"),
+                row(PluginState.BROKEN, "ImportError: x", "Switch it off."),
                 row(PluginState.BLOCKED, "It is switched off in the settings."),
             ]
         )
     ]
     assert levels(found) == [WARNING, OK, OK]
-    assert found[0].what == "The harness 'foo' of afx-foo 1 is broken: ImportError: x"
+    assert re.fullmatch(
+        r"The harness 'foo' of afx-foo 1 is broken since 197[01]-\d\d-\d\d \d\d:\d\d: ImportError: x",
+        found[0].what,
+    )
+    assert found[0].why == "What it brings cannot be used. Switch it off."
 
 
 def state(version: str = __version__, *agents: dict[str, Any], **more: Any) -> dict[str, Any]:

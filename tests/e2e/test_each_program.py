@@ -55,7 +55,7 @@ def tower(short_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[To
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: plain-harness\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[afx]\nplain = plain_harness\n")
     (metadata.parent / "plain_harness.py").write_text(PLAIN)
-    monkeypatch.setenv("PYTHONPATH", str(metadata.parent))
+    monkeypatch.setenv("PYTHONPATH", str(metadata.parent), prepend=os.pathsep)
     yield from serve(short_directory)
 
 

@@ -3,13 +3,14 @@
 import type { ResumePlan } from "../wire";
 
 export function Plan({ plan }: { plan: ResumePlan }) {
-  const saysMore = plan.steps.some((step) => step.why !== plan.why);
+  const steps = plan.steps.filter((step) => step.asked !== false);
+  const saysMore = steps.some((step) => step.why !== plan.why);
   return (
     <div class="plan">
       <p>{plan.why}</p>
       {saysMore && (
         <ol>
-          {plan.steps.map((step, place) => (
+          {steps.map((step, place) => (
             <li key={place} class={step.chosen ? "chosen" : ""}>
               <span aria-hidden="true">{step.chosen ? "✓" : "–"}</span>
               <span>
