@@ -13,7 +13,7 @@ from afx.client.http import TowerClient, TowerDownError
 from afx.loader import Plugins
 from afx.settings import Settings
 
-from .installation import check_harnesses, check_home, judge_plugins, judge_tower
+from .installation import check_harnesses, check_home, judge_absence, judge_plugins, judge_tower
 from .machine import check_clock, check_git, check_limits, check_python, check_space
 from .run import Check, Diagnosis, run_checks
 from .staying import check_staying
@@ -61,11 +61,20 @@ def _ask_tower(home: Path) -> tuple[list[Finding], Mapping[str, Any] | None]:
     try:
         state = TowerClient.connect(home, timeout=_ANSWER_WITHIN).state()
     except TowerDownError:
-        return [Finding.ok("The Tower does not run.")], None
+        return [judge_absence(home)], None
     except AfxError as error:
         why = f"Nobody can speak to it. {error.hint}".strip()
         return [Finding.error(error.message, why)], None
-    return list(judge_tower(state)), state
+    found = list(judge_tower(state))
+    if not (home / "tower.lock").exists():
+        found.append(
+            Finding.warning(
+                f"{home / 'tower.lock'} was deleted under the running Tower.",
+                "It says which process the Tower is. No second Tower starts all the same.",
+                "afx tower restart",
+            )
+        )
+    return found, state
 
 
 def _terminals(state: Mapping[str, Any]) -> frozenset[str]:

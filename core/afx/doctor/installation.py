@@ -12,6 +12,7 @@ from typing import Any
 from afx import __version__
 from afx.api.doctor import DoctorContext, Finding
 from afx.api.harness import HarnessProvider
+from afx.client.presence import absence, lock_holder
 from afx.quarantine import PluginInfo
 
 from .machine import said_by, shell
@@ -150,6 +151,15 @@ def judge_program(name: str, program: str | None, said: str | None, checked: Seq
             "Programs change how they keep conversations; one might not be resumed.",
         )
     return Finding.ok(f"{name}: {program} is {version[0]}{', which was tried' if checked else ''}.")
+
+
+def judge_absence(home: Path) -> Finding:
+    """Say why the Tower of a state directory cannot be spoken to."""
+    if lock_holder(home) is None:
+        return Finding.ok("The Tower does not run.")
+    why = absence(home)
+    judged = Finding.warning if (home / "key").exists() else Finding.error
+    return judged(why.message, why.hint, "afx tower restart")
 
 
 def judge_tower(state: Mapping[str, Any]) -> Iterator[Finding]:
