@@ -9,7 +9,7 @@ import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
@@ -85,6 +85,7 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
         middleware=[Middleware(Guard, gate=gate)],
         exception_handlers={
             AfxError: _refused,
+            ClientDisconnect: _left,
             HTTPException: _no_route,
             OSError: _lacking,
             Exception: _unexpected,
@@ -96,6 +97,11 @@ async def _refused(_: Request, error: Exception) -> Response:
     if not isinstance(error, AfxError):
         raise error
     return error_response(error)
+
+
+async def _left(_: Request, __: Exception) -> Response:
+    """Answer a client that hung up in the middle of its request: nobody hears it, and nothing has failed."""
+    return Response(status_code=400)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
