@@ -13,7 +13,15 @@ from afx.client.http import TowerClient, TowerDownError
 from afx.loader import Plugins
 from afx.settings import Settings
 
-from .installation import check_harnesses, check_home, judge_absence, judge_plugins, judge_tower
+from .installation import (
+    STRATEGIES,
+    check_harnesses,
+    check_home,
+    judge_absence,
+    judge_names,
+    judge_plugins,
+    judge_tower,
+)
 from .machine import check_clock, check_git, check_limits, check_python, check_space
 from .run import Check, Diagnosis, run_checks
 from .staying import check_staying
@@ -39,18 +47,27 @@ def examine(home: Path, workspace: Path | None, env: Mapping[str, str]) -> list[
         env: The environment.
     """
     tower, state = _ask_tower(home)
-    context = DoctorContext(home=home, env=env, terminals=None if state is None else _terminals(state))
     told, settings = _settings(workspace, env)
+    named = () if settings is None else (str(settings[name]) for name in STRATEGIES)
+    context = DoctorContext(
+        home=home,
+        env=env,
+        terminals=None if state is None else _terminals(state),
+        strategies=frozenset(filter(None, named)),
+    )
     plugins = Plugins.load(
         () if settings is None else settings["plugins.disabled"], settings=settings, marks=home / "loading"
     )
     # Made here, in one thread; what cannot be made shows up among the plugins.
     harnesses, brought = plugins.harnesses(), plugins.doctor_checks()
+    rows = plugins.rows()
+    if settings is not None:
+        told += judge_names(settings, rows)
     checks = [Check(name, partial(check, context)) for name, check in _MACHINE.items()]
     checks += [
         Check("settings", partial(iter, told)),
         Check("tower", partial(iter, tower)),
-        Check("plugins", partial(judge_plugins, plugins.rows())),
+        Check("plugins", partial(judge_plugins, rows)),
         Check("harnesses", partial(check_harnesses, harnesses, env)),
         *(Check(check.name, partial(check.examine, context)) for check in brought),
     ]
@@ -93,6 +110,8 @@ def _settings(workspace: Path | None, env: Mapping[str, str]) -> tuple[list[Find
     try:
         settings = Settings.load(workspace, env=env)
     except BadInputError as error:
-        why = f"No command that needs the settings works. {error.hint}".strip()
-        return [Finding.error(error.message, why, "afx config")], None
+        # No command: `afx config` could only say the same, and what is wrong stands in the sentence.
+        return [
+            Finding.error(error.message, f"No command that needs the settings works. {error.hint}".strip())
+        ], None
     return [Finding.ok("The settings can be read.")], settings

@@ -28,6 +28,7 @@ _FEW_FILES = 4096
 _FEW_PROCESSES = 200
 _INOTIFY = Path("/proc/sys/fs/inotify")
 _FEW_WATCHES: Mapping[str, int] = {"max_user_instances": 128, "max_user_watches": 16384}
+_PROC = Path("/proc/self")
 _PATIENCE = 5.0
 # Nobody had this code before then, so no clock that is right says so.
 _RELEASED = 1_760_000_000.0
@@ -105,7 +106,7 @@ def judge_inotify(limits: Mapping[str, int | None]) -> Iterator[Finding]:
 
 def check_space(context: DoctorContext) -> Iterator[Finding]:
     """Look at the disk under the state directory."""
-    place = next(path for path in (context.home, *context.home.parents) if path.exists())
+    place = nearest(context.home)
     facts = os.statvfs(place)
     yield judge_space(place, facts.f_bavail * facts.f_frsize, facts.f_favail if facts.f_files else None)
 
@@ -147,6 +148,15 @@ def judge_clock(now: float, written: float | None) -> Finding:
     return Finding.ok("The clock is not behind.")
 
 
+def nearest(path: Path) -> Path:
+    """Return a path, or the nearest one above it that is there and can be looked at."""
+    for one in (path, *path.parents):
+        with suppress(OSError):
+            one.stat()
+            return one
+    return Path("/")
+
+
 def shell(*words: str | Path) -> str:
     """Return a command as a shell reads it."""
     return shlex.join(map(str, words))
@@ -178,8 +188,12 @@ def _number(path: Path) -> int | None:
 
 
 def _processes_left() -> int | None:
-    """Return how many more processes the control group of this process allows; None where none limits it."""
+    """Return how many more processes the control group and ``ulimit -u`` allow; None: neither limits it."""
     left: list[int] = []
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    # The system holds root to no such limit.
+    if most != resource.RLIM_INFINITY and os.geteuid() != 0 and _PROC.exists():
+        left.append(most - _threads_of(os.geteuid()))
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
@@ -187,9 +201,20 @@ def _processes_left() -> int | None:
                 root = Path("/sys/fs/cgroup", controllers)
                 group = root / path.lstrip("/")
                 for place in (group, *group.parents):
-                    most, now = _number(place / "pids.max"), _number(place / "pids.current")
-                    if most is not None and now is not None:
-                        left.append(most - now)
+                    allowed, now = _number(place / "pids.max"), _number(place / "pids.current")
+                    if allowed is not None and now is not None:
+                        left.append(allowed - now)
                     if place == root:
                         break
     return min(left, default=None)
+
+
+def _threads_of(user: int) -> int:
+    """Return how many threads of a user there are, which is what the system counts."""
+    threads = 0
+    for tasks in _PROC.parent.glob("[0-9]*/task"):
+        with suppress(OSError):
+            facts = tasks.stat()
+            # Of the links of the directory two are its own.
+            threads += facts.st_nlink - 2 if facts.st_uid == user else 0
+    return threads

@@ -24,9 +24,7 @@ class TmuxCheck(DoctorCheck):
         """Say whether terminals can live in tmux."""
         program = shutil.which("tmux", path=context.env.get("PATH"))
         held = len(Place(context.home / "tmux").terminal_ids())
-        is_wanted = held > 0 or "tmux" in {
-            value for name, value in context.env.items() if name.startswith("AFX_STRATEGY")
-        }
+        is_wanted = held > 0 or "tmux" in context.strategies
         if program is None:
             yield judge(None, is_wanted=is_wanted)
             return
