@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -557,3 +558,13 @@ def test_a_check_that_cannot_be_made_is_broken_and_left_out(install: Install) ->
     plugins = load()
     assert plugins.doctor_checks() == []
     assert only(plugins).state is PluginState.BROKEN
+
+
+def test_plugins_are_loaded_where_the_system_has_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    plugins = Plugins.load()
+    assert {row.state for row in plugins.rows()} == {PluginState.ACTIVE}
+    assert plugins.harness("claude").name == "claude"

@@ -119,6 +119,7 @@ def bounded(what: str, work: Callable[[], Result], seconds: float | None = None)
     """Do a plugin's work and return its result, for so long and no longer.
 
     It is done in a thread, since nothing else can be left alone when it hangs; such a thread is abandoned.
+    Where none can be started it is done here, however long it takes.
 
     Args:
         what: The work in words, such as "Its import".
@@ -138,7 +139,11 @@ def bounded(what: str, work: Callable[[], Result], seconds: float | None = None)
         except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for
             answers.put((False, error))
 
-    threading.Thread(target=do, name="plugin", daemon=True).start()
+    try:
+        threading.Thread(target=do, name="plugin", daemon=True).start()
+    except RuntimeError:
+        # The system has no thread left, which is no plugin's fault.
+        do()
     try:
         is_done, answer = answers.get(timeout=patience)
     except queue.Empty:

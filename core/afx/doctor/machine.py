@@ -21,6 +21,7 @@ from pathlib import Path
 from afx.api.doctor import DoctorContext, Finding
 
 OLDEST_GIT = (2, 36)
+_WHY_GIT = "Workspaces are git repositories, and builders work in git worktrees."
 _MB = 10**6
 _LITTLE_SPACE = 100 * _MB
 _SOME_SPACE = 1000 * _MB
@@ -42,20 +43,25 @@ def check_python(_: DoctorContext) -> Iterator[Finding]:
 def check_git(context: DoctorContext) -> Iterator[Finding]:
     """Look for git, in which builders' worktrees are made."""
     program = shutil.which("git", path=context.env.get("PATH"))
-    yield judge_git(None if program is None else said_by(program, "--version"))
+    said = None if program is None else said_by(program, "--version")
+    if program is not None and said is None:
+        yield Finding.error(f"{program} cannot be run.", _WHY_GIT)
+    else:
+        yield judge_git(said)
 
 
 def judge_git(said: str | None) -> Finding:
     """Say whether a git that answers `said` to ``--version`` will do; None where there is none."""
-    why = "Workspaces are git repositories, and builders work in git worktrees."
     if said is None:
-        return Finding.error("There is no program `git` on the PATH.", why)
+        return Finding.error("There is no program `git` on the PATH.", _WHY_GIT)
     version = re.search(r"(\d+)\.(\d+)[.\d]*", said)
     if version is None:
-        return Finding.warning(f"git says {said!r} of itself, which is no version.", why)
+        return Finding.warning(f"git says {said!r} of itself, which is no version.", _WHY_GIT)
     if (int(version[1]), int(version[2])) < OLDEST_GIT:
         oldest = ".".join(map(str, OLDEST_GIT))
-        return Finding.warning(f"git {version[0]} is older than {oldest}, the oldest that was tried.", why)
+        return Finding.warning(
+            f"git {version[0]} is older than {oldest}, the oldest that was tried.", _WHY_GIT
+        )
     return Finding.ok(f"git {version[0]}.")
 
 
