@@ -33,12 +33,14 @@ def test_git(said: str | None, level: Level) -> None:
     assert machine.judge_git(said).level is level
 
 
-@pytest.mark.parametrize(("most", "level"), [(None, OK), (4096, OK), (20000, OK), (1024, WARNING)])
+@pytest.mark.parametrize(
+    ("most", "level"), [(None, OK), (4096, OK), (20000, OK), (1024, WARNING), (40, ERROR)]
+)
 def test_open_files(most: int | None, level: Level) -> None:
     assert machine.judge_files(most).level is level
 
 
-@pytest.mark.parametrize(("left", "level"), [(None, OK), (200, OK), (199, WARNING), (-3, WARNING)])
+@pytest.mark.parametrize(("left", "level"), [(None, OK), (200, OK), (199, WARNING), (9, ERROR), (-3, ERROR)])
 def test_processes(left: int | None, level: Level) -> None:
     finding = machine.judge_processes(left)
     assert finding.level is level

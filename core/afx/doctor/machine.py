@@ -26,7 +26,9 @@ _MB = 10**6
 _LITTLE_SPACE = 100 * _MB
 _SOME_SPACE = 1000 * _MB
 _FEW_FILES = 4096
+_TOO_FEW_FILES = 64
 _FEW_PROCESSES = 200
+_TOO_FEW_PROCESSES = 10
 _INOTIFY = Path("/proc/sys/fs/inotify")
 _FEW_WATCHES: Mapping[str, int] = {"max_user_instances": 128, "max_user_watches": 16384}
 _PROC = Path("/proc/self")
@@ -77,7 +79,8 @@ def check_limits(_: DoctorContext) -> Iterator[Finding]:
 def judge_files(most: int | None) -> Finding:
     """Say whether `most` open files are enough; None: no limit."""
     if most is not None and most < _FEW_FILES:
-        return Finding.warning(
+        judged = Finding.error if most < _TOO_FEW_FILES else Finding.warning
+        return judged(
             f"A process may have {most} open files at most.",
             "The Tower needs some for each terminal and each window on one. It has what its shell has.",
             f"sudo prlimit --pid $$ --nofile={_FEW_FILES} && afx tower restart",
@@ -88,7 +91,8 @@ def judge_files(most: int | None) -> Finding:
 def judge_processes(left: int | None) -> Finding:
     """Say whether `left` more processes are enough; None: no limit."""
     if left is not None and left < _FEW_PROCESSES:
-        return Finding.warning(
+        judged = Finding.error if left < _TOO_FEW_PROCESSES else Finding.warning
+        return judged(
             f"Only {max(0, left)} more processes can be started here.",
             "Every agent is at least two, and what it runs comes on top; the rest fails to start.",
         )

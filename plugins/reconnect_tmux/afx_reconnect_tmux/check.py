@@ -33,7 +33,8 @@ class TmuxCheck(DoctorCheck):
                 [program, "-V"], capture_output=True, text=True, check=False, timeout=_ANSWER_WITHIN
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            yield Finding.error(f"{program} cannot be run: {error}.", _INSTALL)
+            judged = Finding.error if is_wanted else Finding.warning
+            yield judged(f"{program} cannot be run: {error}.", _INSTALL)
             return
         yield judge(done.stdout.strip(), is_wanted=is_wanted)
         if held:
