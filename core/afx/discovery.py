@@ -129,6 +129,7 @@ def bounded(what: object, work: Callable[[], Result], seconds: float | None = No
     """Do a plugin's work and return its result, for so long and no longer.
 
     It is done in a thread, since nothing else can be left alone when it hangs; such a thread is abandoned.
+    Where none can be started it is done here, however long it takes.
 
     Args:
         what: The work in words, such as "Its import", or a `Progress` that says them when it is given up.
@@ -148,7 +149,11 @@ def bounded(what: object, work: Callable[[], Result], seconds: float | None = No
         except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for
             answers.put((False, error))
 
-    threading.Thread(target=do, name="plugin", daemon=True).start()
+    try:
+        threading.Thread(target=do, name="plugin", daemon=True).start()
+    except RuntimeError:
+        # The system has no thread left, which is no plugin's fault.
+        do()
     try:
         is_done, answer = answers.get(timeout=patience)
     except queue.Empty:

@@ -127,13 +127,15 @@ def log(*, follow: bool, lines: int) -> None:
 
 
 def _print_absence(home: Path, *, as_json: bool) -> int:
-    holder = launcher.lock_holder(home)
+    from afx.client.presence import absence, lock_holder
+
+    holder = lock_holder(home)
     if as_json:
         pid = None if holder is None else holder.pid
         print_json({"running": False, "starting": holder is not None, "pid": pid, "home": str(home)})
     else:
-        absence = launcher.absence(home)
-        click.echo(f"{absence.message} {absence.hint}")
+        why = absence(home)
+        click.echo(f"{why.message} {why.hint}")
     return NOT_RUNNING
 
 

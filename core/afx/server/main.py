@@ -20,10 +20,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
+import msgspec
 import uvicorn
 
 from afx import __version__
 from afx.api.errors import AfxError
+from afx.api.process import identify
 from afx.settings import state_directory
 from afx.settings.remembered import RememberedSettings
 from afx.tower.lock import StateDirectoryLock
@@ -194,7 +196,8 @@ def _published(home: Path, port: int, url: str) -> Iterator[None]:
     """Say in ``tower.json`` where the Tower is, for as long as it is there, and for later on which port."""
     path = home / "tower.json"
     facts = {
-        "pid": os.getpid(),
+        # Who it is, as in the lock's file, which somebody may delete.
+        **msgspec.to_builtins(identify(os.getpid())),
         "port": port,
         "url": url,
         "version": __version__,
