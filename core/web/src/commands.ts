@@ -1,7 +1,7 @@
 // What the palette offers, and which of it fits what was typed: pure.
 
 import type { App } from "./app";
-import { everyone, label, titleOf } from "./lookup";
+import { everyone, label, talks, titleOf } from "./lookup";
 import type { AgentView } from "./wire";
 import { markOf } from "./words";
 
@@ -40,7 +40,10 @@ function doings(app: App, agent: AgentView): Command[] {
   if (agent.state === "running" || agent.state === "unreachable") {
     list.push({ title: `Stop ${name}`, detail: "ends its program; it stays known", run: () => app.open({ kind: "stop", agent: agent.id }) });
   } else {
-    list.push({ title: `Resume ${name}`, detail: "by the resume chain", run: () => app.open({ kind: "resume", agent: agent.id }) });
+    const [title, detail] = talks(agent)
+      ? [`Resume ${name}`, "its conversation, where it can be found"]
+      : [`Start ${name} again`, "it has no conversation to resume"];
+    list.push({ title, detail, run: () => app.open({ kind: "resume", agent: agent.id }) });
   }
   list.push({ title: `Clean up ${name}`, detail: "removes terminal and worktree", run: () => app.open({ kind: "cleanup", agent: agent.id }) });
   return list;

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api";
 import type { App } from "../app";
-import { label } from "../lookup";
+import { label, talks } from "../lookup";
 import type { AgentView, Losses, ResumePlan } from "../wire";
 import { Box, Buttons } from "./dialogs";
 import { Plan } from "./plan";
@@ -17,7 +17,7 @@ export function Resume({ app, agent }: Props) {
   useEffect(() => {
     api.resumePlan(agent.id).then(setPlan, (failure: Error) => setError(failure.message));
   }, [agent.id]);
-  const again = agent.kind === "shell";
+  const again = !talks(agent);
   return (
     <Box app={app} title={again ? `Start ${label(agent)} again` : `Resume ${label(agent)}`}>
       {plan ? <Plan plan={plan} /> : !error && <p role="status">Looking at its conversations…</p>}
@@ -39,7 +39,10 @@ export function Resume({ app, agent }: Props) {
 export function Stop({ app, agent }: Props) {
   return (
     <Box app={app} title={`Stop ${label(agent)}?`}>
-      <p>Its program and its terminal are ended. The agent stays known, with its conversation, and can be started again.</p>
+      <p>
+        Its program and its terminal are ended. It stays known{talks(agent) && ", with its conversation,"} and can be
+        started again.
+      </p>
       <Buttons app={app}>
         <Do
           app={app} danger doing={async () => [`${label(agent)} is stopped.`, ...(await api.stop(agent.id)).notes].join(" ")}
