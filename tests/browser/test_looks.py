@@ -242,6 +242,44 @@ def test_all_terminals_are_watched_at_once_without_changing_their_size(
     assert tab.page.evaluate("afx.sessions.size") == 3
 
 
+def test_of_many_terminals_those_in_view_are_watched_and_each_is_big_enough_to_read(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    many = 30
+    script = "echo I am here; sleep 1000"
+    agents = [tower.shell(workspace, script, f"shell-{number:02}") for number in range(many)]
+    tab = open_tab("#/shop/shell/shell-00")
+    tab.await_status(agents[0], "live")
+    tab.page.keyboard.press("Control+Shift+G")
+    tab.await_text(agents[1], "^I am")
+    expect(tab.page.locator(".pane:visible")).to_have_count(many)
+    boxes = [tile.bounding_box() for tile in tab.page.locator(".pane").all()]
+    assert all(box and box["width"] >= 400 and box["height"] >= 300 for box in boxes), boxes
+    fonts = "[...afx.sessions.values()].map(session => session.screen.terminal.options.fontSize)"
+    assert min(tab.page.evaluate(fonts)) >= 9
+
+    def watched(most: int) -> set[str]:
+        """Wait until no more terminals are followed, and have sockets and screens; return whose they are."""
+        tab.page.wait_for_function("most => afx.sessions.size <= most", arg=most)
+        ids: list[str] = tab.page.evaluate("[...afx.sessions.keys()]")
+        for one in ids:
+            tab.await_status({"id": one}, "live")
+        expect(tab.page.locator(".xterm")).to_have_count(len(ids))
+        assert len(tab.open_sockets) == len(ids) + 1, "and one for events"
+        return set(ids)
+
+    # Three rows of two, and the next one.
+    assert {agent["id"] for agent in agents[:6]} <= watched(8)
+
+    # Wherever one scrolls to, there is something to see; what is out of view is let go of.
+    tab.page.locator(".panes").evaluate("panes => panes.scrollTo(0, panes.scrollHeight)")
+    tab.await_text(agents[-1], "^I am")
+    assert {agent["id"] for agent in (agents[0], *agents[-6:])} <= watched(9), "the first has a tab"
+    tab.page.locator(f"#pane-{agents[-1]['id']} .mount").click(force=True)
+    expect(tab.page).to_have_url(f"{tower.url}/#/shop/shell/shell-29")
+    assert watched(2) == {agents[0]["id"], agents[-1]["id"]}
+
+
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_a_phone_has_room_for_all_of_it(
     browser: Browser, tower: TowerProcess, team: dict[str, dict[str, Any]], open_tab: OpenTab, scheme: Any

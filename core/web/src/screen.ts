@@ -12,6 +12,8 @@ import type { Size } from "./wire";
 
 const FONT_SIZE = 13;
 const SMALLEST_FONT = 6.5;
+/** In a tile, which shows what can be read of a terminal rather than all of it. */
+const SMALLEST_IN_TILE = 9;
 const SCROLLBACK = 10_000;
 const FONTS = 'ui-monospace, "JetBrains Mono", "SF Mono", Menlo, "Cascadia Mono", "DejaVu Sans Mono", monospace';
 
@@ -116,14 +118,17 @@ export class Screen {
     return own !== null && (own.cols !== this.terminal.cols || own.rows !== this.terminal.rows);
   }
 
-  /** Choose the letters' size so that the terminal, whose size others may have set, is seen as a whole. */
+  /** Choose the letters' size so that the terminal, whose size others may have set, is seen as a whole, or as a
+   * tile in its whole breadth; where they would be too small to be read, less is seen. */
   adjust(role: Role): void {
     const own = this.ownSize();
     if (own === null) return;
     const { cols, rows } = this.terminal;
-    const scale = Math.min(1, own.cols / cols, own.rows / rows);
+    const tile = role === "tile";
+    const scale = Math.min(1, own.cols / cols, tile ? 1 : own.rows / rows);
     const exact = FONT_SIZE * scale;
-    const size = scale === 1 ? FONT_SIZE : Math.max(SMALLEST_FONT, Math.floor(exact * 4) / 4);
+    const smallest = tile ? SMALLEST_IN_TILE : SMALLEST_FONT;
+    const size = scale === 1 ? FONT_SIZE : Math.max(smallest, Math.floor(exact * 4) / 4);
     if (this.terminal.options.fontSize !== size) this.terminal.options.fontSize = size;
     this.host.dataset.role = role;
     this.watchCursor();
