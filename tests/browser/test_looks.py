@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from afx.testing.tower_process import TowerProcess
+from e2e.conftest import make_repository
 from web.sources import installed_web
 
 from .conftest import OpenTab
@@ -173,7 +174,16 @@ def test_an_agent_is_spawned_and_cleaned_up_with_a_word_about_what_would_be_lost
     tab = open_tab()
     tab.page.get_by_role("button", name="Spawn an agent").first.click()
     tab.page.get_by_label("Task").fill("Add a cart")
+    tab.page.get_by_label("Name").fill("../cart")
+    tab.page.get_by_role("button", name="Spawn", exact=True).click()
+    alert = tab.page.get_by_role("alert")
+    expect(alert).to_contain_text("'../cart' cannot be the name of a builder.")
+    expect(alert.locator("code").first).to_have_text("..")
+    # The browser itself tells of every request that is refused.
+    assert ["status of 400" in said for said in tab.conduct.wrong] == [True]
+    tab.conduct.wrong.clear()
     tab.page.get_by_label("Name").fill("cart")
+    expect(alert).to_have_count(0)
     assert faults(tab.page) == []
     tab.page.get_by_role("button", name="Spawn", exact=True).click()
     tower.eventually(lambda: "builder/cart" in tower.agents())
@@ -211,6 +221,8 @@ def test_agents_are_recovered_after_a_look_at_the_plan(
 
     tab.page.get_by_role("button", name="Recover 1").click()
     dialog = tab.page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_have_text("Recover agents in shop")
+    expect(dialog).to_contain_text("would be resumed")
     expect(dialog).to_contain_text("stored")
     assert tower.agents()["architect/main"]["state"] == "lost"
     assert faults(tab.page) == []
@@ -218,6 +230,46 @@ def test_agents_are_recovered_after_a_look_at_the_plan(
 
     expect(dialog).to_contain_text("revived", timeout=20_000)
     assert tower.agents()["architect/main"]["state"] == "running"
+
+
+def test_of_what_has_one_name_in_two_workspaces_it_is_said_in_which(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    other = make_repository(Path(tower.home.parent, "blog"))
+    tower.request("POST", "/api/workspaces", {"path": other})
+    agents = [
+        tower.shell(place, "exec sleep 1000", name)
+        for place, name in ((workspace, "dev"), (other, "dev"), (other, "log"))
+    ]
+    tab = open_tab("#/shop/shell/dev")
+    for agent in agents:
+        tab.go(agent)
+    labels = tab.page.locator(".tab .label")
+    assert sorted(labels.all_inner_texts()) == ["dev · blog", "dev · shop", "log"]
+
+    tab.page.keyboard.press("Control+k")
+    tab.page.keyboard.type("stop shell/dev blog")
+    expect(tab.page.get_by_role("option")).to_have_count(1)
+    tab.page.keyboard.press("Enter")
+    tab.page.get_by_role("button", name="Stop it").press("Enter")
+    tower.eventually(lambda: state_of(tower, agents[1]) == "stopped")
+    assert state_of(tower, agents[0]) == "running"
+
+    tab.page.evaluate("id => afx.open({kind: 'cleanup', agent: id})", agents[2]["id"])
+    # A shell has neither of them.
+    expect(tab.page.get_by_role("dialog")).not_to_contain_text("conversation")
+    expect(tab.page.get_by_role("dialog")).not_to_contain_text("worktree")
+
+
+def state_of(tower: TowerProcess, agent: dict[str, Any]) -> str:
+    """Return an agent's state, whatever other agents are called."""
+    state = tower.request("GET", "/api/state")
+    return next(
+        str(one["state"])
+        for workspace in state["workspaces"]
+        for one in workspace["agents"]
+        if one["id"] == agent["id"]
+    )
 
 
 def test_all_terminals_are_watched_at_once_without_changing_their_size(
@@ -302,6 +354,14 @@ def test_a_phone_has_room_for_all_of_it(
     bar.get_by_role("button", name="Ctrl").tap()
     tab.page.keyboard.type("d")
     tower.eventually(lambda: tower.agents()["builder/login"]["state"] == "exited")
+
+    # With more tabs than there is room for, and with more words at the top.
+    for agent in team.values():
+        tab.go(agent)
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
+    tower.stop()
+    expect(tab.page.get_by_text("Reconnecting…")).to_be_visible()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
     tab.conduct.check()
     context.close()
 
@@ -324,11 +384,18 @@ def test_a_notification_comes_when_an_agent_needs_somebody_and_not_before_it_was
     assert tab.page.evaluate("notified") == []
 
     tab.page.get_by_role("button", name="Notify me").click()
+    expect(tab.page.get_by_text("You are notified when")).to_be_visible()
     end_by_enter(tower, three)
 
     tab.page.wait_for_function("() => notified.length > 0")
     assert tab.page.evaluate("notified") == ["shell/three crashed"]
     assert tab.page.title().startswith("(2) ")
+
+    tab.page.get_by_role("button", name="Notify me").click()
+    expect(tab.page.get_by_text("You are not notified any more.")).to_be_visible()
+    tab.page.evaluate("Notification.requestPermission = async () => (Notification.permission = 'denied')")
+    tab.page.get_by_role("button", name="Notify me").click()
+    expect(tab.page.get_by_text("The browser does not let this page notify you.")).to_be_visible()
 
 
 def sizes(tower: TowerProcess) -> dict[str, Any]:

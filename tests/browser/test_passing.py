@@ -153,6 +153,9 @@ def test_of_a_shell_that_was_removed_no_key_is_promised_to_do_anything(
 
     tower.request("POST", f"/api/agents/{agent['id']}/stop")
     expect(ending).to_contain_text("Keys do nothing here any more.")
+    # Its letters stay as large as they were, though there is less room now.
+    size = f"afx.sessions.get('{agent['id']}').screen.terminal.options.fontSize"
+    tab.page.wait_for_function(f"() => {size} === 13")
     tower.request("DELETE", f"/api/agents/{agent['id']}")
 
     expect(ending).to_contain_text("Removed.")

@@ -21,10 +21,17 @@ export function notifying(): "on" | "off" | "impossible" {
   return Notification.permission === "granted" && localStorage.getItem(WANTED) === "yes" ? "on" : "off";
 }
 
-/** Turn notifications on or off; the browser asks the person once. */
-export async function toggleNotifying(): Promise<void> {
-  if (notifying() === "on") localStorage.removeItem(WANTED);
-  else if ((await Notification.requestPermission()) === "granted") localStorage.setItem(WANTED, "yes");
+/** Turn notifications on or off, and say which it is; the browser asks the person once. */
+export async function toggleNotifying(app: App): Promise<void> {
+  if (notifying() === "on") {
+    localStorage.removeItem(WANTED);
+    app.say("You are not notified any more.");
+  } else if ((await Notification.requestPermission()) === "granted") {
+    localStorage.setItem(WANTED, "yes");
+    app.say("You are notified when an agent begins to wait, crashes or is lost.");
+  } else {
+    app.say("The browser does not let this page notify you.", "Allow it in the browser's settings for this address.", "bad");
+  }
 }
 
 /** Bring title and icon up to date, and tell of agents that began to need somebody. */

@@ -171,13 +171,17 @@ export class Session {
     const release = this.output.hold();
     this.screen.terminal.write(last.output);
     this.screen.terminal.write(HIDE_CURSOR, () => {
-      // No program depends on the size any more: lines are broken as there is room for them.
-      const own = this.screen.ownSize();
-      if (own !== null && this.screen.terminal.buffer.active.type === "normal") this.screen.resize(own);
+      this.settle();
       this.place();
       this.changed();
       release();
     });
+  }
+
+  /** Break lines as there is room for them, since no program depends on the size any more. */
+  private settle(): void {
+    const own = this.screen.ownSize();
+    if (own !== null && this.screen.terminal.buffer.active.type === "normal") this.screen.resize(own);
   }
 
   private connect(): void {
@@ -306,6 +310,7 @@ export class Session {
     }
     this.screen.open();
     this.screen.draw(this.role === "window");
+    if (this.role === "window" && this.status === "gone" && this.agent()?.terminal === null) this.settle();
     this.screen.adjust(this.role);
     if (this.role !== "window" || this.status !== "live") return;
     const size = this.screen.ownSize();

@@ -30,7 +30,7 @@ export function Resume({ app, agent }: Props) {
             app.go(agent.id);
             return [`${label(agent)} is back.`, ...notes].join(" ");
           }}
-        >{again ? "Start again" : "Resume"}</Do>
+        >{again ? "Start again" : plan?.action === "begin" ? "Begin anew" : "Resume"}</Do>
       </Buttons>
     </Box>
   );
@@ -63,8 +63,8 @@ export function CleanUp({ app, agent }: Props) {
   return (
     <Box app={app} title={`Clean up ${label(agent)}?`}>
       <p>
-        Its terminal is ended{agent.kind === "builder" && ", its worktree and the branch made for it are deleted"}. Its
-        conversations stay on disk.
+        Its terminal is ended{agent.kind === "builder" && ", its worktree and the branch made for it are deleted"}, and
+        it is known no more. {talks(agent) ? "Its conversations stay on disk." : "What stood on its screen is gone, too."}
       </p>
       {losses === null && !error && <p role="status">Looking for work that would be lost…</p>}
       {losses !== null && !loses && <p class="fine">✓ No work would be lost.</p>}

@@ -11,6 +11,7 @@ import type { Session } from "../session";
 import type { AgentView, ResumePlan } from "../wire";
 import { ago } from "../words";
 import { LastWords } from "./lastwords";
+import { Prose } from "./prose";
 
 export function Ending({ app, agent, session }: { app: App; agent: AgentView | null; session: Session }) {
   const { refused } = session;
@@ -21,17 +22,17 @@ export function Ending({ app, agent, session }: { app: App; agent: AgentView | n
   return (
     <Strip tone={ending.tone} refused={refused} passing={ending.offers.length === 0}>
       <div>
-        <p><strong>{ending.title}</strong> {ending.why}</p>
+        <p><strong>{ending.title}</strong> <Prose text={ending.why} /></p>
         {refused && <p class="refusal" role="alert">What you typed was not sent.</p>}
         {agent !== null && session.keptAt !== undefined && <Kept agent={agent} at={session.keptAt} />}
       </div>
-      <div class="offers">
+      {ending.offers.length > 0 && <div class="offers">
         {ending.offers.map(({ does, button }, place) => (
           <button key={does} type="button" class={place ? "" : "primary"} onClick={() => follow(app, session.agentId, does)}>
             {button}
           </button>
         ))}
-      </div>
+      </div>}
     </Strip>
   );
 }

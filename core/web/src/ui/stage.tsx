@@ -3,7 +3,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { App } from "../app";
-import { everyone, findAgent, label, needOf, titleOf } from "../lookup";
+import { everyone, findAgent, type Found, label, needOf, titleOf } from "../lookup";
 import { markOf } from "../words";
 import { Ending } from "./ending";
 import { KeyBar } from "./keybar";
@@ -36,7 +36,7 @@ function Tabs({ app }: { app: App }) {
       {[...app.tabs].map((id) => {
         const found = findAgent(app.link.state, id);
         const mark = found && markOf(found.agent);
-        const name = found?.agent.name ?? (app.sessions.get(id)?.screen.label ?? "").replace(/^.*\//, "");
+        const name = found ? tabName(app, found) : (app.sessions.get(id)?.screen.label ?? "").replace(/^.*\//, "");
         return (
           <li class={`tab ${app.current === id ? "current" : ""}`} key={id}>
             <button
@@ -53,6 +53,16 @@ function Tabs({ app }: { app: App }) {
       })}
     </ul>
   );
+}
+
+/** What a tab is called: the agent's name, and so much more that no other tab is called so. */
+function tabName(app: App, { agent, workspace }: Found): string {
+  const { state } = app.link;
+  const namesakes = [...app.tabs]
+    .map((id) => findAgent(state, id))
+    .filter((other) => other !== null && other.agent.id !== agent.id && other.agent.name === agent.name);
+  const kind = namesakes.some((other) => other?.workspace.path === workspace.path) ? label(agent) : agent.name;
+  return namesakes.some((other) => other?.workspace.path !== workspace.path) ? `${kind} · ${titleOf(state, workspace)}` : kind;
 }
 
 function Pane({ app, id, grid }: { app: App; id: string; grid: boolean }) {
