@@ -436,6 +436,7 @@ def test_pages_that_were_signed_out_go_on_by_themselves_once_another_one_is_let_
     for page in (*(tab.page for tab in tabs), stranger):
         expect(page.get_by_text("afx open")).to_be_visible(timeout=20_000)
     shown = [tab.numbers(counter)[-1] for tab in tabs]
+    expect(tabs[0].page).to_have_title("Signed out · afx")
 
     code = tower.request("POST", "/api/login-codes")["code"]
     context.new_page().goto(f"{tower.url}/#code={code}")
@@ -446,6 +447,7 @@ def test_pages_that_were_signed_out_go_on_by_themselves_once_another_one_is_let_
         assert tab.loads() == 1
         assert len(tab.open_sockets) == 2, tab.open_sockets
     expect(stranger.locator("[data-tower=live]")).to_be_visible()
+    expect(tabs[0].page).to_have_title("shell/counter · shop · afx")
 
 
 def test_a_page_that_is_seen_asks_by_itself_whether_it_may_come_in_again(

@@ -38,6 +38,11 @@ export async function toggleNotifying(app: App): Promise<void> {
 export function announceNews(app: App): void {
   const { state } = app.link;
   if (state === null) return;
+  if (app.link.status === "signed-out") {
+    // Who waits now is not known here.
+    document.title = "Signed out · afx";
+    return draw(0);
+  }
   const needs = needsOf(state);
   const count = [...needs.values()].filter((need) => need !== null).length;
   for (const { agent, workspace } of everyone(state)) {
@@ -55,10 +60,14 @@ export function announceNews(app: App): void {
   const current = everyone(state).find(({ agent }) => agent.id === app.current);
   const name = current ? `${label(current.agent)} · ${current.workspace.name} · afx` : "afx";
   document.title = count ? `(${count}) ${name}` : name;
-  if (count !== drawn) {
-    drawn = count;
-    document.querySelector<HTMLLinkElement>("#icon")?.setAttribute("href", icon(count));
-  }
+  draw(count);
+}
+
+/** Put a number onto the page's icon. */
+function draw(count: number): void {
+  if (count === drawn) return;
+  drawn = count;
+  document.querySelector<HTMLLinkElement>("#icon")?.setAttribute("href", icon(count));
 }
 
 function needsOf(state: StateView): Map<string, Need | null> {
