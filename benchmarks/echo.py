@@ -1,7 +1,8 @@
 """How long a keystroke takes to come back, in quiet and while neighbours flood.
 
-Beside it the same is typed into a bare PTY, while as many bare floods are read by another process. Each
-neighbour of the Tower's has a viewer: a flood that nobody looks at would not reach the Tower at all.
+Beside it the same is typed into a bare PTY, while as many bare floods are read by another process, and into a
+terminal of terminado. Each neighbour has a viewer: a flood that nobody looks at would not reach the Tower at
+all.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 from .bare_pty import BarePty
 from .flooding import helper, producer
 from .measure import Options, Samples
 from .stage import QUIET, Stage, stage
 from .table import Beside, Finding
+from .terminado_server import TerminadoViewer, is_installed, serving
 from .viewer import Viewer
 
 _PACE = 0.005
@@ -28,12 +30,12 @@ def run(options: Options) -> list[Finding]:
     findings = []
     with stage() as here:
         for neighbours, name in _NAMES.items():
-            through_tower, bare = Samples(), Samples()
             with ExitStack() as stack:
                 _flood(stack, here, neighbours)
-                through_tower.extend(_type_through_tower(here, options.seconds))
+                through_tower = _type_through_tower(here, options.seconds)
             with helper("bare_pty", [str(neighbours)]):
-                bare.extend(_type_bare(options.seconds))
+                bare = _type_bare(options.seconds)
+            terminado = _type_through_terminado(neighbours, options.seconds) if is_installed() else None
             for percent, target in zip((50, 99), _TARGETS[neighbours], strict=True):
                 findings.append(
                     Finding(
@@ -44,7 +46,14 @@ def run(options: Options) -> list[Finding]:
                         samples=len(through_tower),
                         low=min(through_tower) * 1e3,
                         high=max(through_tower) * 1e3,
-                        beside=(Beside("bare PTY", bare.percentile(percent) * 1e3),),
+                        beside=(
+                            Beside("bare PTY", bare.percentile(percent) * 1e3),
+                            Beside(
+                                "terminado",
+                                terminado.percentile(percent) * 1e3 if terminado else None,
+                                "not installed",
+                            ),
+                        ),
                         target=target,
                     )
                 )
@@ -57,9 +66,7 @@ def _flood(stack: ExitStack, here: Stage, count: int) -> None:
     for agent in agents:
         stack.callback(here.tower.request, "DELETE", f"/api/agents/{agent['id']}")
     urls = [here.tower.websocket_url(agent["terminal"]["id"]) for agent in agents]
-    stack.enter_context(helper("viewer", [str(here.tower.home / "key"), *urls]))
-    for agent in agents:
-        here.tower.request("POST", f"/api/agents/{agent['id']}/send", {"text": "go"})
+    stack.enter_context(helper("neighbours", [str(here.tower.home / "key"), *urls]))
 
 
 def _type_through_tower(here: Stage, seconds: float) -> Samples:
@@ -76,6 +83,16 @@ def _type_through_tower(here: Stage, seconds: float) -> Samples:
     finally:
         viewer.close()
         here.tower.request("DELETE", f"/api/agents/{agent['id']}")
+
+
+def _type_through_terminado(neighbours: int, seconds: float) -> Samples:
+    commands = [("/bin/sh", "-c", QUIET), producer("lines", 0)]
+    with (
+        serving(*commands) as url,
+        helper("neighbours", ["", *[f"{url}1"] * neighbours]),
+        closing(TerminadoViewer(f"{url}0")) as viewer,
+    ):
+        return _typed(seconds, viewer.type, viewer.read_output)
 
 
 def _type_bare(seconds: float) -> Samples:

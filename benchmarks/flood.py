@@ -7,13 +7,14 @@ the program differs: a PTY, or a PTY, its holder, the Tower and a WebSocket.
 from __future__ import annotations
 
 import shlex
+from contextlib import closing
 
 from .bare_pty import BarePty
 from .flooding import Flood, follow, producer
 from .measure import Options, Samples, finding
 from .stage import Stage, stage
 from .table import Beside, Finding
-from .terminado_server import is_installed, serving
+from .terminado_server import TerminadoViewer, is_installed, serving
 from .viewer import Viewer
 
 _SIZES = {"lines": 32_000_000, "frames": 192_000_000}
@@ -65,7 +66,7 @@ def _through_bare(kind: str) -> Flood:
 
 
 def _through_terminado(kind: str) -> Flood:
-    with serving(producer(kind, _SIZES[kind])) as viewer:
+    with serving(producer(kind, _SIZES[kind])) as url, closing(TerminadoViewer(url + "0")) as viewer:
         return follow(kind, _SIZES[kind], viewer.read_output, viewer.type)
 
 

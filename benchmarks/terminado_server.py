@@ -1,7 +1,8 @@
-"""The terminal server of Jupyter, where it is installed, as what the Tower's floods are compared with.
+"""The terminal server of Jupyter, where it is installed, as what the Tower is compared with.
 
-As a program, ``python -m benchmarks.terminado_server COMMAND ...`` serves that command in a terminal for each
-WebSocket, prints its port, and ends with its standard input.
+As a program, ``python -m benchmarks.terminado_server COMMAND ...`` serves each command line at the path of
+its number, ``/0`` and so on, in a new terminal for each WebSocket; it prints its port, and ends with its
+standard input.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -39,31 +41,34 @@ class TerminadoViewer(Viewer):
 
 
 @contextlib.contextmanager
-def serving(command: Sequence[str]) -> Iterator[TerminadoViewer]:
-    """Run a command in a terminal of a server of its own, and look at it."""
+def serving(*commands: Sequence[str]) -> Iterator[str]:
+    """Serve commands with a server of its own, and yield the URL that their numbers are added to.
+
+    What it says of viewers that leave in the middle of a flood is not shown.
+    """
     with subprocess.Popen(
-        [sys.executable, "-m", __spec__.name, *command],
+        [sys.executable, "-m", __spec__.name, *map(shlex.join, commands)],
         cwd=Path(__file__).parent.parent,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            port = int(process.stdout.readline()) if process.stdout else 0
-            viewer = TerminadoViewer(f"ws://127.0.0.1:{port}/", "")
-            try:
-                yield viewer
-            finally:
-                viewer.close()
+            port = int(process.stdout.readline() or 0) if process.stdout else 0
+            if not port:
+                raise RuntimeError("terminado did not begin.")
+            yield f"ws://127.0.0.1:{port}/"
         finally:
             process.kill()
 
 
-async def _serve(command: Sequence[str]) -> None:
+async def _serve(commands: Sequence[str]) -> None:
     from terminado import TermSocket, UniqueTermManager
     from tornado.web import Application
 
-    manager = UniqueTermManager(shell_command=list(command))
-    server = Application([("/", TermSocket, {"term_manager": manager})]).listen(0, "127.0.0.1")
+    managers = [UniqueTermManager(shell_command=shlex.split(command)) for command in commands]
+    paths = [(f"/{at}", TermSocket, {"term_manager": manager}) for at, manager in enumerate(managers)]
+    server = Application(paths).listen(0, "127.0.0.1")
     (port,) = {listener.getsockname()[1] for listener in server._sockets.values()}  # noqa: SLF001 - not told else
     print(port, flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

@@ -1,16 +1,9 @@
-"""A WebSocket client that does as little as can be, so that the Tower is measured and not the client.
-
-As a program, ``python -m benchmarks.viewer URL KEY_FILE ...`` reads terminals and throws their output away
-until its standard input ends.
-"""
+"""A WebSocket client that does as little as can be, so that the server is measured and not the client."""
 
 from __future__ import annotations
 
 import json
-import selectors
 import socket
-import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,13 +18,13 @@ class Viewer:
 
     Args:
         url: The URL of the terminal's WebSocket.
-        key: The Tower's secret.
+        key: The Tower's secret; another server's terminals need none.
 
     Raises:
-        ConnectionError: The Tower refused.
+        ConnectionError: The server refused.
     """
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str = "") -> None:
         parts = urlsplit(url)
         self.socket = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -62,7 +55,17 @@ class Viewer:
         """Return the next piece of output, as bytes, or the next control message, which is JSON.
 
         Raises:
-            ConnectionError: The Tower has closed the connection.
+            ConnectionError: The server has closed the connection.
+            TimeoutError: Nothing came for 30 s.
+        """
+        piece = self.drop()
+        return json.loads(piece) if self._opcode == TEXT else piece
+
+    def drop(self) -> bytes:
+        """Return the next piece of output, or the next control message as it came, for who does not care.
+
+        Raises:
+            ConnectionError: The server has closed the connection.
             TimeoutError: Nothing came for 30 s.
         """
         while True:
@@ -77,11 +80,11 @@ class Viewer:
             whole = self._take(self._left)
             self._left = 0
             if self._opcode == TEXT:
-                return json.loads(whole)
+                return whole
             if self._opcode == _PING:
                 self.send(_PONG, whole)
             if self._opcode == _CLOSE:
-                raise ConnectionResetError("The Tower has closed the connection.")
+                raise ConnectionResetError("The server has closed the connection.")
 
     def type(self, data: bytes) -> None:
         """Send input of at most 125 bytes."""
@@ -110,27 +113,5 @@ class Viewer:
     def _receive(self) -> bytes:
         data = self.socket.recv(_PIECE)
         if not data:
-            raise ConnectionResetError("The Tower is gone.")
+            raise ConnectionResetError("The server is gone.")
         return data
-
-
-def main() -> None:
-    """Read terminals until standard input ends."""
-    key = Path(sys.argv[1]).read_text(encoding="ascii")
-    selector = selectors.DefaultSelector()
-    selector.register(sys.stdin, selectors.EVENT_READ)
-    for url in sys.argv[2:]:
-        viewer = Viewer(url, key)
-        selector.register(viewer.socket, selectors.EVENT_READ, viewer)
-    print("reading", flush=True)
-    while True:
-        for ready, _ in selector.select():
-            if ready.data is None:
-                return
-            ready.data.read()
-            while ready.data.has_more:
-                ready.data.read()
-
-
-if __name__ == "__main__":
-    main()

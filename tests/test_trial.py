@@ -52,3 +52,10 @@ def test_who_was_only_killed_while_loading_is_not_blamed(tmp_path: Path, marks: 
     (marks / "good%20good_plugin").touch()
     assert "good active" in listed(tmp_path, marks).stdout
     assert list(marks.iterdir()) == []
+
+
+def test_marks_that_cannot_be_looked_for_are_no_plugins_fault(tmp_path: Path) -> None:
+    # The name is too long for the system, which says so to root as well.
+    done = listed(tmp_path, tmp_path / ("x" * 300))
+    assert "sqlite active" in done.stdout
+    assert "broken" not in done.stdout

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from .discovery import GROUP, DefectError, Registered, origin_of
+from .discovery import GROUP, DefectError, Progress, Registered, origin_of
 
 Loaded = TypeVar("Loaded")
 
@@ -44,7 +44,7 @@ class Marks:
         if self._directory is None:
             return work()
         mark = self._directory / quote(f"{entry_point.name} {entry_point.value}", safe="")
-        if mark.exists() and _ends_its_process(entry_point):
+        if _is_there(mark) and _ends_its_process(entry_point):
             raise DefectError("It ends the process that loads it.")
         with suppress(OSError):
             self._directory.mkdir(mode=0o700, exist_ok=True)
@@ -54,6 +54,14 @@ class Marks:
         finally:
             with suppress(OSError):
                 mark.unlink(missing_ok=True)
+
+
+def _is_there(mark: Path) -> bool:
+    """Tell whether a mark was left. What cannot be looked for is no plugin's fault."""
+    try:
+        return mark.exists()
+    except OSError:
+        return False
 
 
 def _ends_its_process(entry_point: EntryPoint) -> bool:
@@ -71,7 +79,7 @@ def main() -> None:
     """Load a plugin, and say so, whatever it raised."""
     entry_point = EntryPoint(sys.argv[1], sys.argv[2], GROUP)
     with suppress(Exception, SystemExit):
-        Registered(origin_of(entry_point), entry_point)
+        Registered(origin_of(entry_point), entry_point, Progress())
     sys.stdout.write(_SURVIVED)
 
 

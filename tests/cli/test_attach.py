@@ -20,6 +20,7 @@ from shutil import rmtree
 import pytest
 
 from afx.cli import launcher
+from afx.client.presence import lock_holder
 from afx.client.screen import LEAVE
 from cli.conftest import Afx
 
@@ -158,7 +159,7 @@ def test_every_line_once_while_the_tower_is_killed_and_started_again(afx: Afx, s
             if mark == b"\nn1200\r":
                 assert afx("tower", "restart").status == 0
             else:
-                holder = launcher.lock_holder(shell)
+                holder = lock_holder(shell)
                 assert holder is not None
                 os.kill(holder.pid, signal.SIGKILL)
                 assert afx("tower", "start").status == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from afx.cli.errors import report
 from afx.cli.main import run
 from cli.conftest import Afx, Done
 from cli.stub import StubTower, agent, workspace
@@ -289,3 +291,11 @@ def test_a_deleted_directory_is_said(
 def test_what_needs_no_directory_works_without_one(afx: Afx, line: str) -> None:
     done = afx(*line.split())
     assert (done.status, done.err) == (0, "")
+
+
+def test_what_the_system_has_none_left_of_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(OSError(errno.EMFILE, "Too many open files")) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "Error: The system refuses: Too many open files.",
+        "Hint: `afx doctor` says what is short.",
+    ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import subprocess
 from pathlib import Path
 
@@ -64,4 +65,15 @@ def test_outside_a_repository_it_is_said(tmp_path: Path, monkeypatch: pytest.Mon
 def test_git_that_is_missing_is_said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(AfxError, match="git is not installed"):
+        workspace_of(repository)
+
+
+def test_a_git_that_the_system_does_not_run_is_a_sentence(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "run", refused)
+    with pytest.raises(AfxError, match="git cannot be run: Resource temporarily unavailable"):
         workspace_of(repository)

@@ -142,3 +142,15 @@ def test_without_a_service_manager_it_is_a_sentence(afx: Afx, monkeypatch: pytes
     assert done.status == 2
     assert "No service manager" in done.err
     assert "cron" in done.err
+
+
+@pytest.mark.usefixtures("systemd")
+def test_what_lies_in_the_place_of_the_unit_and_is_none_is_said(afx: Afx) -> None:
+    afx("service", "install")
+    unit = unit_file()
+    unit.unlink()
+    unit.mkdir()
+    for command, says in (("status", "read"), ("install", "written"), ("uninstall", "removed")):
+        done = afx("service", command)
+        assert done.status == 1
+        assert f"{unit} cannot be {says}" in done.err

@@ -16,6 +16,7 @@ import pytest
 
 from afx.api.process import identify, is_alive
 from afx.cli import launcher, process
+from afx.client.presence import lock_holder
 from cli.conftest import Afx
 
 REFUSE = """
@@ -151,7 +152,7 @@ def test_a_restart_that_cannot_succeed_stops_nothing(afx: Afx, home: Path, repos
     assert done.status == 2
     assert "afx.toml" in done.err
     (repository / "afx.toml").unlink()
-    holder = launcher.lock_holder(home)
+    holder = lock_holder(home)
     assert holder is not None
     assert holder.pid == started["pid"]
     assert afx("tower", "status").status == 0
@@ -197,3 +198,40 @@ def test_a_deleted_file_of_a_living_tower_is_said_and_a_restart_helps(
     assert not (home / file).exists()
     assert json.loads(afx("tower", "restart", "--json").out)["pid"] != pid
     assert afx("status").status == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "level"), [("key", "error"), ("tower.json", "warning"), ("tower.lock", "warning")]
+)
+def test_the_doctor_names_a_deleted_file_of_a_living_tower_and_its_command_mends_it(
+    afx: Afx, home: Path, file: str, level: str
+) -> None:
+    afx("tower", "start")
+    (home / file).unlink()
+
+    def told() -> dict[str, str]:
+        findings = json.loads(afx("doctor", "--json").out)["findings"]
+        return next(
+            finding for finding in findings if finding["check"] == "tower" and finding["level"] != "ok"
+        )
+
+    assert file.removesuffix(".json") in told()["what"]
+    assert told()["level"] == level
+    assert told()["command"] == "afx tower restart"
+    assert afx(*told()["command"].split()[1:]).status == 0
+    with pytest.raises(StopIteration):
+        told()
+
+
+def test_a_deleted_lock_lets_no_second_tower_in_and_stop_still_finds_the_first(
+    afx: Afx, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "JOIN_DEADLINE", 0.2)
+    pid = json.loads(afx("tower", "start", "--json").out)["pid"]
+    (home / "tower.lock").unlink()
+    published = (home / "tower.json").rename(home / "aside.json")
+    second = afx("tower", "start")
+    assert second.status == 2
+    assert "A Tower already serves" in second.err
+    published.rename(home / "tower.json")
+    assert json.loads(afx("tower", "stop", "--json").out) == {"stopped": True, "pid": pid}

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -206,3 +206,12 @@ def test_a_key_that_was_replaced_is_said_with_the_way_out(home: Path, tower: Stu
     assert tower.url in caught.value.message
     assert "`afx tower restart`" in caught.value.hint
     assert "another" not in f"{caught.value.message}{caught.value.hint}"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+@pytest.mark.usefixtures("tower")
+def test_a_key_that_is_no_file_is_said_and_not_waited_for(home: Path, make: Callable[[Path], None]) -> None:
+    (home / "key").unlink()
+    make(home / "key")
+    with pytest.raises(AfxError, match="not a plain file"):
+        TowerClient.connect(home)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,39 @@ import pytest
 
 from afx import __version__
 from afx.api.doctor import DoctorContext, Finding, Level
-from afx.doctor.installation import check_home, judge_key, judge_plugins, judge_program, judge_tower
+from afx.doctor.installation import (
+    check_home,
+    judge_key,
+    judge_names,
+    judge_plugins,
+    judge_program,
+    judge_tower,
+)
 from afx.loader import PluginInfo, PluginState
+from afx.quarantine import Kind
+from afx.settings import Settings
 
 OK, WARNING, ERROR = Level.OK, Level.WARNING, Level.ERROR
 
 
 def findings_of(home: Path) -> list[Finding]:
     return [*check_home(DoctorContext(home=home, env={}))]
+
+
+def row(
+    state: PluginState, error: str, hint: str = "", *, kind: Kind = "harness", name: str = "foo"
+) -> PluginInfo:
+    return PluginInfo(
+        kind=kind,
+        name=name,
+        summary="",
+        distribution="afx-foo",
+        version="1",
+        state=state,
+        error=error,
+        hint=hint,
+        since=None if state is PluginState.ACTIVE else 86400.0 * 365,
+    )
 
 
 def levels(findings: list[Finding]) -> list[Level]:
@@ -39,6 +66,46 @@ def test_what_others_can_enter_and_what_is_no_directory_are_errors(tmp_path: Pat
     file.touch()
     assert levels(findings_of(file)) == [ERROR]
     assert levels(findings_of(file / "below")) == [ERROR]
+
+
+def test_what_is_no_directory_and_not_ours_is_not_to_be_moved() -> None:
+    (finding,) = findings_of(Path("/etc/passwd"))
+    assert finding.level is ERROR
+    assert (finding.command == "") == (os.geteuid() != 0)
+
+
+def test_a_state_directory_that_cannot_be_made_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "not" / "yet"
+    assert levels(findings_of(home)) == [OK]
+    # Root may write wherever the modes say otherwise.
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != tmp_path)
+    (finding,) = findings_of(home)
+    assert finding.level is ERROR
+    assert f"you may not write to {tmp_path}" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("variable", "says"),
+    [
+        ("AFX_STORAGE", "storage.name is 'nope' (AFX_STORAGE)"),
+        ("AFX_STRATEGY", "terminal.strategy is 'nope' (AFX_STRATEGY)"),
+        ("AFX_STRATEGY_SHELL", "terminal.strategy_shell is 'nope'"),
+        ("AFX_HARNESS", "agent.harness is 'nope'"),
+    ],
+)
+def test_a_setting_that_names_what_is_not_there_is_an_error(variable: str, says: str) -> None:
+    rows = [
+        row(PluginState.ACTIVE, "", kind="storage", name="sqlite"),
+        row(PluginState.ACTIVE, "", kind="strategy", name="shellper"),
+        row(PluginState.BROKEN, "ImportError: x", kind="strategy", name="nope"),
+    ]
+    assert [*judge_names(Settings.load(None, env={}), rows)] == []
+    (finding,) = judge_names(Settings.load(None, env={variable: "nope"}), rows)
+    assert finding.level is ERROR
+    assert says in finding.what
+    assert "Known are: " in finding.why
 
 
 def test_planted_symlinks_are_named(tmp_path: Path) -> None:
@@ -83,28 +150,21 @@ def test_programs(program: str | None, said: str | None, checked: tuple[str, ...
 
 
 def test_plugins_that_are_not_active_are_named() -> None:
-    def row(state: PluginState, error: str) -> PluginInfo:
-        return PluginInfo(
-            kind="harness",
-            name="foo",
-            summary="",
-            distribution="afx-foo",
-            version="1",
-            state=state,
-            error=error,
-        )
-
     found = [
         *judge_plugins(
             [
                 row(PluginState.ACTIVE, ""),
-                row(PluginState.BROKEN, "ImportError: x"),
+                row(PluginState.BROKEN, "ImportError: x", "Switch it off."),
                 row(PluginState.BLOCKED, "It is switched off in the settings."),
             ]
         )
     ]
     assert levels(found) == [WARNING, OK, OK]
-    assert found[0].what == "The harness 'foo' of afx-foo 1 is broken: ImportError: x"
+    assert re.fullmatch(
+        r"The harness 'foo' of afx-foo 1 is broken since 197[01]-\d\d-\d\d \d\d:\d\d: ImportError: x",
+        found[0].what,
+    )
+    assert found[0].why == "What it brings cannot be used. Switch it off."
 
 
 def state(version: str = __version__, *agents: dict[str, Any], **more: Any) -> dict[str, Any]:

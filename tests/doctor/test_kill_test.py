@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from afx.doctor.kill_test import missing_lines
+from afx.doctor.throwaway import HARNESS, ThrowawayTower
 
 
 def lines(*numbers: int) -> bytes:
@@ -34,6 +35,21 @@ def lines(*numbers: int) -> bytes:
 )
 def test_a_line_that_is_missing_doubled_or_out_of_order_counts(output: bytes, missing: int) -> None:
     assert missing_lines(output) == missing
+
+
+def test_the_agent_program_keeps_its_conversation_where_no_other_program_is_installed(tmp_path: Path) -> None:
+    ThrowawayTower(tmp_path)
+    for turn in (1, 2):
+        said = subprocess.run(
+            ["/bin/sh", str(tmp_path / "bin" / HARNESS), "--resume", "c1"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PATH": ""},
+        )
+        assert said.stdout == f"conversation c1, turn {turn}\n"
+        assert said.stderr == ""
 
 
 def test_nothing_is_lost_here_and_nothing_left_behind(tmp_path: Path) -> None:

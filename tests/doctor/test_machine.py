@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -31,16 +33,28 @@ def test_git(said: str | None, level: Level) -> None:
     assert machine.judge_git(said).level is level
 
 
-@pytest.mark.parametrize(("most", "level"), [(None, OK), (4096, OK), (20000, OK), (1024, WARNING)])
+@pytest.mark.parametrize(
+    ("most", "level"), [(None, OK), (4096, OK), (20000, OK), (1024, WARNING), (40, ERROR)]
+)
 def test_open_files(most: int | None, level: Level) -> None:
     assert machine.judge_files(most).level is level
 
 
-@pytest.mark.parametrize(("left", "level"), [(None, OK), (200, OK), (199, WARNING), (-3, WARNING)])
+@pytest.mark.parametrize(("left", "level"), [(None, OK), (200, OK), (199, WARNING), (9, ERROR), (-3, ERROR)])
 def test_processes(left: int | None, level: Level) -> None:
     finding = machine.judge_processes(left)
     assert finding.level is level
     assert "-" not in finding.what
+
+
+def test_the_users_own_limit_of_processes_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    monkeypatch.setattr(
+        resource, "getrlimit", lambda what: (50, 50) if what == resource.RLIMIT_NPROC else (9999, 9999)
+    )
+    found = [*machine.check_limits(DoctorContext(home=tmp_path, env={}))]
+    assert any("more processes can be started" in finding.what for finding in found)
+    assert found[1].level is WARNING
 
 
 def test_inotify_names_the_limit_and_the_command() -> None:
@@ -77,6 +91,12 @@ def test_space(free: int, inodes: int | None, level: Level) -> None:
 )
 def test_clock(now: float, written: float | None, level: Level) -> None:
     assert machine.judge_clock(now, written).level is level
+
+
+def test_space_is_looked_at_where_the_path_is_too_long_for_the_system(tmp_path: Path) -> None:
+    (finding,) = machine.check_space(DoctorContext(home=tmp_path / ("x" * 300) / "state", env={}))
+    assert str(tmp_path) in finding.what
+    assert "x" * 300 not in finding.what
 
 
 def test_space_is_looked_at_where_the_state_directory_will_be(tmp_path: Path) -> None:

@@ -41,6 +41,15 @@ def be_a_file(home: Path) -> None:
     home.touch()
 
 
+def lead_nowhere(home: Path) -> None:
+    home.rmdir()
+    home.symlink_to("/nowhere/at/all")
+
+
+def bar_its_owner(home: Path) -> None:
+    home.chmod(0o500)
+
+
 def loose_key(home: Path) -> None:
     (home / "key").write_text("k" * 43)
     (home / "key").chmod(0o644)
@@ -48,6 +57,23 @@ def loose_key(home: Path) -> None:
 
 def no_key(home: Path) -> None:
     (home / "key").touch(0o600)
+
+
+def key_directory(home: Path) -> None:
+    (home / "key").mkdir(0o700)
+
+
+def pipe_for_database(home: Path) -> None:
+    os.mkfifo(home / "afx.db", 0o600)
+
+
+def directory_for_database(home: Path) -> None:
+    (home / "afx.db").mkdir(0o700)
+
+
+def garbage_for_database(home: Path) -> None:
+    (home / "afx.db").write_bytes(b"no database at all" * 100)
+    (home / "afx.db").chmod(0o600)
 
 
 def link_for_log(home: Path) -> None:
@@ -74,8 +100,14 @@ def loose_sockets(home: Path) -> None:
     [
         loosen,
         be_a_file,
+        lead_nowhere,
+        bar_its_owner,
         loose_key,
         no_key,
+        key_directory,
+        pipe_for_database,
+        directory_for_database,
+        garbage_for_database,
         link_for_log,
         pytest.param(
             others_key, marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Iterator
 
+import pytest
+
 from afx.api.doctor import Finding, Level
 from afx.doctor.run import Check, Diagnosis, run_checks, worst
 
@@ -35,6 +37,14 @@ def test_a_check_that_hangs_is_given_up_at_the_deadline() -> None:
     forever.set()
     assert "has not ended within 0.3 s" in hung.findings[0].what
     assert second.findings == tuple(fine())
+
+
+def test_checks_run_where_the_system_has_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert run_checks([Check("fine", fine)]) == [Diagnosis("fine", tuple(fine()))]
 
 
 def test_what_is_no_finding_is_refused() -> None:

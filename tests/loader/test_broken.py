@@ -85,7 +85,7 @@ BROKEN = {
         def afx_harnesses():
             raise RuntimeError("no foo\\nhere")
         """,
-        "RuntimeError: no foo here",
+        "Its hook afx_harnesses raised RuntimeError: no foo here.",
     ),
     "hook that raises after a good entry": (
         f"""
@@ -191,7 +191,10 @@ def test_a_plugin_that_hangs_is_given_up(install: Install) -> None:
     install("afx-c", "c = hang_class", hang_class=plugin(f"[{entry('c', 'hang_made:C')}]"), hang_made=HANGS)
     plugins = load()
     broken = {row.name: row.error for row in rows(plugins) if row.state is PluginState.BROKEN}
-    assert broken == dict.fromkeys("ab", "Loading it took longer than 0.2 s and was given up.")
+    assert broken == {
+        "a": "Its import took longer than 0.2 s and was given up.",
+        "b": "Its hook afx_harnesses took longer than 0.2 s and was given up.",
+    }
     with pytest.raises(PluginError, match="Its import took longer"):
         plugins.harness("c")
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
+
+import pytest
 
 from afx.api.storage import StorageContext
 from afx.api.strategy import StrategyContext
@@ -91,3 +94,13 @@ def test_rows_are_sorted_and_stable(install: Install) -> None:
     assert [row.name for row in rows(load())] == ["x", "y", "z", "a"]
     plugins = load()
     assert plugins.rows() == plugins.rows()
+
+
+def test_plugins_are_loaded_where_the_system_has_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    plugins = Plugins.load()
+    assert {row.state for row in plugins.rows()} == {PluginState.ACTIVE}
+    assert plugins.harness("claude").name == "claude"

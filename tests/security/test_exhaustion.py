@@ -128,9 +128,32 @@ def test_sixteen_megabytes_are_refused_early(target: TowerProcess) -> None:
             huge.sendall(head + b'{"task": "' + b"x" * (16 * 2**20))
         assert huge.recv(65536).startswith(b"HTTP/1.1 413")
     assert memory(target) - before < 12 * 2**20
+    with dial(target) as patient:
+        patient.sendall(head)
+        assert patient.recv(65536).startswith(b"HTTP/1.1 413"), "its length alone says enough"
     for size in (2**20 + 1, 5 * 2**20):
         status = ask(target, "POST", "/api/login", host(target), b'{"code": "%s"}' % (b"x" * size))[0]
         assert status == 413
+
+
+def test_what_strangers_break_off_or_get_wrong_does_not_fill_the_log(target: TowerProcess) -> None:
+    log = target.home / "tower.log"
+    before = log.stat().st_size
+    head = f"Host: 127.0.0.1:{target.port}\r\n".encode()
+    for _ in range(20):
+        for said in (
+            b"\x00\r\n\r\n",
+            b"GET /health HTTP/1.1\r\n" + head + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        ):
+            with dial(target) as odd:
+                odd.sendall(said)
+                assert odd.recv(65536)
+        with dial(target) as gone:
+            gone.sendall(b"POST /api/login HTTP/1.1\r\n" + head + b"Content-Length: 9\r\n\r\n{")
+        assert ask(target, "GET", "/health", host(target))[0] == 200
+    news = log.read_bytes()[before:]
+    assert b"Traceback" not in news
+    assert news.count(b"\n") <= 2, "each kind of nonsense is told once in a while"
 
 
 def test_a_head_that_does_not_end_is_refused(target: TowerProcess) -> None:

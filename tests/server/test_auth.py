@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,12 @@ def test_the_cookie_ends(gate: Gate, fake_clock: FakeClock) -> None:
     value = gate.redeem_code(gate.issue_code())
     fake_clock.move(31 * 24 * 3600)
     assert not gate.admits(None, f"{gate.cookie_name}={value}")
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_a_key_that_is_no_file_is_refused_and_not_waited_for(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "key")
+    with pytest.raises(AfxError, match="not a plain file"):
+        load_key(tmp_path)

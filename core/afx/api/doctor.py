@@ -66,11 +66,14 @@ class DoctorContext(msgspec.Struct, frozen=True, kw_only=True):
         home: The state directory. It may not exist, and may be in any condition.
         env: The environment.
         terminals: The ids of the terminals that the running Tower knows; None where none answers.
+        strategies: The reconnect strategies that the settings name for new terminals; none where the settings
+            cannot be read.
     """
 
     home: Path
     env: Mapping[str, str]
     terminals: frozenset[TerminalId] | None = None
+    strategies: frozenset[str] = frozenset()
 
 
 class DoctorCheck(ABC):

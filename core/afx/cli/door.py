@@ -54,9 +54,9 @@ def connect(*, timeout: float = 60.0) -> TowerClient:
     try:
         return TowerClient.connect(home, timeout=timeout)
     except TowerDownError:
-        from . import launcher
+        from afx.client.presence import absence
 
-        raise launcher.absence(home) from None
+        raise absence(home) from None
 
 
 def connect_to(name: str) -> tuple[TowerClient, Found]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -14,6 +15,7 @@ from .here import current_directory_or_none, directory_gone
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130
+_LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
 
 
 def report(error: Exception) -> int:
@@ -42,6 +44,9 @@ def report(error: Exception) -> int:
         case FileNotFoundError() if _is_deleted_here():
             # A relative path cannot be followed from a directory that is gone, whoever tries it.
             return report(directory_gone())
+        case OSError() if error.errno in _LACKING:
+            say(f"The system refuses: {error.strerror}.", "`afx doctor` says what is short.")
+            return FAILED
         case _:
             if os.environ.get("AFX_DEBUG") == "1":
                 import traceback

@@ -13,18 +13,16 @@ import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from afx.api.errors import AfxError, ConflictError, UnreachableError
 from afx.client.http import TowerClient, TowerDownError
+from afx.client.presence import absence, lock_holder
 from afx.settings import SETTINGS, Settings
 
 from . import process
 from .repository import workspace_here_or_none
-
-if TYPE_CHECKING:
-    from afx.api.process import ProcessIdentity
 
 JOIN_DEADLINE = 10.0
 STOP_DEADLINE = 15.0
@@ -146,46 +144,11 @@ def stop(home: Path) -> int | None:
         if time.monotonic() > deadline:
             raise UnreachableError(
                 f"The Tower (pid {holder.pid}) has not ended within {STOP_DEADLINE:.0f} s.",
-                hint="`afx tower log` may say what it waits for.",
+                hint=f"`afx tower log` may say what it waits for. `kill -KILL {holder.pid}` ends it all the "
+                "same; terminals live on.",
             )
         time.sleep(0.02)
     return holder.pid
-
-
-def lock_holder(home: Path) -> ProcessIdentity | None:
-    """Return the process that holds a state directory's lock, None where none is alive."""
-    import msgspec
-
-    from afx.api.process import ProcessIdentity, is_alive
-
-    try:
-        identity = msgspec.json.decode((home / "tower.lock").read_bytes(), type=ProcessIdentity)
-    except (OSError, msgspec.DecodeError):
-        return None
-    return identity if is_alive(identity) else None
-
-
-def absence(home: Path) -> TowerDownError:
-    """Return the error that says why no Tower can be spoken to, and what to do about it."""
-    holder = lock_holder(home)
-    if holder is None:
-        return TowerDownError("The Tower is not running.", hint="Start it with `afx tower start`.")
-    who = f"The Tower (pid {holder.pid})"
-    # The key is there before the lock is taken; tower.json comes last of all.
-    if not (home / "key").exists():
-        return TowerDownError(
-            f"{who} runs, but its key {home / 'key'} is gone, so nobody can speak to it.",
-            hint="`afx tower restart` makes a new one; terminals live on.",
-        )
-    if not (home / "tower.json").exists():
-        return TowerDownError(
-            f"{who} is starting or stopping, or its {home / 'tower.json'} was deleted.",
-            hint="Where it stays so, `afx tower restart` helps; terminals live on.",
-        )
-    return TowerDownError(
-        f"{who} is starting or stopping; it does not serve now.",
-        hint="Where it stays so, `afx tower restart` helps; terminals live on.",
-    )
 
 
 def make_home(home: Path) -> None:

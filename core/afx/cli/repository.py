@@ -65,6 +65,10 @@ def _git(directory: Path, *arguments: str) -> str | None:
         )
     except FileNotFoundError:
         raise AfxError("The program git is not installed.", hint="Install it; afx needs it.") from None
+    except OSError as error:
+        raise AfxError(
+            f"The program git cannot be run: {error.strerror}.", hint="`afx doctor` may say what is short."
+        ) from None
     if done.returncode == 0:
         return done.stdout.rstrip("\n")
     if "dubious ownership" in done.stderr:

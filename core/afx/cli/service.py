@@ -80,8 +80,18 @@ class Manager(ABC):
         if not self.file.exists():
             return False
         self.disable()
-        self.file.unlink(missing_ok=True)
+        try:
+            self.file.unlink(missing_ok=True)
+        except OSError as error:
+            raise AfxError(f"{self.file} cannot be removed: {error.strerror}.") from None
         return True
+
+    def is_current(self) -> bool:
+        """Tell whether the file says what it would say if it were written now."""
+        try:
+            return self.file.read_bytes() == self.content()
+        except OSError as error:
+            raise AfxError(f"{self.file} cannot be read: {error.strerror}.") from None
 
     def _service(self, name: str) -> Service:
         env = {variable: os.environ[variable] for variable in _KEPT if os.environ.get(variable)}
@@ -212,7 +222,7 @@ def status(*, as_json: bool) -> None:
     facts = {
         "installed": installed,
         "active": installed and manager.is_active(),
-        "current": installed and manager.file.read_bytes() == manager.content(),
+        "current": installed and manager.is_current(),
         "file": str(manager.file),
         "notes": manager.notes() if installed else [],
     }
@@ -224,7 +234,7 @@ def status(*, as_json: bool) -> None:
         return
     click.echo(f"{manager.file}: {'active' if facts['active'] else 'not active'}")
     if not facts["current"]:
-        click.echo("It is not what `afx service install` would write now.")
+        click.echo("It is not what `afx service install` would write now; running that renews it.")
     for note in manager.notes():
         click.echo(note)
 

@@ -15,7 +15,7 @@ from afx.settings import state_directory
 
 from . import launcher
 from .commands import Command, LazyGroup
-from .output import duration, json_option, print_json
+from .output import counted, duration, json_option, print_json
 from .process import COMMAND
 
 NOT_RUNNING = 3
@@ -100,9 +100,8 @@ def status(*, as_json: bool) -> int:
     click.echo(f"The Tower {facts['version']} runs at {facts['url']}")
     click.echo(f"pid {facts['pid']}, up {duration(time.time() - facts['started_at'])}, state in {home}")
     counts = ", ".join(f"{count} {name}" for name, count in sorted(states.items()))
-    click.echo(
-        f"{len(state['workspaces'])} workspaces, {states.total()} agents{f': {counts}' if counts else ''}"
-    )
+    workspaces, agents = counted(len(state["workspaces"]), "workspace"), counted(states.total(), "agent")
+    click.echo(f"{workspaces}, {agents}{f': {counts}' if counts else ''}")
     return 0
 
 
@@ -129,13 +128,15 @@ def log(*, follow: bool, lines: int) -> None:
 
 
 def _print_absence(home: Path, *, as_json: bool) -> int:
-    holder = launcher.lock_holder(home)
+    from afx.client.presence import absence, lock_holder
+
+    holder = lock_holder(home)
     if as_json:
         pid = None if holder is None else holder.pid
         print_json({"running": False, "starting": holder is not None, "pid": pid, "home": str(home)})
     else:
-        absence = launcher.absence(home)
-        click.echo(f"{absence.message} {absence.hint}")
+        why = absence(home)
+        click.echo(f"{why.message} {why.hint}")
     return NOT_RUNNING
 
 

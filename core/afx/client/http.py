@@ -11,7 +11,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote, urlsplit
@@ -26,6 +26,7 @@ _BY_STATUS: Mapping[int, type[AfxError]] = {
     422: BadInputError,
     503: UnreachableError,
 }
+_LONGEST_KEY = 4096
 
 
 class TowerDownError(AfxError):
@@ -249,13 +250,14 @@ def _down() -> TowerDownError:
 
 def _read_key(path: Path) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise _down() from None
     except OSError as error:
         raise AfxError(f"The key file {path} cannot be read: {error.strerror}.") from None
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())
+    with ExitStack() as opened:
+        opened.callback(os.close, descriptor)
+        facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
             raise AfxError(
                 f"The key file {path} is not a plain file of yours.",
@@ -266,7 +268,7 @@ def _read_key(path: Path) -> str:
                 f"The key file {path} can be read by others.",
                 hint=f"Run `chmod 600 {path}`; if somebody may have read it, remove it and restart.",
             )
-        key = file.read(4096).decode("ascii", "replace").strip()
+        key = os.read(descriptor, _LONGEST_KEY).decode("ascii", "replace").strip()
     if not key or not key.isprintable() or not key.isascii():
         raise AfxError(
             f"The key file {path} holds no key.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,20 @@ from typing import Any
 from afx.api.doctor import DoctorContext, Finding
 from afx.api.errors import AfxError, BadInputError
 from afx.client.http import TowerClient, TowerDownError
+from afx.differing import Known
 from afx.loader import Plugins
+from afx.quarantine import PluginInfo, earlier, recall
 from afx.settings import Settings
 
-from .installation import check_harnesses, check_home, judge_plugins, judge_tower
+from .installation import (
+    STRATEGIES,
+    check_harnesses,
+    check_home,
+    judge_absence,
+    judge_names,
+    judge_plugins,
+    judge_tower,
+)
 from .machine import check_clock, check_git, check_limits, check_python, check_space
 from .run import Check, Diagnosis, run_checks
 from .staying import check_staying
@@ -39,18 +49,27 @@ def examine(home: Path, workspace: Path | None, env: Mapping[str, str]) -> list[
         env: The environment.
     """
     tower, state = _ask_tower(home)
-    context = DoctorContext(home=home, env=env, terminals=None if state is None else _terminals(state))
     told, settings = _settings(workspace, env)
+    named = () if settings is None else (str(settings[name]) for name in STRATEGIES)
+    context = DoctorContext(
+        home=home,
+        env=env,
+        terminals=None if state is None else _terminals(state),
+        strategies=frozenset(filter(None, named)),
+    )
     plugins = Plugins.load(
         () if settings is None else settings["plugins.disabled"], settings=settings, marks=home / "loading"
     )
     # Made here, in one thread; what cannot be made shows up among the plugins.
     harnesses, brought = plugins.harnesses(), plugins.doctor_checks()
+    rows = plugins.rows()
+    if settings is not None:
+        told += judge_names(settings, rows)
     checks = [Check(name, partial(check, context)) for name, check in _MACHINE.items()]
     checks += [
         Check("settings", partial(iter, told)),
         Check("tower", partial(iter, tower)),
-        Check("plugins", partial(judge_plugins, plugins.rows())),
+        Check("plugins", partial(_plugins, rows, home)),
         Check("harnesses", partial(check_harnesses, harnesses, env)),
         *(Check(check.name, partial(check.examine, context)) for check in brought),
     ]
@@ -61,11 +80,30 @@ def _ask_tower(home: Path) -> tuple[list[Finding], Mapping[str, Any] | None]:
     try:
         state = TowerClient.connect(home, timeout=_ANSWER_WITHIN).state()
     except TowerDownError:
-        return [Finding.ok("The Tower does not run.")], None
+        return [judge_absence(home)], None
     except AfxError as error:
         why = f"Nobody can speak to it. {error.hint}".strip()
         return [Finding.error(error.message, why)], None
-    return list(judge_tower(state)), state
+    found = list(judge_tower(state))
+    if not (home / "tower.lock").exists():
+        found.append(
+            Finding.warning(
+                f"{home / 'tower.lock'} was deleted under the running Tower.",
+                "It says which process the Tower is. No second Tower starts all the same.",
+                "afx tower restart",
+            )
+        )
+    return found, state
+
+
+def _plugins(rows: Sequence[PluginInfo], home: Path) -> Iterator[Finding]:
+    """Judge what is installed, beside what a running Tower goes by."""
+    try:
+        known = Known.of(TowerClient.connect(home, timeout=_ANSWER_WITHIN).get("/api/plugins"))
+    except AfxError:
+        known = None  # Whether a Tower runs, and why it does not answer, is another check's.
+    seen = earlier(rows, recall(home / "plugins.json"))
+    yield from judge_plugins(seen if known is None else known.warned(seen), known)
 
 
 def _terminals(state: Mapping[str, Any]) -> frozenset[str]:
@@ -84,6 +122,8 @@ def _settings(workspace: Path | None, env: Mapping[str, str]) -> tuple[list[Find
     try:
         settings = Settings.load(workspace, env=env)
     except BadInputError as error:
-        why = f"No command that needs the settings works. {error.hint}".strip()
-        return [Finding.error(error.message, why, "afx config")], None
+        # No command: `afx config` could only say the same, and what is wrong stands in the sentence.
+        return [
+            Finding.error(error.message, f"No command that needs the settings works. {error.hint}".strip())
+        ], None
     return [Finding.ok("The settings can be read.")], settings

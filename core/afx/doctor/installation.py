@@ -5,18 +5,30 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from afx import __version__
 from afx.api.doctor import DoctorContext, Finding
 from afx.api.harness import HarnessProvider
+from afx.client.presence import absence, lock_holder
+from afx.differing import RESTART, Known
 from afx.quarantine import PluginInfo
+from afx.settings import SETTINGS, Settings
 
-from .machine import said_by, shell
+from .machine import nearest, said_by, shell
+
+STRATEGIES = tuple(name for name in SETTINGS if name.startswith("terminal.strategy"))
+"""The settings that name a reconnect strategy."""
 
 _SHORT_KEY = 32
+_NAMING = (
+    ("storage", "No Tower starts.", ("storage.name",)),
+    ("strategy", "No terminal starts where it counts.", STRATEGIES),
+    ("harness", "No agent starts where it counts.", ("agent.harness",)),
+)
 
 
 def check_home(context: DoctorContext) -> Iterator[Finding]:
@@ -25,7 +37,7 @@ def check_home(context: DoctorContext) -> Iterator[Finding]:
     try:
         facts = home.stat()
     except FileNotFoundError:
-        yield Finding.ok(f"The state directory {home} will be made when the Tower starts.")
+        yield _judge_missing(home)
         return
     except OSError as error:
         yield Finding.error(
@@ -33,10 +45,15 @@ def check_home(context: DoctorContext) -> Iterator[Finding]:
         )
         return
     if not stat.S_ISDIR(facts.st_mode):
-        yield Finding.error(f"{home} is no directory.", "No Tower starts.", shell("mv", home, f"{home}.old"))
+        # What is not ours is more likely a mistake in AFX_HOME than a thing to move.
+        is_ours = facts.st_uid == os.geteuid()
+        mend = shell("mv", home, f"{home}.old") if is_ours else ""
+        yield Finding.error(f"{home} is no directory.", "No Tower starts.", mend)
         return
     yield from judge_home(home, facts.st_mode, is_ours=facts.st_uid == os.geteuid())
-    if not os.access(home, os.W_OK | os.X_OK) or os.statvfs(home).f_flag & os.ST_RDONLY:
+    if not os.access(home, os.R_OK | os.X_OK):
+        return
+    if not os.access(home, os.W_OK) or os.statvfs(home).f_flag & os.ST_RDONLY:
         yield Finding.error(
             f"{home} cannot be written.",
             "The Tower stores everything there, and starts nothing that it cannot store.",
@@ -64,8 +81,28 @@ def judge_home(home: Path, mode: int, *, is_ours: bool) -> Iterator[Finding]:
             "The key and the terminals lie in it.",
             shell("chmod", "700", home),
         )
+    elif mode & stat.S_IRWXU != stat.S_IRWXU:
+        yield Finding.error(
+            f"You may not read, write and enter the state directory {home} (mode {stat.S_IMODE(mode):o}).",
+            "The Tower stores everything there, and starts nothing that it cannot store.",
+            shell("chmod", "700", home),
+        )
     else:
         yield Finding.ok(f"The state directory is {home}.")
+
+
+def _judge_missing(home: Path) -> Finding:
+    """Say whether the state directory can be made."""
+    why = "No Tower starts."
+    if home.is_symlink():
+        return Finding.error(f"{home} is a symlink that leads nowhere.", why, shell("rm", home))
+    above = nearest(home)
+    if not os.access(above, os.W_OK | os.X_OK):
+        return Finding.error(
+            f"The state directory {home} cannot be made, since you may not write to {above}.",
+            f"{why} Set AFX_HOME to a directory that you may write.",
+        )
+    return Finding.ok(f"The state directory {home} will be made when the Tower starts.")
 
 
 def judge_key(path: Path) -> Finding:
@@ -76,7 +113,7 @@ def judge_key(path: Path) -> Finding:
     except FileNotFoundError:
         return Finding.ok("There is no key yet; the Tower makes one when it starts.")
     if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
-        return Finding.error(f"The key {path} is not a plain file of yours.", why, shell("rm", path))
+        return Finding.error(f"The key {path} is not a plain file of yours.", why, shell("rm", "-r", path))
     if facts.st_mode & 0o077:
         return Finding.error(
             f"Others may read or write the key {path} (mode {stat.S_IMODE(facts.st_mode):o}).",
@@ -90,28 +127,63 @@ def judge_key(path: Path) -> Finding:
     return Finding.ok("The key is private.")
 
 
-def judge_plugins(rows: Iterable[PluginInfo]) -> Iterator[Finding]:
-    """Say which plugins are not as they should be."""
+def judge_plugins(rows: Sequence[PluginInfo], known: Known | None = None) -> Iterator[Finding]:
+    """Say which plugins are not as they should be.
+
+    Args:
+        rows: What is installed.
+        known: What the running Tower goes by; None where none answers.
+    """
     active = 0
     for row in rows:
+        name = f"The {row.kind} {row.name!r}"
+        origin = f" of {row.distribution} {row.version}".rstrip() if row.distribution else ""
         if row.warnings:
             yield Finding.warning(
-                f"The {row.kind} {row.name!r} of {row.distribution} {row.version}: {' '.join(row.warnings)}",
+                f"{name}{origin}: {' '.join(row.warnings)}",
                 "It stops working with the afx that takes that away. Upgrade it, or tell its author.",
                 "afx plugins",
             )
         if row.state == "active":
             active += 1
         elif row.state == "blocked":
-            yield Finding.ok(f"The {row.kind} {row.name!r} is switched off. {row.error}")
+            yield Finding.ok(f"{name} is switched off. {row.error}")
         else:
-            origin = f" of {row.distribution} {row.version}".rstrip() if row.distribution else ""
             yield Finding.warning(
-                f"The {row.kind} {row.name!r}{origin} is {row.state}: {row.error}",
-                "What it brings cannot be used.",
+                f"{name}{origin} is {row.state}{_since(row.since)}: {row.error}",
+                f"What it brings cannot be used. {row.hint}",
                 "afx plugins",
             )
+        if known is not None and (there := known.differs(row, rows)) is not None:
+            is_restart = there.hint == RESTART
+            reason = f": {there.error}" if there.error else "."
+            yield Finding.warning(
+                f"{name}{origin} {there.words}{_since(there.since)}{reason}",
+                "The Tower goes by what was there when it started." if is_restart else there.hint,
+                "afx tower restart" if is_restart else "afx plugins",
+            )
+    if known is not None and known.dropped:
+        yield Finding.warning(
+            f"Observers are too slow: {known.dropped} events were told to none of them.",
+            "Who relies on being notified was not. Which observes is said by `afx plugins`.",
+        )
     yield Finding.ok(f"{active} things that plugins bring are active.")
+
+
+def _since(when: float | None) -> str:
+    return "" if when is None else time.strftime(" since %Y-%m-%d %H:%M", time.localtime(when))
+
+
+def judge_names(settings: Settings, rows: Sequence[PluginInfo]) -> Iterator[Finding]:
+    """Say which settings name something that no plugin brings."""
+    for kind, why, names in _NAMING:
+        known = sorted(row.name for row in rows if row.kind == kind and row.state == "active")
+        for name in names:
+            if settings[name] and settings[name] not in known:
+                yield Finding.error(
+                    f"{name} is {settings[name]!r} ({settings.origin(name)}): no such {kind} is usable.",
+                    f"{why} Known are: {', '.join(known) or 'none'}.",
+                )
 
 
 def check_harnesses(harnesses: Sequence[HarnessProvider], env: Mapping[str, str]) -> Iterator[Finding]:
@@ -150,6 +222,15 @@ def judge_program(name: str, program: str | None, said: str | None, checked: Seq
             "Programs change how they keep conversations; one might not be resumed.",
         )
     return Finding.ok(f"{name}: {program} is {version[0]}{', which was tried' if checked else ''}.")
+
+
+def judge_absence(home: Path) -> Finding:
+    """Say why the Tower of a state directory cannot be spoken to."""
+    if lock_holder(home) is None:
+        return Finding.ok("The Tower does not run.")
+    why = absence(home)
+    judged = Finding.warning if (home / "key").exists() else Finding.error
+    return judged(why.message, why.hint, "afx tower restart")
 
 
 def judge_tower(state: Mapping[str, Any]) -> Iterator[Finding]:

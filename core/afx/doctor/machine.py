@@ -21,13 +21,17 @@ from pathlib import Path
 from afx.api.doctor import DoctorContext, Finding
 
 OLDEST_GIT = (2, 36)
+_WHY_GIT = "Workspaces are git repositories, and builders work in git worktrees."
 _MB = 10**6
 _LITTLE_SPACE = 100 * _MB
 _SOME_SPACE = 1000 * _MB
 _FEW_FILES = 4096
+_TOO_FEW_FILES = 64
 _FEW_PROCESSES = 200
+_TOO_FEW_PROCESSES = 10
 _INOTIFY = Path("/proc/sys/fs/inotify")
 _FEW_WATCHES: Mapping[str, int] = {"max_user_instances": 128, "max_user_watches": 16384}
+_PROC = Path("/proc/self")
 _PATIENCE = 5.0
 # Nobody had this code before then, so no clock that is right says so.
 _RELEASED = 1_760_000_000.0
@@ -41,20 +45,25 @@ def check_python(_: DoctorContext) -> Iterator[Finding]:
 def check_git(context: DoctorContext) -> Iterator[Finding]:
     """Look for git, in which builders' worktrees are made."""
     program = shutil.which("git", path=context.env.get("PATH"))
-    yield judge_git(None if program is None else said_by(program, "--version"))
+    said = None if program is None else said_by(program, "--version")
+    if program is not None and said is None:
+        yield Finding.error(f"{program} cannot be run.", _WHY_GIT)
+    else:
+        yield judge_git(said)
 
 
 def judge_git(said: str | None) -> Finding:
     """Say whether a git that answers `said` to ``--version`` will do; None where there is none."""
-    why = "Workspaces are git repositories, and builders work in git worktrees."
     if said is None:
-        return Finding.error("There is no program `git` on the PATH.", why)
+        return Finding.error("There is no program `git` on the PATH.", _WHY_GIT)
     version = re.search(r"(\d+)\.(\d+)[.\d]*", said)
     if version is None:
-        return Finding.warning(f"git says {said!r} of itself, which is no version.", why)
+        return Finding.warning(f"git says {said!r} of itself, which is no version.", _WHY_GIT)
     if (int(version[1]), int(version[2])) < OLDEST_GIT:
         oldest = ".".join(map(str, OLDEST_GIT))
-        return Finding.warning(f"git {version[0]} is older than {oldest}, the oldest that was tried.", why)
+        return Finding.warning(
+            f"git {version[0]} is older than {oldest}, the oldest that was tried.", _WHY_GIT
+        )
     return Finding.ok(f"git {version[0]}.")
 
 
@@ -70,7 +79,8 @@ def check_limits(_: DoctorContext) -> Iterator[Finding]:
 def judge_files(most: int | None) -> Finding:
     """Say whether `most` open files are enough; None: no limit."""
     if most is not None and most < _FEW_FILES:
-        return Finding.warning(
+        judged = Finding.error if most < _TOO_FEW_FILES else Finding.warning
+        return judged(
             f"A process may have {most} open files at most.",
             "The Tower needs some for each terminal and each window on one. It has what its shell has.",
             f"sudo prlimit --pid $$ --nofile={_FEW_FILES} && afx tower restart",
@@ -81,7 +91,8 @@ def judge_files(most: int | None) -> Finding:
 def judge_processes(left: int | None) -> Finding:
     """Say whether `left` more processes are enough; None: no limit."""
     if left is not None and left < _FEW_PROCESSES:
-        return Finding.warning(
+        judged = Finding.error if left < _TOO_FEW_PROCESSES else Finding.warning
+        return judged(
             f"Only {max(0, left)} more processes can be started here.",
             "Every agent is at least two, and what it runs comes on top; the rest fails to start.",
         )
@@ -105,7 +116,7 @@ def judge_inotify(limits: Mapping[str, int | None]) -> Iterator[Finding]:
 
 def check_space(context: DoctorContext) -> Iterator[Finding]:
     """Look at the disk under the state directory."""
-    place = next(path for path in (context.home, *context.home.parents) if path.exists())
+    place = nearest(context.home)
     facts = os.statvfs(place)
     yield judge_space(place, facts.f_bavail * facts.f_frsize, facts.f_favail if facts.f_files else None)
 
@@ -147,6 +158,15 @@ def judge_clock(now: float, written: float | None) -> Finding:
     return Finding.ok("The clock is not behind.")
 
 
+def nearest(path: Path) -> Path:
+    """Return a path, or the nearest one above it that is there and can be looked at."""
+    for one in (path, *path.parents):
+        with suppress(OSError):
+            one.stat()
+            return one
+    return Path("/")
+
+
 def shell(*words: str | Path) -> str:
     """Return a command as a shell reads it."""
     return shlex.join(map(str, words))
@@ -178,8 +198,12 @@ def _number(path: Path) -> int | None:
 
 
 def _processes_left() -> int | None:
-    """Return how many more processes the control group of this process allows; None where none limits it."""
+    """Return how many more processes the control group and ``ulimit -u`` allow; None: neither limits it."""
     left: list[int] = []
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    # The system holds root to no such limit.
+    if most != resource.RLIM_INFINITY and os.geteuid() != 0 and _PROC.exists():
+        left.append(most - _threads_of(os.geteuid()))
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
@@ -187,9 +211,20 @@ def _processes_left() -> int | None:
                 root = Path("/sys/fs/cgroup", controllers)
                 group = root / path.lstrip("/")
                 for place in (group, *group.parents):
-                    most, now = _number(place / "pids.max"), _number(place / "pids.current")
-                    if most is not None and now is not None:
-                        left.append(most - now)
+                    allowed, now = _number(place / "pids.max"), _number(place / "pids.current")
+                    if allowed is not None and now is not None:
+                        left.append(allowed - now)
                     if place == root:
                         break
     return min(left, default=None)
+
+
+def _threads_of(user: int) -> int:
+    """Return how many threads of a user there are, which is what the system counts."""
+    threads = 0
+    for tasks in _PROC.parent.glob("[0-9]*/task"):
+        with suppress(OSError):
+            facts = tasks.stat()
+            # Of the links of the directory two are its own.
+            threads += facts.st_nlink - 2 if facts.st_uid == user else 0
+    return threads

@@ -31,14 +31,19 @@ def run_checks(checks: Sequence[Check], deadline: float = DEADLINE) -> list[Diag
     """Run checks at the same time and return what each found, in the order of the checks.
 
     A check that raises, that gives something else than findings, or that has not ended after `deadline`
-    seconds, is a finding itself.
+    seconds, is a finding itself. Where no thread can be started a check is waited for to its end.
     """
     found: list[tuple[Finding, ...] | None] = [None] * len(checks)
     threads = []
     for place, check in enumerate(checks):
         thread = threading.Thread(target=_run, args=(check, found, place), daemon=True)
-        thread.start()
-        threads.append(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system has no thread left, and a check may be about to say so.
+            _run(check, found, place)
+        else:
+            threads.append(thread)
     until = time.monotonic() + deadline
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))

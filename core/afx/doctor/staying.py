@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from afx.api.doctor import DoctorContext, Finding
-from afx.api.process import ProcessIdentity, is_alive
+from afx.client.presence import lock_holder
 
 from .machine import said_by
 
@@ -82,7 +82,7 @@ def _ask(context: DoctorContext) -> Manager:
     kills = said_by("loginctl", "show", "--property=KillUserProcesses", "--value")
     lingers = said_by("loginctl", "show-user", str(os.geteuid()), "--property=Linger", "--value")
     unit = ""
-    holder = _tower(context.home)
+    holder = lock_holder(context.home)
     if holder is not None:
         try:
             unit = unit_of(Path(f"/proc/{holder.pid}/cgroup").read_text(encoding="utf-8"))
@@ -98,11 +98,3 @@ def _ask(context: DoctorContext) -> Manager:
         unit=unit,
         kill_mode=mode,
     )
-
-
-def _tower(home: Path) -> ProcessIdentity | None:
-    try:
-        identity = msgspec.json.decode((home / "tower.lock").read_bytes(), type=ProcessIdentity)
-    except (OSError, msgspec.DecodeError):
-        return None
-    return identity if is_alive(identity) else None

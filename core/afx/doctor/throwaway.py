@@ -27,12 +27,14 @@ HARNESS = "stand-in"
 
 _PATIENCE = 20.0
 _BREAKING_OFF = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Each launch is a turn of the conversation, whose file has a line for each.
+# Each launch is a turn of the conversation, whose file has a line for each. It needs nothing but a shell.
 _PROGRAM = """\
 #!/bin/sh
 talk={talks}/$2.txt
 echo turn >>"$talk"
-echo "conversation $2, turn $(grep -c turn "$talk")"
+turns=0
+while read -r line; do turns=$((turns + 1)); done <"$talk"
+echo "conversation $2, turn $turns"
 while read -r line; do :; done
 """
 _CONFIG = """\

@@ -1,7 +1,15 @@
 """Run the Tower: ``python -m afx.server``. People type ``afx tower start``."""
 
+import gc
 import sys
 
-from .main import main
 
-sys.exit(main())
+def _run() -> int:
+    # What a boot loads stays, so looking for garbage in it would only take time; `main` ends the pause.
+    gc.disable()
+    from .main import main
+
+    return main()
+
+
+sys.exit(_run())

@@ -73,12 +73,15 @@ async def read(request: Request, shape: type[Shape]) -> Shape:
         TooLargeError: It is too long.
         TooSlowError: It does not come.
     """
+    said = request.headers.get("content-length", "")
+    if said.isdigit() and int(said) > LONGEST_BODY:
+        raise _too_large()
     body = bytearray()
     with anyio.move_on_after(BODY_WITHIN) as patience:
         async for chunk in request.stream():
             body += chunk
             if len(body) > LONGEST_BODY:
-                raise TooLargeError(f"The request's body is longer than {LONGEST_BODY} bytes.")
+                raise _too_large()
     if patience.cancelled_caught:
         raise TooSlowError(f"The request's body did not come within {BODY_WITHIN:.0f} s.")
     try:
@@ -87,6 +90,10 @@ async def read(request: Request, shape: type[Shape]) -> Shape:
         raise BadInputError(
             f"The request's body does not fit: {error}.", hint="`GET /api/schema` says what fits."
         ) from None
+
+
+def _too_large() -> TooLargeError:
+    return TooLargeError(f"The request's body is longer than {LONGEST_BODY} bytes.")
 
 
 def query_number(request: HTTPConnection, name: str, *, least: int, most: int) -> int | None:

@@ -9,7 +9,7 @@ import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
@@ -31,6 +31,8 @@ log = logging.getLogger("afx.server")
 _LACKING = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 )
+_NO_THREAD = "can't start new thread"
+"""What Python says, as a mere RuntimeError, where the system has no thread left."""
 
 
 def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Starlette:
@@ -85,8 +87,10 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
         middleware=[Middleware(Guard, gate=gate)],
         exception_handlers={
             AfxError: _refused,
+            ClientDisconnect: _left,
             HTTPException: _no_route,
             OSError: _lacking,
+            RuntimeError: _lacking,
             Exception: _unexpected,
         },
     )
@@ -96,6 +100,11 @@ async def _refused(_: Request, error: Exception) -> Response:
     if not isinstance(error, AfxError):
         raise error
     return error_response(error)
+
+
+async def _left(_: Request, __: Exception) -> Response:
+    """Answer a client that hung up in the middle of its request: nobody hears it, and nothing has failed."""
+    return Response(status_code=400)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
@@ -111,11 +120,17 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 async def _lacking(request: HTTPConnection, error: Exception) -> Response:
     """Answer where the system has none left of something, which is no failure of the Tower's own."""
-    if not isinstance(request, Request) or not isinstance(error, OSError) or error.errno not in _LACKING:
+    if isinstance(error, OSError) and error.errno in _LACKING:
+        reason = error.strerror
+    elif str(error) == _NO_THREAD:
+        reason = "No more threads can be started"
+    else:
+        raise error
+    if not isinstance(request, Request):
         raise error
     log.error("%s %s was refused by the system: %s", request.method, request.url.path, error)
     return error_response(
-        SystemRefusedError(f"The system refuses: {error.strerror}.", hint="`afx doctor` says what is short.")
+        SystemRefusedError(f"The system refuses: {reason}.", hint="`afx doctor` says what is short.")
     )
 
 

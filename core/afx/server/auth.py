@@ -13,6 +13,7 @@ import os
 import secrets
 import stat
 import time
+from contextlib import ExitStack
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from afx.api.errors import AfxError
 CODE_LIFETIME = 120.0
 COOKIE_LIFETIME = 30 * 24 * 3600
 _MOST_CODES = 16
+_LONGEST_KEY = 4096
 
 
 def load_key(home: Path) -> str:
@@ -48,11 +50,12 @@ def load_key(home: Path) -> str:
 
 def _read_key(path: Path) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise AfxError(f"The key file {path} cannot be read: {error.strerror}.") from None
-    with os.fdopen(descriptor, encoding="ascii", errors="replace") as file:
-        facts = os.fstat(file.fileno())
+    with ExitStack() as opened:
+        opened.callback(os.close, descriptor)
+        facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
             raise AfxError(
                 f"The key file {path} is not a plain file of yours.", hint="Remove it; a new one is made."
@@ -62,7 +65,7 @@ def _read_key(path: Path) -> str:
                 f"The key file {path} can be read by others.",
                 hint=f"Run `chmod 600 {path}`, or remove the file if somebody may have read it.",
             )
-        key = file.read().strip()
+        key = os.read(descriptor, _LONGEST_KEY).decode("ascii", "replace").strip()
     if len(key) < 32 or not key.isascii():
         raise AfxError(f"The key file {path} holds no key.", hint="Remove it; a new one is made.")
     return key

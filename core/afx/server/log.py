@@ -74,6 +74,8 @@ def set_up_log(home: Path, secret: str, *, to_stderr: bool) -> None:
     # strangers could fill the log.
     door.setLevel(logging.WARNING)
     door.addFilter(_is_no_refusal)
+    for nonsense in ("Invalid HTTP request", "Unsupported upgrade request"):
+        door.addFilter(_Seldom(nonsense))
     logging.getLogger("asyncio").addFilter(_Seldom("out of system resource"))
     # A full disk under the log must not end the Tower, nor fill standard error.
     logging.raiseExceptions = False
@@ -110,7 +112,7 @@ def _is_no_refusal(record: logging.LogRecord) -> bool:
 
 
 class _Seldom(logging.Filter):
-    """Lets what has these words in it pass once in a while; it is said a hundred times a second."""
+    """Lets what has these words in it pass once in a while; it may be said a hundred times a second."""
 
     def __init__(self, words: str) -> None:
         super().__init__()

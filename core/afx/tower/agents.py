@@ -57,6 +57,7 @@ class Agents(Known):
         self.host = host
         self.version = 0
         self._storage = storage
+        self._me = identify(os.getpid())
         self._writing = anyio.Lock()
         self._history: deque[Change] = deque(maxlen=_REMEMBERED_CHANGES)
         self._listeners: list[Callable[[Change], None]] = []
@@ -174,7 +175,7 @@ class Agents(Known):
         Raises:
             ConflictError: Another live process holds it.
         """
-        me = identify(os.getpid())
+        me = self._me
         if me is None:
             raise ConflictError("This process cannot tell who it is, so it may start nothing.")
         holder = await self._storage.claim(self.host, agent_id, me)

@@ -24,9 +24,7 @@ class TmuxCheck(DoctorCheck):
         """Say whether terminals can live in tmux."""
         program = shutil.which("tmux", path=context.env.get("PATH"))
         held = len(Place(context.home / "tmux").terminal_ids())
-        is_wanted = held > 0 or "tmux" in {
-            value for name, value in context.env.items() if name.startswith("AFX_STRATEGY")
-        }
+        is_wanted = held > 0 or "tmux" in context.strategies
         if program is None:
             yield judge(None, is_wanted=is_wanted)
             return
@@ -35,7 +33,8 @@ class TmuxCheck(DoctorCheck):
                 [program, "-V"], capture_output=True, text=True, check=False, timeout=_ANSWER_WITHIN
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            yield Finding.error(f"{program} cannot be run: {error}.", _INSTALL)
+            judged = Finding.error if is_wanted else Finding.warning
+            yield judged(f"{program} cannot be run: {error}.", _INSTALL)
             return
         yield judge(done.stdout.strip(), is_wanted=is_wanted)
         if held:

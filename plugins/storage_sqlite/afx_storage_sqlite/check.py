@@ -9,8 +9,8 @@ from pathlib import Path
 
 from afx.plugin import DoctorCheck, DoctorContext, Finding, StorageError
 
-from .database import inspect_database
-from .rescue import DAMAGED
+from .database import DamagedError, ForeignError, inspect_database
+from .rescue import DAMAGED, can_be_rescued
 from .schema import MIGRATIONS
 from .storage import FILE_NAME
 
@@ -55,12 +55,26 @@ class SqliteCheck(DoctorCheck):
 def _wholeness(path: Path) -> Finding:
     try:
         complaints = inspect_database(path, len(MIGRATIONS))
+    except DamagedError as error:
+        return _damaged(path, error.message) if can_be_rescued(path) else _to_be_moved(path, error)
+    except ForeignError as error:
+        return _to_be_moved(path, error)
     except StorageError as error:
         return Finding.error(error.message, f"{_WHY} {error.hint}".strip())
     if complaints:
-        return Finding.error(
-            f"{path} is damaged: {complaints[0]}{'' if len(complaints) == 1 else ', and more'}.",
-            f"{_WHY} The next start of the Tower sets the file aside, and takes back every living terminal.",
-            "afx tower restart",
-        )
+        more = "" if len(complaints) == 1 else ", and more"
+        return _damaged(path, f"{path} is damaged: {complaints[0]}{more}.")
     return Finding.ok(f"{path} is whole ({path.stat().st_size // 1024} KiB).")
+
+
+def _damaged(path: Path, what: str) -> Finding:
+    return Finding.error(
+        what,
+        f"{_WHY} The next start of the Tower sets {path.name} aside, takes over what can be read of it and "
+        "of its last copy, and lists living terminals that no record names.",
+        "afx tower restart",
+    )
+
+
+def _to_be_moved(path: Path, error: StorageError) -> Finding:
+    return Finding.error(error.message, f"{_WHY} {error.hint}", shlex.join(["mv", str(path), f"{path}.old"]))

@@ -7,6 +7,7 @@ migrated a copy of it is made beside it.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,6 +30,10 @@ class DamagedError(StorageError):
     """The file is no database any more, or not a whole one."""
 
 
+class ForeignError(StorageError):
+    """What lies where the file should be is not afx's."""
+
+
 def open_database(path: Path, migrations: Sequence[Migration]) -> apsw.Connection:
     """Open the file at `path`, make it where it is missing, and run those of `migrations` that it lacks.
 
@@ -39,6 +44,7 @@ def open_database(path: Path, migrations: Sequence[Migration]) -> apsw.Connectio
         StorageError: It is not ours (and unchanged), or cannot be opened, copied or migrated.
     """
     with storage_errors(path):
+        _refuse_odd(path)
         _create(path)
         _judge(path, len(migrations))
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
@@ -59,6 +65,7 @@ def inspect_database(path: Path, newest: int) -> list[str]:
         StorageError: It is not ours, or cannot be looked at.
     """
     with storage_errors(path):
+        _refuse_odd(path)
         _judge(path, newest)
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         try:
@@ -69,7 +76,9 @@ def inspect_database(path: Path, newest: int) -> list[str]:
                 return [str(error)]
         finally:
             connection.close()
-    return [] if found == ["ok"] else [line for text in found for line in text.splitlines()]
+    lines = [line for text in found for line in text.splitlines()]
+    # SQLite puts a headline with stars above what it found in each of its databases.
+    return [] if lines == ["ok"] else [line for line in lines if not line.startswith("***")]
 
 
 def is_ours(path: Path) -> bool:
@@ -158,6 +167,16 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"{path} could not be used: {error.strerror or error}.") from error
 
 
+def _refuse_odd(path: Path) -> None:
+    """Refuse what is no file at all; some of it, such as a pipe, would be waited for without end."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ForeignError(
+                f"{path} is no plain file.",
+                hint="It was left as it is. Move it away, and afx makes a new one.",
+            )
+
+
 def _create(path: Path) -> None:
     """Make the file where it is missing, and private where it is not."""
     # Only a file that did not exist is opened here: closing any descriptor of a database drops the locks
@@ -182,7 +201,7 @@ def _judge(path: Path, newest: int) -> None:
             ours = _pragma(connection, "application_id") == APPLICATION_ID
             empty = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
             if not ours and not (empty and _pragma(connection, "user_version") == 0):
-                raise StorageError(
+                raise ForeignError(
                     f"{path} is a database of another program.",
                     hint="It was left as it is. Move it away, and afx makes a new one.",
                 )

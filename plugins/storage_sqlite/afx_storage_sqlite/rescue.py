@@ -52,7 +52,7 @@ def open_or_rescue(path: Path, migrations: Sequence[Migration]) -> apsw.Connecti
     try:
         connection = _open_whole(path, migrations)
     except DamagedError as error:
-        if not (_copy_of(path).exists() or is_ours(path)):
+        if not can_be_rescued(path):
             raise
         aside = _rescue(path, migrations)
         log.error(
@@ -70,6 +70,11 @@ def open_or_rescue(path: Path, migrations: Sequence[Migration]) -> apsw.Connecti
         connection.close()
         raise
     return connection
+
+
+def can_be_rescued(path: Path) -> bool:
+    """Tell whether a damaged file is known to be ours, so that it may be set aside and made anew."""
+    return _copy_of(path).exists() or is_ours(path)
 
 
 def has_recent_copy(path: Path) -> bool:

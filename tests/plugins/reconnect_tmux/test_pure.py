@@ -12,9 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afx.doctor.throwaway import ThrowawayTower
-from afx.plugin import BadInputError, Cause, Exit, Level, Life, ProcessIdentity, TerminalRecord, identify
+from afx.plugin import (
+    BadInputError,
+    Cause,
+    DoctorContext,
+    Exit,
+    Level,
+    Life,
+    ProcessIdentity,
+    TerminalRecord,
+    identify,
+)
 from afx_reconnect_tmux import panes
-from afx_reconnect_tmux.check import judge
+from afx_reconnect_tmux.check import TmuxCheck, judge
 from afx_reconnect_tmux.names import exact, literal, looks_like_ours, session_name
 from afx_reconnect_tmux.paint import paint
 from afx_reconnect_tmux.tmux import Tmux, check_version
@@ -98,6 +108,15 @@ def test_doctor_minds_a_missing_tmux_only_where_it_is_wanted(
     said: str | None, *, is_wanted: bool, level: Level
 ) -> None:
     assert judge(said, is_wanted=is_wanted).level is level
+
+
+@pytest.mark.parametrize(("strategies", "level"), [({"shellper"}, Level.OK), ({"tmux"}, Level.ERROR)])
+def test_a_missing_tmux_matters_where_the_settings_want_it(
+    tmp_path: Path, strategies: set[str], level: Level
+) -> None:
+    context = DoctorContext(home=tmp_path, env={"PATH": str(tmp_path)}, strategies=frozenset(strategies))
+    (finding,) = TmuxCheck().examine(context)
+    assert finding.level is level
 
 
 @pytest.mark.parametrize("settings", [{"socket": "a/b"}, {"socket": 3}, {"socket": "-x"}, {"program": ""}])

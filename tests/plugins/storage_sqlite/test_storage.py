@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -178,12 +179,16 @@ class TestWhatIsRefused:
         await storage.aclose()
         await newer.aclose()
 
-    async def test_a_directory_in_its_place_or_none_above_it(self, tmp_path: Path) -> None:
-        (tmp_path / "afx.db").mkdir()
-        for directory in (tmp_path, tmp_path / "nowhere"):
-            with pytest.raises(StorageError, match=r"afx\.db could not be used") as caught:
-                await make(directory).open()
-            assert caught.value.message.endswith(".")
+    @pytest.mark.parametrize("plant", [Path.mkdir, os.mkfifo])
+    async def test_what_is_no_file_in_its_place(self, tmp_path: Path, plant: Callable[[Path], None]) -> None:
+        plant(tmp_path / "afx.db")
+        with pytest.raises(StorageError, match=r"afx\.db is no plain file"):
+            await make(tmp_path).open()
+
+    async def test_no_directory_above_it(self, tmp_path: Path) -> None:
+        with pytest.raises(StorageError, match=r"afx\.db could not be used") as caught:
+            await make(tmp_path / "nowhere").open()
+        assert caught.value.message.endswith(".")
 
     async def test_a_storage_that_is_opened_a_second_time(self, tmp_path: Path) -> None:
         storage = make(tmp_path)
