@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from afx.testing.fixtures import fake_clock  # noqa: F401 - a fixture
+from strangers import installed_strangers, write_shadows
 
 # How long an example takes says how busy the machine is, and nothing about what is tested.
 # A change is judged by the same examples each time; whoever runs the tests at home looks for new ones.
@@ -54,6 +55,25 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shadows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
+    """Hide other people's plugins, here and in every process that is started.
+
+    Yields:
+        The directory that hides them where it is on the path before they are; None where there are none.
+    """
+    strangers = installed_strangers()
+    if not strangers:
+        yield None
+        return
+    directory = tmp_path_factory.mktemp("shadows")
+    write_shadows(directory, strangers)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(directory))
+        patch.setenv("PYTHONPATH", str(directory), prepend=os.pathsep)
+        yield directory
 
 
 @pytest.fixture(autouse=True)

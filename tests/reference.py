@@ -56,6 +56,7 @@ HOLDERS = {
     "afx_holding.tower.strategy": ("HolderStrategy",),
     "afx_holding.tower.places": ("short_path",),
     "afx_holding.terminal": ("Terminal",),
+    "afx_holding.kept": ("KeptTerminal",),
     "afx_holding.program": ("LaunchError", "Program", "find", "start_of"),
     "afx_holding.children": ("start",),
 }

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from distribution import write_distribution
+from strangers import write_shadows
 
 TESTS = """
 import pytest
@@ -45,3 +49,20 @@ def test_a_skip_under_ci_is_a_failure(tmp_path: Path, ci: str, said: str) -> Non
         check=False,
     )
     assert said in done.stdout, done.stdout + done.stderr
+
+
+def test_plugins_that_somebody_installed_are_hidden_from_every_process(tmp_path: Path) -> None:
+    write_distribution(
+        tmp_path / "site", "afx-stranger", "foo = stranger_plugin", stranger_plugin="import nowhere"
+    )
+    write_shadows(tmp_path / "shadows", ["afx-stranger"])
+
+    def listed(*path: Path) -> list[str]:
+        there = os.environ.get("PYTHONPATH", "")
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), there])}
+        command = [sys.executable, "-m", "afx.listing"]
+        done = subprocess.run(command, env=env, capture_output=True, check=True)
+        return [row["distribution"] for row in json.loads(done.stdout)["rows"]]
+
+    assert "afx-stranger" in listed(tmp_path / "site")
+    assert set(listed(tmp_path / "shadows", tmp_path / "site")) == {"afx"}

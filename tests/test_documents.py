@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import afx.plugin
-from afx.api.hookspecs import EventKind, TerminalEvent
+from afx.api.hookspecs import AfxSpecs, EventKind, TerminalEvent
 from afx.api.model import AgentState
 from afx.doctor.machine import said_by
 from afx.loader import Plugins
@@ -71,7 +71,14 @@ def test_every_error_code_is_documented() -> None:
 def test_every_kind_of_event_and_every_hook_is_documented() -> None:
     text = PAGE.read_text()
     assert all(f"`{kind.name}` = `'{kind.value}'`: " in text for kind in EventKind)
-    assert "#### `afx_terminal_event(" in text
+    hooks = [name for name in vars(AfxSpecs) if name.startswith("afx_")]
+    assert len(hooks) >= 5
+    assert all(f"#### `{name}(" in text for name in hooks)
+
+
+def test_nothing_in_the_reference_is_a_name_without_words() -> None:
+    headings = re.findall(r"^#{2,5} .*\n+(?=#|\Z)", PAGE.read_text(), re.MULTILINE)
+    assert [heading.strip() for heading in headings if not heading.startswith("## ")] == []
 
 
 @pytest.mark.parametrize("text", list(blocks("python", "plugin-authors")))

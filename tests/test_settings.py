@@ -162,6 +162,37 @@ def test_a_wrong_variable_is_named(person: Path) -> None:
         load(person, AFX_PORT="many")
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "column", "says", "hint"),
+    [
+        ("\n[harness.Bar]\ncommand = 'x'", 2, 1, "'Bar' cannot be the name of a harness", "[harness.bar]"),
+        ("[harness]\nfoo_bar = {}", 2, 1, "must be of lower-case letters, digits and", "[harness.foo-bar]"),
+        ("[harness.'?']", 1, 1, "'?' cannot be the name of a harness", ""),
+        ("[harness]\nok = {}\nbar = 3", 3, 1, "harness.bar is 3, and must be a table", "[harness.NAME]"),
+        ("[[harness.bar]]\ncommand = 'x'", 1, 1, "harness.bar is a list, and must be a table", ""),
+        ("harness = 3", 1, 1, "harness is 3, and must be a table", "[harness.NAME]"),
+        ("[[harness]]\nbar = 3", 1, 1, "harness is a list, and must be a table", "[harness.NAME]"),
+        ("['harness.bar']\ncommand = 'x'", 1, 1, "'harness.bar' in quotes is one word", "[harness.bar]"),
+        ("[strategy]\ntmux = 'on'", 2, 1, "strategy.tmux is 'on', and must be a table", "[strategy.NAME]"),
+        ("[storage]\nname = 'a'\nfiles = 1", 3, 1, "storage.files is 1, and must be a table", ""),
+    ],
+)
+def test_what_would_be_passed_over_among_sections_is_said(
+    person: Path, text: str, line: int, column: int, says: str, hint: str
+) -> None:
+    person.write_text(text)
+    with pytest.raises(BadInputError) as caught:
+        load(person)
+    assert caught.value.message.startswith(f"{person}, line {line}, column {column}: ")
+    assert says in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_an_empty_table_of_sections_is_none(person: Path) -> None:
+    person.write_text("[harness]\n[storage]\n[strategy]\n")
+    assert load(person).section("harness") == {}
+
+
 def test_a_plugin_owns_its_section(person: Path, workspace: Path) -> None:
     person.write_text("[strategy.shellper]\na = 1\nb = {c = 1, d = 2}\n[harness.claude]\nx = 'y'\n")
     (workspace / "afx.toml").write_text("[strategy.shellper]\nb = {c = 3}\n")

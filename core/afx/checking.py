@@ -1,12 +1,15 @@
-"""Checks what a distribution brings with the suites of `afx.testing`, whoever wrote it."""
+"""Checks what plugins bring with the suites of `afx.testing`, whoever wrote them."""
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from .api.errors import BadInputError, NotFoundError
-from .discovery import origin_of
-from .loader import Plugins
+from .loader import Factory, Plugins
 from .quarantine import PluginState, normal
 
 if TYPE_CHECKING:
@@ -56,54 +59,67 @@ if not missing_{name}:
 _TEXTS = {"harness": _HARNESS, "storage": _STORAGE, "strategy": _STRATEGY}
 
 
-def check_distribution(distribution: str) -> Outcome:
-    """Run the suites on everything that a distribution brings.
+def check(name: str, marks: Path) -> Outcome:
+    """Run the suites on everything that a distribution brings, or on what a plugin brings under one name.
+
+    Args:
+        name: A distribution, or else the name of something that a plugin brings.
+        marks: The directory for marks of what is being loaded, see `Plugins.load`.
 
     Raises:
-        NotFoundError: It is not installed, or brings nothing.
-        BadInputError: What the suites need is not installed, or there is no suite for what it brings.
+        NotFoundError: Nothing of this name is installed.
+        BadInputError: What the suites need is not installed, or there is no suite for what was found.
     """
-    import importlib.metadata
-
-    needed = [name for name in ("pytest", "hypothesis", "anyio") if importlib.util.find_spec(name) is None]
+    tools = ("pytest", "hypothesis", "anyio")
+    needed = [tool for tool in tools if importlib.util.find_spec(tool) is None]
     if needed:
         raise BadInputError(
             f"The suites need {' and '.join(needed)}.", hint="Install them: `pip install pytest hypothesis`."
         )
-    points = [
-        point
-        for point in importlib.metadata.entry_points(group="afx")
-        if normal(origin_of(point).distribution) == normal(distribution)
-    ]
-    if not points:
+    plugins = Plugins.load(marks=marks)
+    rows = plugins.rows()
+    wanted = normal(name)
+    of_distribution = [row for row in rows if normal(row.distribution) == wanted]
+    found = of_distribution or [row for row in rows if row.distribution and normal(row.name) == wanted]
+    if not found:
         raise NotFoundError(
-            f"No plugin is installed with the distribution {distribution!r}.",
+            f"No plugin is installed with the distribution or the name {name!r}.",
             hint="`afx plugins` lists the plugins and their distributions.",
         )
     from .testing.conformance import Failure, Outcome, examine
 
-    plugins = Plugins.load((), points)
     broken = tuple(
-        Failure(suite=f"{row.kind}_{row.name}", test="test_it_is_active", why=row.hint, message=row.error)
-        for row in plugins.rows()
+        Failure(
+            suite=f"Test_{row.kind}_{_word(row.name)}",
+            test="test_it_is_active",
+            why=row.hint,
+            message=row.error,
+        )
+        for row in found
         if row.state is not PluginState.ACTIVE
     )
-    texts = []
-    for kind, name, factory in plugins.factories():
-        if kind in _TEXTS:
-            module, _, path = factory.partition(":")
-            root = path.partition(".")[0]
-            texts.append(
-                _TEXTS[kind].format(module=module, root=root, path=path, name=name.replace("-", "_"))
-            )
+    meant = {(row.kind, row.name, row.distribution) for row in found}
+    texts = [
+        _text_for(factory)
+        for factory in plugins.factories()
+        if factory.kind in _TEXTS and (factory.kind, factory.name, factory.distribution) in meant
+    ]
     if not texts and not broken:
         raise BadInputError(
-            f"{distribution} brings nothing that there is a suite for.",
+            f"{name} brings nothing that there is a suite for.",
             hint="There are suites for harnesses, strategies and storages only.",
         )
     if not texts:
         return Outcome(failures=broken)
-    found = examine("\n".join(texts))
-    return Outcome(
-        passed=found.passed, skipped=found.skipped, failures=(*broken, *found.failures), trouble=found.trouble
-    )
+    outcome = examine("\n".join(texts))
+    return msgspec.structs.replace(outcome, failures=(*broken, *outcome.failures))
+
+
+def _text_for(factory: Factory) -> str:
+    module, _, path = factory.path.partition(":")
+    root = path.partition(".")[0]
+    return _TEXTS[factory.kind].format(module=module, root=root, path=path, name=_word(factory.name))
+
+
+def _word(name: str) -> str:
+    return name.replace("-", "_")

@@ -10,7 +10,7 @@ from typing import Any
 from .api.errors import PluginError
 from .api.hookspecs import API_VERSION, Entry, HarnessEntry
 from .discovery import EntryKind, Origin
-from .quarantine import Kind, PluginState, Switches, switch_hint
+from .quarantine import Kind, PluginState, Switches, off_hint, switch_hint
 
 OLDEST_API_VERSION = 1
 """Entries that were written for an older API than this are incompatible."""
@@ -54,20 +54,24 @@ def settle(claims: Iterable[Claim], switches: Switches) -> None:
     """Decide which claims hold: those of a known API version, not switched off, and alone in their name."""
     by_name: dict[tuple[Kind, str], list[Claim]] = defaultdict(list)
     for claim in claims:
-        version = claim.entry.api_version
+        name, version = claim.entry.name, claim.entry.api_version
         written_for = f"It was written for version {version} of the plugin API; this afx"
-        if switched_off := switches.reason(claim.entry.name):
+        if switched_off := switches.reason(name):
             claim.end(PluginState.BLOCKED, switched_off)
         elif version > API_VERSION:
-            claim.end(PluginState.INCOMPATIBLE, f"{written_for} has version {API_VERSION}.", "Upgrade afx.")
+            claim.end(
+                PluginState.INCOMPATIBLE,
+                f"{written_for} has version {API_VERSION}.",
+                f"Upgrade afx. {off_hint(name)}",
+            )
         elif version < OLDEST_API_VERSION:
             claim.end(
                 PluginState.INCOMPATIBLE,
                 f"{written_for} knows none before {OLDEST_API_VERSION}.",
-                "Upgrade the plugin.",
+                f"Upgrade the plugin. {off_hint(name)}",
             )
         else:
-            by_name[claim.kind, claim.entry.name].append(claim)
+            by_name[claim.kind, name].append(claim)
     for (kind, name), rivals in by_name.items():
         if len(rivals) > 1:
             origins = " and by ".join(str(rival.origin) for rival in rivals)
@@ -75,5 +79,6 @@ def settle(claims: Iterable[Claim], switches: Switches) -> None:
                 rival.end(
                     PluginState.BROKEN,
                     f"The {kind} {name!r} is claimed by {origins}.",
-                    "Uninstall one of them, or name its distribution in AFX_DISABLED_PLUGINS.",
+                    "Uninstall one of them, or switch it off by the name of its distribution: "
+                    "`afx plugins disable DISTRIBUTION`, or AFX_DISABLED_PLUGINS.",
                 )

@@ -29,6 +29,7 @@ from .api.hookspecs import (
     TerminalEvent,
 )
 from .quarantine import normal
+from .sections import is_name
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -42,7 +43,6 @@ PATIENCE = 5.0
 """How many seconds a plugin's own code may take where the Tower waits for it."""
 
 _log = logging.getLogger("afx.plugins")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _ENTRY_HOOKS: tuple[tuple[EntryKind, str, type[Entry]], ...] = (
     ("harness", "afx_harnesses", HarnessEntry),
@@ -75,6 +75,16 @@ class Origin(NamedTuple):
         return f"{self.distribution} {self.version}".strip()
 
 
+class Progress:
+    """What a plugin is asked for just now, in words: its import, or one of its hooks."""
+
+    def __init__(self) -> None:
+        self.now = "Its import"
+
+    def __str__(self) -> str:
+        return self.now
+
+
 class Registered:
     """A plugin that was imported and keeps the rules.
 
@@ -84,12 +94,12 @@ class Registered:
         warnings: What it uses that is to go.
     """
 
-    def __init__(self, origin: Origin, entry_point: EntryPoint) -> None:
+    def __init__(self, origin: Origin, entry_point: EntryPoint, progress: Progress) -> None:
         """Import the plugin and ask what it brings.
 
         Raises:
-            DefectError: It breaks a rule.
-            Exception: Whatever its import or its hooks raise; a plugin may also raise SystemExit.
+            DefectError: It breaks a rule, or one of its hooks raises something.
+            Exception: Whatever its import raises; a plugin may also raise SystemExit.
         """
         plugin = entry_point.load()
         if inspect.isclass(plugin):
@@ -97,7 +107,7 @@ class Registered:
         self.origin = origin
         self.summary = next(iter((inspect.getdoc(plugin) or "").splitlines()), "")
         self._manager = _manager_of(plugin, origin)
-        self.entries = tuple(_entries(self._manager))
+        self.entries = tuple(_entries(self._manager, progress))
         self.warnings = tuple(deprecation.of_hooks(_hooks(self._manager)))
 
     @property
@@ -115,14 +125,14 @@ class Registered:
             _refuse_awaitable("afx_terminal_event", result)
 
 
-def bounded(what: str, work: Callable[[], Result], seconds: float | None = None) -> Result:
+def bounded(what: object, work: Callable[[], Result], seconds: float | None = None) -> Result:
     """Do a plugin's work and return its result, for so long and no longer.
 
     It is done in a thread, since nothing else can be left alone when it hangs; such a thread is abandoned.
     Where none can be started it is done here, however long it takes.
 
     Args:
-        what: The work in words, such as "Its import".
+        what: The work in words, such as "Its import", or a `Progress` that says them when it is given up.
         work: The work.
         seconds: How long it may take; None for `PATIENCE`.
 
@@ -224,11 +234,6 @@ def sentence(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__}."
 
 
-def is_name(text: str) -> bool:
-    """Tell whether something may be called so: lower-case letters, digits and dashes."""
-    return _NAME.fullmatch(text) is not None
-
-
 def _manager_of(plugin: object, origin: Origin) -> pluggy.PluginManager:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(AfxSpecs)
@@ -254,19 +259,36 @@ def _hooks(manager: pluggy.PluginManager) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _entries(manager: pluggy.PluginManager) -> Iterator[tuple[EntryKind, Entry]]:
+def _entries(manager: pluggy.PluginManager, progress: Progress) -> Iterator[tuple[EntryKind, Entry]]:
     names: set[tuple[EntryKind, str]] = set()
     for kind, hook, entry_type in _ENTRY_HOOKS:
+        progress.now = f"Its hook {hook}"
+        for found in _gathered(manager, hook):
+            entry = _checked(found, hook, entry_type)
+            if (kind, entry.name) in names:
+                raise DefectError(f"It brings the {kind} {entry.name!r} twice.")
+            names.add((kind, entry.name))
+            yield kind, entry
+
+
+def _gathered(manager: pluggy.PluginManager, hook: str) -> list[object]:
+    """Return what the plugin's implementation of a hook gives; nothing where it has none."""
+    gathered: list[object] = []
+    try:
         for result in getattr(manager.hook, hook)():
-            _refuse_awaitable(hook, result)
-            if not isinstance(result, Iterable):
-                raise DefectError(f"Its hook {hook} returned {result!r}, which is no list of entries.")
-            for found in result:
-                entry = _checked(found, hook, entry_type)
-                if (kind, entry.name) in names:
-                    raise DefectError(f"It brings the {kind} {entry.name!r} twice.")
-                names.add((kind, entry.name))
-                yield kind, entry
+            gathered.extend(_listed(hook, result))
+    except DefectError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DefectError(f"Its hook {hook} raised {sentence(error).rstrip('.')}.") from error
+    return gathered
+
+
+def _listed(hook: str, result: object) -> Iterable[object]:
+    _refuse_awaitable(hook, result)
+    if not isinstance(result, Iterable):
+        raise DefectError(f"Its hook {hook} returned {result!r}, which is no list of entries.")
+    return result
 
 
 def _checked(found: object, hook: str, entry_type: type[Entry]) -> Entry:

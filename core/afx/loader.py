@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import deprecation
 from .api.doctor import DoctorCheck
@@ -27,11 +27,11 @@ from .discovery import (
     DefectError,
     EntryKind,
     Origin,
+    Progress,
     Registered,
     bounded,
     import_class,
     installed,
-    is_name,
     origin_of,
     sentence,
 )
@@ -46,6 +46,19 @@ OBSERVER_PATIENCE = 30.0
 """How many seconds an observer may take for one event."""
 
 _log = logging.getLogger("afx.plugins")
+
+
+class Factory(NamedTuple):
+    """What makes one thing that a plugin brings.
+
+    Attributes:
+        path: Its class, as ``"package.module:Class"``.
+    """
+
+    kind: EntryKind
+    name: str
+    distribution: str
+    path: str
 
 
 class Plugins:
@@ -102,7 +115,8 @@ class Plugins:
                 whole.append(_whole(origin, PluginState.BLOCKED, switched_off))
                 continue
             try:
-                load = partial(bounded, "Loading it", partial(Registered, origin, entry_point))
+                progress = Progress()
+                load = partial(bounded, progress, partial(Registered, origin, entry_point, progress))
                 plugin = trials.load(entry_point, load)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything
                 whole.append(_whole(origin, PluginState.BROKEN, sentence(error)))
@@ -154,10 +168,10 @@ class Plugins:
         """
         self._past = remember(path, self.rows())
 
-    def factories(self) -> list[tuple[EntryKind, str, str]]:
-        """Return kind, name and class of everything that can be made without settings."""
+    def factories(self) -> list[Factory]:
+        """Return the class behind everything that can be made without settings."""
         return [
-            (claim.kind, claim.entry.name, claim.entry.factory)
+            Factory(claim.kind, claim.entry.name, claim.origin.distribution, claim.entry.factory)
             for claim in self._claims
             if claim.state is PluginState.ACTIVE and not declares(claim.entry)
         ]
@@ -209,12 +223,12 @@ class Plugins:
 
     def _declared(self, settings: SettingsView) -> list[str]:
         """Return the names of sections ``[harness.NAME]`` that are harnesses by themselves."""
-        claimed = {claim.entry.name for claim in self._claims if claim.kind == "harness"}
-        return [
-            name
-            for name, section in settings.section("harness").items()
-            if isinstance(section, Mapping) and name not in claimed and is_name(name)
-        ]
+        claimed = {
+            claim.entry.name
+            for claim in self._claims
+            if claim.kind == "harness" and not declares(claim.entry)
+        }
+        return [name for name in settings.section("harness") if name not in claimed]
 
     def _declarer(self, name: str) -> Claim:
         for claim in self._claims:
@@ -292,7 +306,11 @@ class Plugins:
         return [claim for claim in self._claims if claim.kind == kind and claim.state is PluginState.ACTIVE]
 
     def _claim(self, kind: EntryKind, name: str, declared: Sequence[str] = ()) -> Claim:
-        claims = [claim for claim in self._claims if (claim.kind, claim.entry.name) == (kind, name)]
+        claims = [
+            claim
+            for claim in self._claims
+            if (claim.kind, claim.entry.name) == (kind, name) and not declares(claim.entry)
+        ]
         if not claims:
             names = [claim.entry.name for claim in self._active(kind) if not declares(claim.entry)]
             known = ", ".join(sorted([*names, *declared]))

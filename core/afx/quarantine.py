@@ -69,13 +69,18 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 OFF_IN_ENVIRONMENT = "It is switched off by AFX_DISABLED_PLUGINS."
 
 
+def off_hint(name: str) -> str:
+    """Say how a person switches a plugin off."""
+    return f"`afx plugins disable {name}` switches it off."
+
+
 def switch_hint(state: PluginState, name: str, reason: str = "") -> str:
     """Say how a person switches a plugin in this state off, or on again."""
     if state is PluginState.BLOCKED:
         if reason == OFF_IN_ENVIRONMENT:
             return "Take its name out of AFX_DISABLED_PLUGINS."
         return f"`afx plugins enable {name}` switches it on again."
-    return f"Tell its author. `afx plugins disable {name}` switches it off."
+    return f"Tell its author. {off_hint(name)}"
 
 
 def normal(name: str) -> str:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+def is_name(text: str) -> bool:
+    """Tell whether what a plugin brings, and so its section, may be called so."""
+    return _NAME.fullmatch(text) is not None
 
 
 class SettingsView(Protocol):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from .discovery import GROUP, DefectError, Registered, origin_of
+from .discovery import GROUP, DefectError, Progress, Registered, origin_of
 
 Loaded = TypeVar("Loaded")
 
@@ -79,7 +79,7 @@ def main() -> None:
     """Load a plugin, and say so, whatever it raised."""
     entry_point = EntryPoint(sys.argv[1], sys.argv[2], GROUP)
     with suppress(Exception, SystemExit):
-        Registered(origin_of(entry_point), entry_point)
+        Registered(origin_of(entry_point), entry_point, Progress())
     sys.stdout.write(_SURVIVED)
 
 

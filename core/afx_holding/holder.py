@@ -20,17 +20,13 @@ from typing import Any, ClassVar, Final
 from afx_holding import frames
 from afx_holding.address import Address
 from afx_holding.clients import ATTENTION, Client, Stream
+from afx_holding.keeper import Keeper
 from afx_holding.launch import read_program, read_size
-from afx_holding.peer import is_same_user
 from afx_holding.program import LaunchError
 from afx_holding.terminal import Terminal
-from afx_holding.timers import Timers
 
-_HELLO_WITHIN: Final = 5.0
-_MOST_CLIENTS: Final = 200
 _PACE: Final = 256 * 1024
 _MOST_INPUT: Final = 1 << 20
-_JIGGLE: Final = 0.05
 _GRACE: Final = 3.0
 _LOOK_AGAIN: Final = 0.05
 _SIGCHLD: Final = int(signal.SIGCHLD)
@@ -38,30 +34,24 @@ _set_handler: Final = import_module("_signal").signal
 """What `signal.signal` calls, without turning numbers into enums, which writes to many pages."""
 
 
-class Holder:
+class Holder(Keeper):
     """One terminal, its program, and who is connected to it."""
+
+    _terminal: Terminal
 
     def __init__(self, terminal: Terminal) -> None:
         """Make one that holds nothing yet: how it comes to its terminal is a subclass's."""
-        self._terminal = terminal
-        self._ring = terminal.ring
-        self._address = Address(b"", b"")
-        self._listener: socket.socket
+        super().__init__(terminal, Address(b"", b""))
         self._wakeup = self._wakeup_end = -1
         self._welcomed = b""
         """The first WELCOME frame."""
         self._pace = 0
-        self._husk_after = self._unnoticed_after = self._check_every = 0.0
-        self._noted = False
-        """Whether a Tower said that it noted the program's end."""
+        self._husk_after = self._unnoticed_after = 0.0
         self._terminating = False
-        self._over = False
         self._launcher = Client()
         self._launcher.role = "tower"
-        self._clients = [self._launcher]
-        self._tower: Client | None = self._launcher
-        self._told_activity = 0.0
-        self._timers = Timers()
+        self._clients.append(self._launcher)
+        self._tower = self._launcher
 
     def _open(self, launcher: int) -> None:
         """Talk to the Tower over `launcher`, be woken by signals, and be ready to listen."""
@@ -96,15 +86,7 @@ class Holder:
             self._note_output(lambda: self._terminal.take_output(others))
             if self._terminal.hung_up:
                 self._reap()
-        if self._listener in readable:
-            self._accept()
-        for client in tuple(self._clients):
-            if client.descriptor in writable:
-                client.flush()
-            if client.descriptor in readable:
-                self._hear(client)
-        self._timers.run()
-        self._pump()
+        self._serve_clients(readable, writable)
 
     def _wait(self) -> tuple[list[Any], list[Any]]:
         """Sleep until something can be done; return what can be read from and written to."""
@@ -138,23 +120,6 @@ class Holder:
     def _streams(self) -> list[Stream]:
         return [client.stream for client in self._clients if client.stream is not None]
 
-    def _pump(self) -> None:
-        lost = False
-        for client in self._clients:
-            if client.stream is not None:
-                client.pump(self._ring, time.monotonic())
-            lost = lost or client.lost
-        if lost:
-            self._drop_lost()
-
-    def _drop_lost(self) -> None:
-        for client in [client for client in self._clients if client.lost]:
-            self._clients.remove(client)
-            client.connection.close()
-            if client is self._tower:
-                self._tower = None
-        self._schedule_end()
-
     # Signals to this process
 
     def _on_wakeup(self) -> None:
@@ -183,15 +148,7 @@ class Holder:
         for stream in self._streams():
             if stream.position == before:
                 stream.took_at = now  # It has not been behind until now.
-        if self._tower is not None and not self._timers.is_set(self._tell_activity):
-            self._timers.set(self._tell_activity, max(0.0, self._told_activity + 1 - now))
-
-    def _tell_activity(self) -> None:
-        if self._tower is not None and not self._tower.unsent:
-            self._told_activity = time.monotonic()
-            self._tower.send(
-                frames.control(frames.ACTIVITY, at=self._terminal.last_output_at, offset=self._ring.end)
-            )
+        self._schedule_activity(now)
 
     def _reap(self) -> None:
         if not self._terminal.has_ended() or self._terminal.exit is None:
@@ -209,52 +166,14 @@ class Holder:
         else:
             self._schedule_end()
 
-    def _tell(self, client: Client, frame: bytes) -> None:
-        """Send a control frame; to an onlooker, after all output that came before it."""
-        if client.stream is not None:
-            client.stream.tell(self._ring.end, frame)
-        elif client.role is not None:
-            client.send(frame)
+    # What clients ask for
 
-    def _tell_all(self, frame: bytes) -> None:
-        for client in self._clients:
-            self._tell(client, frame)
+    def _welcome(self, *, resumed: bool) -> bytes:
+        first = frames.fields_of(self._welcomed[frames.HEADER.size :])
+        return frames.control(frames.WELCOME, **(first | self._terminal.facts() | {"resumed": resumed}))
 
-    # Clients
-
-    def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        if len(self._clients) >= _MOST_CLIENTS or not is_same_user(connection):
-            connection.close()
-            return
-        client = Client()
-        client.connect(connection)
-        self._clients.append(client)
-        self._schedule_end()
-
-        def expect_hello() -> None:
-            client.lost = client.lost or client.role is None
-
-        self._timers.set(expect_hello, _HELLO_WITHIN)
-
-    def _hear(self, client: Client) -> None:
-        try:
-            for kind, payload in client.decoder.feed(client.receive()):
-                self._on_frame(client, kind, payload)
-                if client.lost:
-                    break
-        except frames.FrameError:
-            client.lost = True
-
-    def _on_frame(self, client: Client, kind: int, payload: bytes) -> None:
-        if client.role is None:
-            if kind != frames.HELLO:
-                raise frames.FrameError("HELLO comes first")
-            self._on_hello(client, frames.fields_of(payload))
-        elif kind == frames.INPUT:
+    def _on_request(self, client: Client, kind: int, payload: bytes) -> None:
+        if kind == frames.INPUT:
             client.typed = True
             self._terminal.type(payload)
         elif kind == frames.SHOW:
@@ -264,46 +183,6 @@ class Holder:
             client.send(frames.raw(frames.PONG, payload))
         elif kind in self._handlers:
             self._handlers[kind](self, client, frames.fields_of(payload))
-
-    def _on_hello(self, client: Client, fields: frames.Fields) -> None:
-        frames.number(fields, "version", 1, 1 << 30)
-        if fields.get("client") == "tower":
-            self._welcome_tower(client)
-        elif fields.get("client") == "terminal":
-            self._welcome_onlooker(client, fields)
-        else:
-            raise frames.FrameError("a client is a tower or a terminal")
-
-    def _welcome_tower(self, client: Client) -> None:
-        if self._tower is not None:
-            self._tower.lost = True
-        client.role = "tower"
-        self._tower = client
-        self._timers.cancel(self._tell_activity)
-        client.send(self._welcome(resumed=False))
-        if self._terminal.exit is not None and not self._noted:
-            client.send(frames.control(frames.EXIT, **self._terminal.exit))
-        self._schedule_end()
-
-    def _welcome_onlooker(self, client: Client, fields: frames.Fields) -> None:
-        since, tail = fields.get("since"), fields.get("tail")
-        if tail is not None:
-            tail = frames.number(fields, "tail", 0, 1 << 40)
-        stream = Stream(self._ring, since if isinstance(since, str) else None, tail, time.monotonic())
-        client.role = "terminal"
-        client.send(self._welcome(resumed=stream.resumed))
-        client.stream = stream
-        if self._terminal.exit is not None:
-            stream.tell(self._ring.end, frames.control(frames.EXIT, **self._terminal.exit))
-        elif stream.alternate and fields.get("unseen") is not True:
-            self._terminal.jiggle()
-            self._timers.set(self._terminal.settle, _JIGGLE)
-
-    def _welcome(self, *, resumed: bool) -> bytes:
-        first = frames.fields_of(self._welcomed[frames.HEADER.size :])
-        return frames.control(frames.WELCOME, **(first | self._terminal.facts() | {"resumed": resumed}))
-
-    # What clients ask for
 
     def _on_resize(self, client: Client, fields: frames.Fields) -> None:
         cols, rows = read_size(fields)
@@ -340,13 +219,8 @@ class Holder:
         self._schedule_end()
 
     def _on_ack(self, client: Client, fields: frames.Fields) -> None:
-        if (
-            client is self._tower
-            and self._terminal.exit is not None
-            and fields.get("at") == self._terminal.exit["at"]
-        ):
-            self._noted = True
-            self._schedule_end()
+        if client is self._tower:
+            self._take_ack(fields)
 
     def _on_terminate(self, client: Client, fields: frames.Fields) -> None:
         if client is self._tower:
@@ -363,16 +237,10 @@ class Holder:
         self._timers.set(self._terminal.kill, grace)
 
     def _finish(self) -> None:
-        """Leave nothing behind, say so, and be over."""
-        now = time.monotonic()
+        """Leave nothing behind but a note of an end that no Tower noted, say so, and be over."""
         if self._terminal.exit is not None and not self._noted and self._tower is None:
             self._address.leave_note(self._terminal.exit)
-        self._address.remove()
-        for client in self._clients:
-            client.pump(self._ring, now)
-            if client.role is not None:
-                client.send(frames.control(frames.GONE))
-        self._over = True
+        super()._finish()
 
     def _schedule_end(self) -> None:
         """Decide when a holder whose program has ended, and whom nobody needs, ends as well."""
@@ -383,20 +251,6 @@ class Holder:
             self._timers.set(self._finish, self._husk_after)
         elif not self._noted and self._tower is None:
             self._timers.set(self._finish, self._unnoticed_after)
-
-    def _check_socket(self) -> None:
-        """Bind the socket again where somebody removed its file."""
-        self._timers.set(self._check_socket, self._check_every)
-        if self._address.is_ours():
-            return
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._address.bind(listener)
-        except (OSError, LaunchError):
-            listener.close()
-            return  # Its directory is gone or the place is taken: tried again later.
-        self._listener.close()
-        self._listener = listener
 
     _handlers: ClassVar = {
         frames.RESIZE: _on_resize,

@@ -1,8 +1,8 @@
 """One terminal: what its program runs in, the output so far and the input that waits.
 
 It reads, writes, signals and reaps when it is told to. When that is, and who is told of it, is the holder's
-business. A subclass says what the terminal is: `Terminal.launch` starts a program in it, and `descriptor` is
-where its output comes from and its input goes.
+business. A subclass says what the terminal is: `Terminal.launch` starts a program in it, `descriptor` is
+where its output comes from and its input goes, and `KeptTerminal.show_size` lets programs see its size.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from typing import Any, Final
 
 from afx_holding import frames
+from afx_holding.kept import KeptTerminal
 from afx_holding.program import LaunchError, Program
 from afx_holding.ring import Ring
 from afx_holding.screen_modes import MODES_OFF
@@ -27,14 +28,13 @@ _FLOOD: Final = 2048
 _GATHER: Final = 0.002
 
 
-class Terminal:
+class Terminal(KeptTerminal):
     """A terminal that outlives each program in it. It is made before it is known what is to run."""
 
     def __init__(self, ring: Ring) -> None:
-        self.ring = ring
+        super().__init__(ring)
         self.place = ""
         """A path beside its holder's socket to which a suffix may be put, for files of its own."""
-        self.cols, self.rows = 80, 24
         self.input = bytearray()
         """What was typed and the program has not read."""
         self.hung_up = False
@@ -42,9 +42,6 @@ class Terminal:
         self.pid = 0
         self.start: str | None = None
         """When it began, as `start_of` tells it."""
-        self.exit: dict[str, Any] | None = None
-        """How the program ended; None while it runs."""
-        self.last_output_at: float | None = None
 
     # What a subclass says
 
@@ -60,10 +57,6 @@ class Terminal:
         """
         raise NotImplementedError
 
-    def show_size(self, cols: int, rows: int) -> None:
-        """Let programs see a size, which need not be that of this terminal."""
-        raise NotImplementedError
-
     def signal_foreground(self, number: int) -> bool:
         """Signal the process group in the foreground, and return whether that was done."""
         raise NotImplementedError
@@ -74,16 +67,7 @@ class Terminal:
 
     def facts(self) -> dict[str, Any]:
         """Return what WELCOME says of the terminal."""
-        return {
-            "epoch": self.ring.epoch,
-            "start": self.ring.start,
-            "offset": self.ring.end,
-            "cols": self.cols,
-            "rows": self.rows,
-            "last_output_at": self.last_output_at,
-            "child": {"pid": self.pid, "start": self.start},
-            "exit": self.exit,
-        }
+        return super().facts() | {"child": {"pid": self.pid, "start": self.start}}
 
     def relaunch(self, program: Program) -> bytes:
         """Start a new program after the last one ended; return output that undoes what that one left on.
@@ -100,11 +84,6 @@ class Terminal:
         return b"" if self.ring.modes().plain else MODES_OFF
 
     # Output and input
-
-    def add_output(self, output: bytes) -> None:
-        """Keep output."""
-        self.ring.append(output)
-        self.last_output_at = time.time()
 
     def take_output(self, others: list[Any]) -> None:
         """Keep what the program writes: a keystroke's echo at once, of a flood as much as comes in a moment.
@@ -172,17 +151,6 @@ class Terminal:
         """Give the terminal a size."""
         self.cols, self.rows = cols, rows
         self.show_size(cols, rows)
-
-    def jiggle(self) -> None:
-        """Make a full-screen program repaint, together with `settle` a moment later.
-
-        It is the only such request that every program understands.
-        """
-        self.show_size(self.cols, self.rows - 1 if self.rows > 1 else self.rows + 1)
-
-    def settle(self) -> None:
-        """Show programs the terminal's real size again."""
-        self.show_size(self.cols, self.rows)
 
     # The program
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -137,6 +138,50 @@ def test_a_lost_agent_is_brought_back_by_its_one_button(
 
     tab.await_text(agent, "turns=1 ")
     expect(tab.page.locator(".ending")).to_have_count(0)
+    marked_off_from_what_is_new(tab.text(agent), "heard 1: Plan the shop")
+    # Nothing of the terminal was shown where its last screen was not kept, so there is nothing to mark off.
+    late.await_text(agent, "turns=1 ")
+    assert not any("brought back" in line for line in late.text(agent))
+
+
+@pytest.mark.parametrize("seen", ["before", "after"])
+def test_the_last_screen_of_a_terminal_can_be_scrolled_to_once_its_agent_is_back(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab, seen: str
+) -> None:
+    script = r"seq 1 100; printf '\033[?1049h\033[2J\033[Hthe whole screen\033[3;1Hof an editor'; sleep 1000"
+    agent = tower.shell(workspace, script, "editor")
+    if seen == "before":
+        tab = open_tab("#/shop/shell/editor")
+        tab.await_text(agent, "of an editor")
+    tower.request("POST", f"/api/agents/{agent['id']}/stop")
+    if seen == "after":
+        tab = open_tab("#/shop/shell/editor")
+        tab.await_text(agent, "of an editor")
+    ending = tab.page.locator(".ending")
+    expect(ending).to_contain_text("Stopped.")
+
+    ending.get_by_role("button").click()
+
+    tab.await_status(agent, "live")
+    terminal = f"afx.sessions.get('{agent['id']}').screen.terminal"
+    above = tab.page.wait_for_function(
+        f"""() => {{
+            const lines = [], {{ normal, active }} = {terminal}.buffer;
+            if (active.type === 'normal') return null;
+            for (let row = 0; row < normal.length; row++)
+                lines.push(normal.getLine(row).translateToString(true));
+            return lines;
+        }}"""
+    ).json_value()
+    marked_off_from_what_is_new(above, "the whole screen", "", "of an editor")
+    assert [line for line in above if line.isdigit()][-100:] == [str(number) for number in range(1, 101)]
+
+
+def marked_off_from_what_is_new(lines: list[str], *last: str) -> None:
+    """Check that the last lines of a terminal's predecessor stand above those of its own."""
+    mark = next(place for place, line in enumerate(lines) if re.search(r"── brought back \d.* ──", line))
+    assert any(lines[place : place + len(last)] == list(last) for place in range(mark)), lines[:mark]
+    assert not any(line in last for line in lines[mark:] if line), lines[mark:]
 
 
 def test_a_terminal_that_was_not_there_and_returns_under_the_very_same_id_heals_lesson_13(
@@ -302,6 +347,29 @@ def test_a_programs_wish_to_erase_the_scrollback_is_not_granted(
     assert [line for line in lines if line.isdigit()][:150] == [str(number) for number in range(1, 151)]
 
 
+def test_a_full_reset_by_a_program_leaves_the_scrollback_and_pushes_the_screen_into_it(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    # In the alternate screen, with a scroll region and in bold; cut in two, and with a NUL in it.
+    script = (
+        r"seq 1 100; printf '\033[?1049h\033[3;5r\033[1m\033'; sleep 0.2; printf 'cone\033ctwo\033\000c\r\n';"
+        r" seq 101 200; printf '\033cend\r\n'; sleep 1000"
+    )
+    agent = tower.shell(workspace, script, "resetter")
+    tab = open_tab()
+
+    tab.await_text(agent, "^end$")
+
+    expected = [*map(str, range(1, 101)), "one", "two", *map(str, range(101, 201)), "end"]
+    assert [line for line in tab.text(agent) if line] == expected
+    terminal = f"afx.sessions.get('{agent['id']}').screen.terminal"
+    assert tab.page.evaluate(f"{terminal}.buffer.active.cursorY") == 1
+    # Read anew by another page, it is the same.
+    again = open_tab("#/shop/shell/resetter")
+    again.await_text(agent, "^end$")
+    assert [line for line in again.text(agent) if line] == expected
+
+
 def test_a_replay_answers_no_question_of_the_program_lesson_37(
     tower: TowerProcess, workspace: str, open_tab: OpenTab
 ) -> None:
@@ -345,3 +413,77 @@ def test_a_cookie_that_is_no_good_any_more_leads_to_signing_in_again(
     assert counts_whole(tab.numbers(counter))
     assert "code=" not in tab.page.url
     assert tab.loads() == 1
+
+
+def change_key(tower: TowerProcess) -> None:
+    """Start a Tower again with another key, as SECURITY.md says it."""
+    tower.stop()
+    Path(tower.home, "key").unlink()
+    tower.start()
+
+
+def test_pages_that_were_signed_out_go_on_by_themselves_once_another_one_is_let_in(
+    tower: TowerProcess, counter: dict[str, Any], context: BrowserContext, open_tab: OpenTab
+) -> None:
+    tabs = [open_tab(), open_tab()]
+    for tab in tabs:
+        tab.await_text(counter, "count 5")
+    # Nobody looks at the second one, so that it does not ask by itself.
+    tabs[1].page.evaluate("Object.defineProperty(document, 'visibilityState', {get: () => 'hidden'})")
+    change_key(tower)
+    stranger = context.new_page()
+    stranger.goto(tower.url)
+    for page in (*(tab.page for tab in tabs), stranger):
+        expect(page.get_by_text("afx open")).to_be_visible(timeout=20_000)
+    shown = [tab.numbers(counter)[-1] for tab in tabs]
+    expect(tabs[0].page).to_have_title("Signed out · afx")
+
+    code = tower.request("POST", "/api/login-codes")["code"]
+    context.new_page().goto(f"{tower.url}/#code={code}")
+
+    for tab, last in zip(tabs, shown, strict=True):
+        assert tab.await_more(counter, last) < SOON
+        assert counts_whole(tab.numbers(counter))
+        assert tab.loads() == 1
+        assert len(tab.open_sockets) == 2, tab.open_sockets
+    expect(stranger.locator("[data-tower=live]")).to_be_visible()
+    expect(tabs[0].page).to_have_title("shell/counter · shop · afx")
+
+
+def test_a_page_that_is_seen_asks_by_itself_whether_it_may_come_in_again(
+    tower: TowerProcess, counter: dict[str, Any], context: BrowserContext, open_tab: OpenTab
+) -> None:
+    tab = open_tab()
+    tab.await_text(counter, "count 5")
+    change_key(tower)
+    expect(tab.page.get_by_text("You are signed out.")).to_be_visible(timeout=20_000)
+    shown = tab.numbers(counter)[-1]
+
+    # The cookie comes, and no page says so.
+    code = tower.request("POST", "/api/login-codes")["code"]
+    assert context.request.post(f"{tower.url}/api/login", data={"code": code}).ok
+
+    assert tab.await_more(counter, shown, timeout=10) < 3 + SOON
+    assert counts_whole(tab.numbers(counter))
+    # Looked at again and again meanwhile, it still has one line for events and one for its terminal.
+    assert len(tab.open_sockets) == 2, tab.open_sockets
+
+
+def test_a_cookie_that_goes_while_the_tower_stays_is_noticed_with_the_next_news(
+    tower: TowerProcess, workspace: str, counter: dict[str, Any], context: BrowserContext, open_tab: OpenTab
+) -> None:
+    tab = open_tab("#/shop/shell/counter")
+    tab.await_text(counter, "count 5")
+    context.clear_cookies()
+
+    tower.shell(workspace, "sleep 1000", "news")
+
+    expect(tab.page.get_by_text("You are signed out.")).to_be_visible()
+    for _ in range(3):
+        tab.page.evaluate("window.dispatchEvent(new Event('focus'))")
+    code = tower.request("POST", "/api/login-codes")["code"]
+    context.new_page().goto(f"{tower.url}/#code={code}")
+    expect(tab.page.locator(".agent", has_text="news")).to_be_visible()
+    tab.await_more(counter, tab.numbers(counter)[-1])
+    assert counts_whole(tab.numbers(counter))
+    assert len(tab.open_sockets) == 2, tab.open_sockets

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from afx.testing.tower_process import TowerProcess
+from e2e.conftest import make_repository
 from web.sources import installed_web
 
 from .conftest import OpenTab
@@ -173,7 +174,16 @@ def test_an_agent_is_spawned_and_cleaned_up_with_a_word_about_what_would_be_lost
     tab = open_tab()
     tab.page.get_by_role("button", name="Spawn an agent").first.click()
     tab.page.get_by_label("Task").fill("Add a cart")
+    tab.page.get_by_label("Name").fill("../cart")
+    tab.page.get_by_role("button", name="Spawn", exact=True).click()
+    alert = tab.page.get_by_role("alert")
+    expect(alert).to_contain_text("'../cart' cannot be the name of a builder.")
+    expect(alert.locator("code").first).to_have_text("..")
+    # The browser itself tells of every request that is refused.
+    assert ["status of 400" in said for said in tab.conduct.wrong] == [True]
+    tab.conduct.wrong.clear()
     tab.page.get_by_label("Name").fill("cart")
+    expect(alert).to_have_count(0)
     assert faults(tab.page) == []
     tab.page.get_by_role("button", name="Spawn", exact=True).click()
     tower.eventually(lambda: "builder/cart" in tower.agents())
@@ -211,6 +221,8 @@ def test_agents_are_recovered_after_a_look_at_the_plan(
 
     tab.page.get_by_role("button", name="Recover 1").click()
     dialog = tab.page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_have_text("Recover agents in shop")
+    expect(dialog).to_contain_text("would be resumed")
     expect(dialog).to_contain_text("stored")
     assert tower.agents()["architect/main"]["state"] == "lost"
     assert faults(tab.page) == []
@@ -218,6 +230,46 @@ def test_agents_are_recovered_after_a_look_at_the_plan(
 
     expect(dialog).to_contain_text("revived", timeout=20_000)
     assert tower.agents()["architect/main"]["state"] == "running"
+
+
+def test_of_what_has_one_name_in_two_workspaces_it_is_said_in_which(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    other = make_repository(Path(tower.home.parent, "blog"))
+    tower.request("POST", "/api/workspaces", {"path": other})
+    agents = [
+        tower.shell(place, "exec sleep 1000", name)
+        for place, name in ((workspace, "dev"), (other, "dev"), (other, "log"))
+    ]
+    tab = open_tab("#/shop/shell/dev")
+    for agent in agents:
+        tab.go(agent)
+    labels = tab.page.locator(".tab .label")
+    assert sorted(labels.all_inner_texts()) == ["dev · blog", "dev · shop", "log"]
+
+    tab.page.keyboard.press("Control+k")
+    tab.page.keyboard.type("stop shell/dev blog")
+    expect(tab.page.get_by_role("option")).to_have_count(1)
+    tab.page.keyboard.press("Enter")
+    tab.page.get_by_role("button", name="Stop it").press("Enter")
+    tower.eventually(lambda: state_of(tower, agents[1]) == "stopped")
+    assert state_of(tower, agents[0]) == "running"
+
+    tab.page.evaluate("id => afx.open({kind: 'cleanup', agent: id})", agents[2]["id"])
+    # A shell has neither of them.
+    expect(tab.page.get_by_role("dialog")).not_to_contain_text("conversation")
+    expect(tab.page.get_by_role("dialog")).not_to_contain_text("worktree")
+
+
+def state_of(tower: TowerProcess, agent: dict[str, Any]) -> str:
+    """Return an agent's state, whatever other agents are called."""
+    state = tower.request("GET", "/api/state")
+    return next(
+        str(one["state"])
+        for workspace in state["workspaces"]
+        for one in workspace["agents"]
+        if one["id"] == agent["id"]
+    )
 
 
 def test_all_terminals_are_watched_at_once_without_changing_their_size(
@@ -242,6 +294,44 @@ def test_all_terminals_are_watched_at_once_without_changing_their_size(
     assert tab.page.evaluate("afx.sessions.size") == 3
 
 
+def test_of_many_terminals_those_in_view_are_watched_and_each_is_big_enough_to_read(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    many = 30
+    script = "echo I am here; sleep 1000"
+    agents = [tower.shell(workspace, script, f"shell-{number:02}") for number in range(many)]
+    tab = open_tab("#/shop/shell/shell-00")
+    tab.await_status(agents[0], "live")
+    tab.page.keyboard.press("Control+Shift+G")
+    tab.await_text(agents[1], "^I am")
+    expect(tab.page.locator(".pane:visible")).to_have_count(many)
+    boxes = [tile.bounding_box() for tile in tab.page.locator(".pane").all()]
+    assert all(box and box["width"] >= 400 and box["height"] >= 300 for box in boxes), boxes
+    fonts = "[...afx.sessions.values()].map(session => session.screen.terminal.options.fontSize)"
+    assert min(tab.page.evaluate(fonts)) >= 9
+
+    def watched(most: int) -> set[str]:
+        """Wait until no more terminals are followed, and have sockets and screens; return whose they are."""
+        tab.page.wait_for_function("most => afx.sessions.size <= most", arg=most)
+        ids: list[str] = tab.page.evaluate("[...afx.sessions.keys()]")
+        for one in ids:
+            tab.await_status({"id": one}, "live")
+        expect(tab.page.locator(".xterm")).to_have_count(len(ids))
+        assert len(tab.open_sockets) == len(ids) + 1, "and one for events"
+        return set(ids)
+
+    # Three rows of two, and the next one.
+    assert {agent["id"] for agent in agents[:6]} <= watched(8)
+
+    # Wherever one scrolls to, there is something to see; what is out of view is let go of.
+    tab.page.locator(".panes").evaluate("panes => panes.scrollTo(0, panes.scrollHeight)")
+    tab.await_text(agents[-1], "^I am")
+    assert {agent["id"] for agent in (agents[0], *agents[-6:])} <= watched(9), "the first has a tab"
+    tab.page.locator(f"#pane-{agents[-1]['id']} .mount").click(force=True)
+    expect(tab.page).to_have_url(f"{tower.url}/#/shop/shell/shell-29")
+    assert watched(2) == {agents[0]["id"], agents[-1]["id"]}
+
+
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_a_phone_has_room_for_all_of_it(
     browser: Browser, tower: TowerProcess, team: dict[str, dict[str, Any]], open_tab: OpenTab, scheme: Any
@@ -264,6 +354,14 @@ def test_a_phone_has_room_for_all_of_it(
     bar.get_by_role("button", name="Ctrl").tap()
     tab.page.keyboard.type("d")
     tower.eventually(lambda: tower.agents()["builder/login"]["state"] == "exited")
+
+    # With more tabs than there is room for, and with more words at the top.
+    for agent in team.values():
+        tab.go(agent)
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
+    tower.stop()
+    expect(tab.page.get_by_text("Reconnecting…")).to_be_visible()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
     tab.conduct.check()
     context.close()
 
@@ -286,11 +384,18 @@ def test_a_notification_comes_when_an_agent_needs_somebody_and_not_before_it_was
     assert tab.page.evaluate("notified") == []
 
     tab.page.get_by_role("button", name="Notify me").click()
+    expect(tab.page.get_by_text("You are notified when")).to_be_visible()
     end_by_enter(tower, three)
 
     tab.page.wait_for_function("() => notified.length > 0")
     assert tab.page.evaluate("notified") == ["shell/three crashed"]
     assert tab.page.title().startswith("(2) ")
+
+    tab.page.get_by_role("button", name="Notify me").click()
+    expect(tab.page.get_by_text("You are not notified any more.")).to_be_visible()
+    tab.page.evaluate("Notification.requestPermission = async () => (Notification.permission = 'denied')")
+    tab.page.get_by_role("button", name="Notify me").click()
+    expect(tab.page.get_by_text("The browser does not let this page notify you.")).to_be_visible()
 
 
 def sizes(tower: TowerProcess) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 
 from playwright.sync_api import Error, Route, expect
 
@@ -45,11 +46,15 @@ def test_the_last_screen_of_a_terminal_that_is_gone_is_there_for_who_comes_later
     expect(ending).to_contain_text("What you typed was not sent.")
     assert tab.page.locator("img").count() == 0
 
-    # What comes instead begins with a clear screen, and is a terminal again.
-    ending.get_by_role("button", name="Start it").click()
+    # What comes instead begins with a clear screen below all that, and is a terminal again.
+    ending.get_by_role("button", name="Start again").click()
     tab.await_status(agent, "live")
-    tab.await_text(agent, "^the very last words$")
-    assert tab.text(agent).count("line 60") == 1
+    tab.await_text(agent, "brought back")
+    tab.page.wait_for_function(f"() => afx.sessions.get('{agent['id']}').screen.text().at(-1) !== ''")
+    lines = tab.text(agent)
+    mark = next(place for place, line in enumerate(lines) if "brought back" in line)
+    assert lines[mark - 1] == lines[-1] == "the very last words"
+    assert lines[mark + 1 :].count("line 60") == lines[:mark].count("line 60") == 1
     expect(tab.page.locator(".ending")).to_have_count(0)
 
 
@@ -113,3 +118,47 @@ def test_an_open_page_says_when_the_tower_serves_another_build_and_is_not_reload
     tab.page.get_by_role("button", name="Reload").click()
     tab.page.wait_for_function("() => sessionStorage.loads === '2' && window.afx !== undefined")
     tab.await_text(agent, "here")
+
+
+def test_of_one_that_cannot_be_started_the_page_says_why_and_what_else_there_is_to_do(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    request = {"workspace": workspace, "kind": "builder", "name": "cart", "task": "Add a cart"}
+    agent = tower.request("POST", "/api/agents", request)["agent"]
+    tower.request("POST", f"/api/agents/{agent['id']}/stop")
+    away = Path(agent["cwd"]).rename(tower.home.with_name("moved"))
+    tab = open_tab("#/shop/builder/cart")
+    ending = tab.page.locator(".ending")
+    expect(ending).to_contain_text("Nothing can be started: The directory it works in is gone.")
+    ending.get_by_role("button", name="Clean up…").click()
+    expect(tab.page.get_by_role("heading", name="Clean up builder/cart?")).to_be_visible()
+    tab.page.keyboard.press("Escape")
+
+    # It may come back.
+    away.rename(agent["cwd"])
+    ending.get_by_role("button", name="Try again").click()
+    tab.await_status(agent, "live")
+    expect(ending).to_have_count(0)
+
+
+def test_of_a_shell_that_was_removed_no_key_is_promised_to_do_anything(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    tower.shell(workspace, "sleep 1000", "another")
+    agent = tower.shell(workspace, "exit 0", "brief")
+    tab = open_tab("#/shop/shell/brief")
+    tab.await_text(agent, "Enter starts another.")
+    ending = tab.page.locator(".ending")
+    expect(ending).to_contain_text("Enter starts another.")
+
+    tower.request("POST", f"/api/agents/{agent['id']}/stop")
+    expect(ending).to_contain_text("Keys do nothing here any more.")
+    # Its letters stay as large as they were, though there is less room now.
+    size = f"afx.sessions.get('{agent['id']}').screen.terminal.options.fontSize"
+    tab.page.wait_for_function(f"() => {size} === 13")
+    tower.request("DELETE", f"/api/agents/{agent['id']}")
+
+    expect(ending).to_contain_text("Removed.")
+    expect(ending).to_contain_text("Keys do nothing here any more.")
+    ending.get_by_role("button", name="Close the tab").click()
+    expect(tab.page.locator(".tab", has_text="brief")).to_have_count(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from chaos.seen import programs
 from chaos.trouble import Clock, Disk, can_mount, few_descriptors, locked, make_old
 from chaos.walk import COUNTER, strategies_here
 from e2e.conftest import make_repository
+from e2e.rows import rows
 
 as_root = pytest.mark.skipif(not can_mount(), reason="only root can mount")
 
@@ -235,9 +235,8 @@ def test_of_a_corrupt_database_the_living_come_back_by_what_their_holders_know(
     """The copy knows one agent, and not its terminal; of another nobody knows but its holder."""
     known = tower.shell(workspace, COUNTER, "known")
     tower.stop()
-    with sqlite3.connect(tower.home / "afx-copy.db") as copy:
+    with rows(tower.home / "afx-copy.db") as copy:
         copy.execute("DELETE FROM terminal_sessions")
-    copy.close()
     tower.start()
     unknown = tower.shell(workspace, COUNTER, "unknown")
     followers = {agent["id"]: Follower(tower, agent["terminal"]["id"]) for agent in (known, unknown)}

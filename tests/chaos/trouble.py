@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from afx_storage_sqlite.schema import APPLICATION_ID, MIGRATIONS
+from e2e.rows import rows
 
 _CLOCK = """\
 import mmap, struct, time
@@ -137,7 +138,7 @@ def make_old(path: Path, number: int) -> None:
     """Bring a database that nobody has open back to an older format, with all of its rows that fit there."""
     old = path.with_name("old.db")
     old.unlink(missing_ok=True)
-    with sqlite3.connect(old) as database:
+    with rows(old) as database:
         for migration in MIGRATIONS[:number]:
             database.executescript(migration.sql)
         database.execute("ATTACH ? AS present", [str(path)])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import random
 import signal
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from afx.testing.tower_process import RequestFailedError, TowerProcess, processe
 from chaos.invariants import PATIENCE, BrokenError, Invariants, until
 from chaos.seen import Guard, children_of, command_line, programs, recorder_of
 from chaos.trouble import Clock, Disk
+from e2e.rows import rows
 
 COUNTER = "i=0; while :; do echo count $i; i=$((i+1)); sleep 0.02; done"
 _NOTED = """i=0; while :; do echo count $i; echo $i >"%s/$AFX_TERMINAL"; i=$((i+1)); sleep 0.02; done"""
@@ -314,7 +314,7 @@ class Walk:
         self.tower.kill()
         send_signal(holder, signal.SIGKILL)
         until(lambda: not is_alive(holder) and not is_alive(program.process), "both are gone")
-        with sqlite3.connect(self.tower.home / "afx.db") as database:
+        with rows(self.tower.home / "afx.db") as database:
             database.execute(
                 "UPDATE terminal_sessions SET pid = ?, handle = json_set(handle, '$.holder.pid', ?) "
                 "WHERE id = ?",

@@ -212,7 +212,7 @@ async def test_raw_output_is_passed_on_byte_for_byte(capfdbinary: pytest.Capture
 
 def test_plugins_need_no_tower(afx: Afx) -> None:
     rows = json.loads(afx("plugins", "--json").out)
-    fields = "kind name summary distribution version state error hint since warnings"
+    fields = "kind name summary distribution version state error hint since warnings tower"
     assert set(rows[0]) == set(fields.split())
     assert {"claude", "shellper", "sqlite"} <= {row["name"] for row in rows}
     assert "shellper" in afx("plugins").out
@@ -349,7 +349,7 @@ def test_open_prints_an_address_where_there_is_no_browser(afx: Afx, registered: 
 def test_tower_status(afx: Afx, home: Path) -> None:
     done = afx("tower", "status")
     assert done.status == 0
-    assert "1 workspaces, 3 agents: 1 lost, 2 running" in done.out
+    assert "1 workspace, 3 agents: 1 lost, 2 running" in done.out
     facts = json.loads(afx("tower", "status", "--json").out)
     assert facts["running"] is True
     assert facts["states"] == {"running": 2, "lost": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory of packages that this Python and every other of the test finds."""
     path = tmp_path / "site"
     path.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(path))
+    monkeypatch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
     monkeypatch.syspath_prepend(str(path))
     return path
 

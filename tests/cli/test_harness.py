@@ -105,6 +105,14 @@ def test_a_mistake_is_bad_input_with_its_place(afx: Afx, repository: Path) -> No
     )
 
 
+def test_a_section_of_an_installed_one_is_said_to_declare_nothing(afx: Afx, repository: Path) -> None:
+    assert "note    section:" not in afx("harness", "check", "claude").out
+    (repository / "afx.toml").write_text('\n[harness.claude]\ncommand = "foo"\n')
+    afx("workspace", "trust")
+    said = afx("harness", "check", "claude").out
+    assert f"[harness.claude], {repository}/afx.toml, line 2, column 1, is left to the plugin" in said
+
+
 def test_an_installed_one_can_be_tried_and_an_unknown_one_not(afx: Afx, repository: Path) -> None:
     del repository
     assert "afx_harness_claude" in afx("harness", "check", "claude").out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,8 @@ import pytest
 
 from cli.conftest import Afx
 from distribution import harness, write_distribution
+
+DOCUMENTS = Path(__file__).parents[2] / "docs/plugin-authors"
 
 WRONG = """
     from pathlib import Path
@@ -59,7 +63,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = set(sys.modules)
     path = tmp_path / "site"
     path.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(path))
+    monkeypatch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
     monkeypatch.syspath_prepend(str(path))
     yield path
     for name in set(sys.modules) - before:
@@ -85,7 +89,8 @@ def test_what_failed_and_why_it_matters_is_said_in_words(afx: Afx, site: Path) -
     write_distribution(site, "afx-foo", "foo = foo_plugin", foo_plugin=harness("foo"))
     done = afx("plugin", "check", "afx-foo")
     assert done.status == 1
-    assert "failed Test_harness_foo: the task reaches the program" in done.out
+    assert "failed harness foo: the task reaches the program" in done.out
+    assert "passed harness foo: " in done.out
     assert "Why: An agent that is not told its task sits there and waits." in done.out
     assert "not tested The harness has no session" in done.out
     assert "Traceback" not in done.out + done.err
@@ -94,6 +99,44 @@ def test_what_failed_and_why_it_matters_is_said_in_words(afx: Afx, site: Path) -
 def test_what_is_no_plugin_is_a_sentence(afx: Afx) -> None:
     done = afx("plugin", "check", "nobody")
     assert (done.status, "No plugin is installed" in done.err) == (2, True)
+
+
+def test_one_thing_of_a_distribution_is_checked_by_its_name(afx: Afx) -> None:
+    done = afx("plugin", "check", "codex")
+    assert done.status == 0, done.out
+    assert done.out.startswith("passed harness codex: ")
+    assert "claude" not in done.out
+    done = afx("plugin", "check", "declared")
+    assert (done.status, "declared brings nothing that there is a suite for." in done.err) == (2, True)
+
+
+def test_two_plugins_for_one_name_fail_the_check_of_either(afx: Afx, site: Path) -> None:
+    write_distribution(site, "afx-rival", "rival = rival_plugin", rival_plugin=harness("codex"))
+    done = afx("plugin", "check", "afx-rival")
+    assert done.status == 1
+    assert "failed harness codex: it is active\n  The harness 'codex' is claimed by afx" in done.out
+    assert "afx plugins disable DISTRIBUTION" in done.out
+
+
+def test_the_example_of_the_documents_in_one_file_has_nothing_wrong(afx: Afx, site: Path) -> None:
+    text = (DOCUMENTS / "index.md").read_text().partition("\n## A harness in one file\n")[2]
+    code = text.partition("```python\n")[2].partition("```")[0]
+    write_distribution(site, "afx-harness-foo", "foo = afx_harness_foo", afx_harness_foo=code)
+    done = afx("plugin", "check", "afx-harness-foo")
+    assert (done.status, "passed harness foo: " in done.out) == (0, True), done.out
+
+
+@pytest.mark.skipif(shutil.which("dtach") is None and "CI" not in os.environ, reason="dtach is not installed")
+def test_terminals_that_outlive_their_holder_are_no_fault(
+    afx: Afx, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = DOCUMENTS / "examples/afx-reconnect-dtach"
+    write_distribution(site, package.name, "dtach = afx_reconnect_dtach")
+    monkeypatch.syspath_prepend(str(package / "src"))
+    monkeypatch.setenv("PYTHONPATH", str(package / "src"), prepend=os.pathsep)
+    done = afx("plugin", "check", package.name)
+    assert (done.status, "passed strategy dtach: " in done.out) == (0, True), done.out
+    assert "not tested Its terminals outlive what was killed here" in done.out
 
 
 OBSERVER = """

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 
 from afx.settings import config_file, state_directory
-from cli.conftest import Afx
+from cli.conftest import Afx, Done
 from cli.stub import NOW, StubTower
 from distribution import harness, write_distribution
 
@@ -22,7 +24,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory of packages that every Python of this test finds."""
     path = tmp_path / "site"
     path.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(path))
+    monkeypatch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
     return path
 
 
@@ -42,28 +44,87 @@ def test_a_plugin_is_switched_off_and_on(afx: Afx, site: Path) -> None:
     assert "not switched off" in afx("plugins", "enable", "afx-foo").out
 
 
-def test_what_failed_in_the_running_tower_only_is_said(afx: Afx, site: Path, tower: StubTower) -> None:
-    write_distribution(site, "afx-foo", "point = foo_plugin", foo_plugin=harness("foo"))
-    row = {
-        "kind": "harness",
-        "name": "foo",
-        "distribution": "afx-foo",
-        "state": "broken",
-        "error": "It was given up.",
-        "hint": "Tell its author.",
-        "since": NOW,
-        "warnings": [],
-    }
-    there = [
-        row,
-        {**row, "name": "gone"},
-        {**row, "name": "claude", "distribution": "afx", "state": "active"},
-    ]
-    tower.answers["GET", "/api/plugins"] = (200, {"plugins": there, "observers": {"dropped": 0}})
+@pytest.fixture
+def tower_rows(
+    afx: Afx, site: Path, tower: StubTower, monkeypatch: pytest.MonkeyPatch
+) -> list[dict[str, Any]]:
+    """What a Tower that loaded everything says of plugins; changing it changes the answer."""
+    write_distribution(site, "afx-foo", "point = foo_of_tower", foo_of_tower=harness("foo"))
+    monkeypatch.syspath_prepend(str(site))  # The doctor loads plugins in this process.
+    rows: list[dict[str, Any]] = json.loads(afx("plugins", "--json").out)
+    assert all(row.pop("tower") is None for row in rows)
+    tower.answers["GET", "/api/plugins"] = (200, {"plugins": rows, "observers": {"dropped": 0}})
+    return rows
+
+
+def foo_in(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return next(row for row in rows if row["name"] in {"foo", "point"})
+
+
+def failures(diagnosis: Done) -> list[str]:
+    findings = json.loads(diagnosis.out)["findings"]
+    return [one["what"] for one in findings if one["check"] == "plugins" and one["level"] != "ok"]
+
+
+def test_where_the_tower_goes_by_the_same_nothing_is_said(afx: Afx, tower_rows: list[dict[str, Any]]) -> None:
+    assert "running Tower" not in afx("plugins").out
+    assert [row["tower"] for row in json.loads(afx("plugins", "--json").out)] == [None] * len(tower_rows)
+    assert failures(afx("doctor", "--json")) == []
+
+
+def test_what_failed_in_the_running_tower_only_is_said(afx: Afx, tower_rows: list[dict[str, Any]]) -> None:
+    what = {"state": "broken", "error": "It was given up.", "hint": "Tell its author.", "since": NOW}
+    foo_in(tower_rows).update(what, warnings=["It uses what is to go."])
+    tower_rows.append({**foo_in(tower_rows), "name": "gone"})
     done = afx("plugins")
     assert "harness foo is broken in the running Tower (for " in done.out
     assert "): It was given up.\n  Tell its author." in done.out
     assert done.out.count("running Tower") == 1
+    assert "harness foo of afx-foo 1.0: It uses what is to go." in done.out
+    told = foo_in(json.loads(afx("plugins", "--json").out))
+    assert (told["state"], told["tower"]) == ("active", what)
+    assert told["warnings"] == ["It uses what is to go."]
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(NOW))
+    assert failures(afx("doctor", "--json")) == [
+        "The harness 'foo' of afx-foo 1.0: It uses what is to go.",
+        f"The harness 'foo' of afx-foo 1.0 is broken in the running Tower since {since}: It was given up.",
+    ]
+
+
+def test_what_was_installed_or_switched_since_the_tower_started_is_said(
+    afx: Afx, tower_rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foo = foo_in(tower_rows)
+    tower_rows.remove(foo)
+    for said in (afx("plugins").out, afx("doctor").out):
+        assert "is not known to the running Tower" in said
+        assert "`afx tower restart`" in said
+    tower_rows.append(
+        {**foo, "kind": "plugin", "name": "point", "state": "broken", "error": "ImportError: x"}
+    )
+    assert "harness foo is broken in the running Tower: ImportError: x" in afx("plugins").out
+    tower_rows[-1] = foo
+    monkeypatch.setenv("AFX_DISABLED_PLUGINS", "afx-foo")
+    assert "plugin point is still active in the running Tower." in afx("plugins").out
+    assert foo_in(json.loads(afx("plugins", "--json").out))["tower"]["state"] == "active"
+    assert any("is still active in the running Tower" in one for one in failures(afx("doctor", "--json")))
+
+
+def test_events_that_observers_missed_are_told(
+    afx: Afx, tower: StubTower, tower_rows: list[dict[str, Any]]
+) -> None:
+    tower.answers["GET", "/api/plugins"] = (200, {"plugins": tower_rows, "observers": {"dropped": 7}})
+    assert "7 events were told to none of them." in afx("plugins").out
+    assert "Observers are too slow: 7 events were told to none of them." in failures(afx("doctor", "--json"))
+
+
+@pytest.mark.parametrize("answer", [{}, {"plugins": [{"name": "foo"}], "observers": {"dropped": 0}}])
+def test_a_tower_that_says_it_otherwise_costs_nothing(
+    afx: Afx, tower: StubTower, answer: dict[str, Any]
+) -> None:
+    tower.answers["GET", "/api/plugins"] = (200, answer)
+    assert "running Tower" not in afx("plugins").out
+    assert failures(afx("doctor", "--json")) == []
 
 
 def test_what_is_switched_off_elsewhere_is_said(

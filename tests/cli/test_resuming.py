@@ -37,6 +37,8 @@ STORED = plan(
     ONE,
     "It is there.",
     step("stored", ONE, "It is there.", evidence="found", chosen=True),
+    step("discovered", None, "The rung stored comes before it.", asked=False),
+    step("fresh", None, "The rung stored comes before it.", asked=False),
 )
 FRESH = plan(
     "begin",
@@ -309,9 +311,13 @@ def test_explain(afx: Afx, known: StubTower) -> None:
     assert lines[0].startswith("builder/fix was last started ")
     assert lines[0].endswith(f": conversation {ONE} is resumed (stored, certain). It is there.")
     assert lines[1].split() == ["stored", ONE, "found", "chosen", "It", "is", "there."]
-    assert lines[3] == "It is lost: It was killed."
-    assert lines[4] == "Brought back now: a new conversation begins. A new conversation can always begin."
-    assert [" ".join(line.split()) for line in lines[5:]] == [
+    assert [" ".join(line.split()) for line in lines[2:4]] == [
+        "discovered not asked The rung stored comes before it.",
+        "fresh not asked The rung stored comes before it.",
+    ]
+    assert lines[5] == "It is lost: It was killed."
+    assert lines[6] == "Brought back now: a new conversation begins. A new conversation can always begin."
+    assert [" ".join(line.split()) for line in lines[7:]] == [
         f"stored {ONE} missing passed over There is no transcript.",
         "discovered passed over Nothing was found.",
         "fresh chosen A new conversation can always begin.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,19 @@ def findings_of(home: Path) -> list[Finding]:
     return [*check_home(DoctorContext(home=home, env={}))]
 
 
-def row(state: PluginState, error: str, *, kind: Kind = "harness", name: str = "foo") -> PluginInfo:
+def row(
+    state: PluginState, error: str, hint: str = "", *, kind: Kind = "harness", name: str = "foo"
+) -> PluginInfo:
     return PluginInfo(
-        kind=kind, name=name, summary="", distribution="afx-foo", version="1", state=state, error=error
+        kind=kind,
+        name=name,
+        summary="",
+        distribution="afx-foo",
+        version="1",
+        state=state,
+        error=error,
+        hint=hint,
+        since=None if state is PluginState.ACTIVE else 86400.0 * 365,
     )
 
 
@@ -143,13 +154,17 @@ def test_plugins_that_are_not_active_are_named() -> None:
         *judge_plugins(
             [
                 row(PluginState.ACTIVE, ""),
-                row(PluginState.BROKEN, "ImportError: x"),
+                row(PluginState.BROKEN, "ImportError: x", "Switch it off."),
                 row(PluginState.BLOCKED, "It is switched off in the settings."),
             ]
         )
     ]
     assert levels(found) == [WARNING, OK, OK]
-    assert found[0].what == "The harness 'foo' of afx-foo 1 is broken: ImportError: x"
+    assert re.fullmatch(
+        r"The harness 'foo' of afx-foo 1 is broken since 197[01]-\d\d-\d\d \d\d:\d\d: ImportError: x",
+        found[0].what,
+    )
+    assert found[0].why == "What it brings cannot be used. Switch it off."
 
 
 def state(version: str = __version__, *agents: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -65,7 +65,8 @@ def serve(
         points = tomllib.loads((DTACH / "pyproject.toml").read_text())["project"]["entry-points"]["afx"]
         (point,) = (f"{name} = {module}" for name, module in points.items())
         write_distribution(directory / "site", DTACH.name, point)
-        env["PYTHONPATH"] = f"{directory / 'site'}:{DTACH / 'src'}"
+        there = os.environ.get("PYTHONPATH", "")
+        env["PYTHONPATH"] = f"{directory / 'site'}:{DTACH / 'src'}:{there}".rstrip(":")
     tower = TowerProcess(directory / "s", env)
     try:
         tower.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -11,12 +10,13 @@ import msgspec
 
 from afx.api.process import ProcessIdentity, identify, is_alive, send_signal
 from afx.testing.tower_process import TowerProcess
+from e2e.rows import rows
 from e2e.tmux import Tmux
 
 
 def holder_of(tower: TowerProcess, terminal_id: str) -> ProcessIdentity:
     """Return the identity of a terminal's holder, as it is stored."""
-    with sqlite3.connect(tower.home / "afx.db") as database:
+    with rows(tower.home / "afx.db") as database:
         (handle,) = database.execute(
             "SELECT handle FROM terminal_sessions WHERE id = ?", [terminal_id]
         ).fetchone()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import signal
-import sqlite3
 import time
 from typing import Any
 
 from afx.api.process import ProcessIdentity, is_alive, send_signal
 from afx.testing.follower import Follower
 from afx.testing.tower_process import TowerProcess, processes_of
+from e2e.rows import rows
 from e2e.tmux import Tmux
 
 
@@ -72,7 +72,7 @@ def conversation_ids(tower: TowerProcess, agent: Any) -> list[str]:
 
 def forget_ids(tower: TowerProcess) -> None:
     """Empty the storage of a Tower that is down of all conversation ids."""
-    with sqlite3.connect(tower.home / "afx.db") as database:
+    with rows(tower.home / "afx.db") as database:
         triggers = database.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
         for (trigger,) in triggers:
             database.execute(f"DROP TRIGGER {trigger}")

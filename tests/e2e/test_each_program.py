@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import pytest
 from afx.testing.follower import Follower, type_into
 from afx.testing.tower_process import TowerProcess
 from e2e.conftest import serve
+from e2e.rows import rows
 from e2e.steps import conversation_ids, forget_ids, kill_everything, recover, spawn, talk
 
 # A stranger's harness, as small as one can be. Its program takes none of the others' flags.
@@ -55,7 +55,7 @@ def tower(short_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[To
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: plain-harness\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[afx]\nplain = plain_harness\n")
     (metadata.parent / "plain_harness.py").write_text(PLAIN)
-    monkeypatch.setenv("PYTHONPATH", str(metadata.parent))
+    monkeypatch.setenv("PYTHONPATH", str(metadata.parent), prepend=os.pathsep)
     yield from serve(short_directory)
 
 
@@ -216,7 +216,7 @@ def test_an_id_of_another_harness_is_passed_over_lesson_21(tower: TowerProcess, 
     talk(tower, agent, "hello")
     old = agent["conversation"]["id"]
     kill_everything(tower)
-    with sqlite3.connect(tower.home / "afx.db") as database:
+    with rows(tower.home / "afx.db") as database:
         database.execute("DROP TRIGGER conversations_are_not_changed")
         database.execute("UPDATE conversations SET harness = 'codex'")
     tower.start()

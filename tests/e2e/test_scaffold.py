@@ -45,13 +45,14 @@ NOT_RUN = {
 class Environment:
     """A virtual environment with afx from its wheel, and a state directory of its own."""
 
-    def __init__(self, directory: Path, wheel: Path) -> None:
+    def __init__(self, directory: Path, wheel: Path, shadows: Path | None) -> None:
         self.directory = directory
         self.bin = directory / "venv/bin"
         subprocess.run([sys.executable, "-m", "venv", directory / "venv"], check=True)
         site = next((directory / "venv/lib").glob("python*/site-packages"))
         # What afx and the suites depend on is taken from the environment of the tests; afx itself is not.
-        (site / "depends.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        before = "" if shadows is None else f"{shadows}\n"
+        (site / "depends.pth").write_text(f"{before}{sysconfig.get_path('purelib')}\n")
         programs = directory / "programs"
         programs.mkdir()
         (foo,) = (text for language, text in BLOCK.findall(TUTORIAL) if language == "python")
@@ -164,9 +165,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def environment(wheel: Path) -> Iterator[Environment]:
+def environment(wheel: Path, shadows: Path | None) -> Iterator[Environment]:
     directory = short_path()
-    fresh = Environment(directory, wheel)
+    fresh = Environment(directory, wheel, shadows)
     yield fresh
     fresh.end_everything()
     shutil.rmtree(directory, ignore_errors=True)

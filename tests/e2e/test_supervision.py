@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from afx.api.process import ProcessIdentity, send_signal
 from afx.testing.follower import Follower
 from afx.testing.tower_process import RequestFailedError, TowerProcess, processes_of
+from e2e.holding import holder_of
 from e2e.steps import spawn, talk
-
-
-def holder_of(tower: TowerProcess, terminal_id: str) -> ProcessIdentity:
-    """Return the identity of a terminal's holder, as it is stored."""
-    with sqlite3.connect(tower.home / "afx.db") as database:
-        query = "SELECT handle FROM terminal_sessions WHERE id = ?"
-        (handle,) = database.execute(query, [terminal_id]).fetchone()
-    return msgspec.convert(msgspec.json.decode(handle)["holder"], ProcessIdentity)
 
 
 @pytest.mark.parametrize("harness", ["claude", "codex"])

@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import socket
-import sqlite3
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from afx.api.process import identify, is_alive, send_signal
 from afx.testing.follower import Follower, type_into
 from afx.testing.tower_process import TowerProcess, processes_of
 from e2e.holding import Holding, holder_of
+from e2e.rows import rows
 
 built_in = pytest.mark.parametrize("strategy", ["shellper", "tmux"])
 with_that_of_the_docs = pytest.mark.parametrize("strategy", ["shellper", "tmux", "dtach"])
@@ -181,7 +181,7 @@ def test_pid_reuse_is_not_survival_lesson_01(tower: TowerProcess, workspace: str
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT)
     }
     try:
-        with sqlite3.connect(tower.home / "afx.db") as database:
+        with rows(tower.home / "afx.db") as database:
             database.execute(
                 "UPDATE terminal_sessions SET handle = json_set(handle, '$.holder.pid', ?) WHERE id = ?",
                 [os.getpid(), terminal_id],
@@ -273,9 +273,8 @@ def test_a_stopped_holder_without_a_record_is_taken_back_when_it_goes_on_lesson_
     terminal = tower.shell(workspace, COUNTER, "stray")["terminal"]
     holder = holder_of(tower, terminal["id"])
     tower.kill()
-    with sqlite3.connect(tower.home / "afx.db") as database:
+    with rows(tower.home / "afx.db") as database:
         database.execute("DELETE FROM terminal_sessions")
-    database.close()
     send_signal(holder, signal.SIGSTOP)
     tower.env["AFX_BOOT_DEADLINE"] = "0.3"
     try:

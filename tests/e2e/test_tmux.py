@@ -9,7 +9,6 @@ import os
 import pty
 import select
 import signal
-import sqlite3
 import struct
 import subprocess
 import termios
@@ -25,6 +24,7 @@ from afx.api.process import is_alive, send_signal
 from afx.testing.follower import Follower, open_terminal, type_into
 from afx.testing.tower_process import RequestFailedError, TowerProcess
 from e2e.holding import TmuxHolding
+from e2e.rows import rows
 from e2e.steps import recover, spawn, talk
 from e2e.tmux import Tmux, needs
 
@@ -388,7 +388,7 @@ def test_a_session_of_a_known_agent_is_adopted_by_itself_lesson_06(
 ) -> None:
     agent = start(tower, workspace, "1", COUNTER)
     tower.kill()
-    with sqlite3.connect(tower.home / "afx.db") as database:
+    with rows(tower.home / "afx.db") as database:
         database.execute("DELETE FROM terminal_sessions")
     tower.start()
     now = tower.agents()["shell/1"]

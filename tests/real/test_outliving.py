@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import pytest
 from afx.api.process import is_alive, send_signal
 from afx.testing.follower import type_into
 from afx.testing.tower_process import TowerProcess, processes_of
+from e2e.rows import rows
 
 from .conftest import Home
 from .model_server import QUESTION, ModelServer
@@ -178,7 +178,7 @@ def forge_a_reboot(home: Path) -> None:
     """Leave of a state directory what a reboot leaves: no sockets, and records of another boot."""
     for socket in home.glob("*/*.sock"):
         socket.unlink()
-    with sqlite3.connect(home / "afx.db") as database:
+    with rows(home / "afx.db") as database:
         database.execute("UPDATE terminal_sessions SET boot_id = 'another-boot' WHERE boot_id IS NOT NULL")
         database.execute(
             "UPDATE terminal_sessions SET handle = json_set(handle, '$.holder.boot_id', 'another-boot')"

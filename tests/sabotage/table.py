@@ -70,8 +70,8 @@ SABOTAGES = (
     Sabotage(
         "the Tower listens before it has reconnected",
         "core/afx/tower/tower.py",
-        'await terminals.boot(settings["tower.boot_deadline"])',
-        'tasks.start_soon(terminals.boot, settings["tower.boot_deadline"])',
+        'await tower.survivors.boot(tower.settings["tower.boot_deadline"])',
+        'tasks.start_soon(tower.survivors.boot, tower.settings["tower.boot_deadline"])',
         "tests/chaos/test_disasters.py::test_nothing_is_served_before_every_holder_was_asked_lesson_10",
     ),
     Sabotage(
@@ -79,7 +79,7 @@ SABOTAGES = (
         "core/afx_holding/clients.py",
         "self._begin_anew(ring, min(_LAPPED_TAIL, ring.limit // 2))",
         "self.position = ring.start",
-        "tests/plugins/reconnect_shellper/test_holder.py"
+        "tests/plugins/reconnect_shellper/test_output.py"
         "::test_slow_reader_is_told_to_begin_anew_and_fast_one_has_all_lesson_31",
     ),
     Sabotage(

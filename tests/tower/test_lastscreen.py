@@ -13,7 +13,7 @@ from afx.tower import lastscreen
 from afx.tower.agents import Agents
 from afx.tower.lastscreen import LastScreens
 from afx.tower.terminals import Terminals
-from tower.test_terminals import Lab, until
+from tower.lab import Lab, until
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def test_it_is_kept_before_the_tower_ends_a_terminal_and_when_a_process_en
         lab.world.holders[f"t-{name}"].write(f"I am {name}".encode())
     async with lab.tower() as (agents, terminals):
         screens = screens_of(lab, agents, terminals)
-        terminals.told(running=(), ended=(screens.keep,), lost=(), enter=(), ending=screens.keep)
+        lab.listeners.are(running=(), ended=(screens.keep,), lost=(), enter=(), ending=screens.keep)
         await terminals.end(agents.terminal("t-a"), AgentState.STOPPED)
         lab.world.holders["t-b"].end(Exit(code=1, at=1.0))
         await until((lab.directory / "agents/b/screen").exists)

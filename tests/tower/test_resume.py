@@ -406,6 +406,18 @@ def test_no_id_is_passed_over_in_silence(given_facts: Facts) -> None:
 
 
 @given(ANY_FACTS)
+def test_every_rung_is_told_of(given_facts: Facts) -> None:
+    """Whatever is chosen on the way down the chain, what would have come below it is said not to be asked."""
+    made = plan(given_facts)
+    if made.action not in {Action.RESUME, Action.BEGIN}:
+        return
+    chain = given_facts.chain if given_facts.harness is not None else ()
+    assert {step.rung for step in made.steps} >= set(chain or (Rung.FRESH,))
+    place = next(number for number, step in enumerate(made.steps) if step.chosen)
+    assert [step.asked for step in made.steps] == [number <= place for number in range(len(made.steps))]
+
+
+@given(ANY_FACTS)
 def test_the_same_facts_give_the_same_plan(given_facts: Facts) -> None:
     assert plan(given_facts) == plan(given_facts)
     assert msgspec.json.decode(msgspec.json.encode(plan(given_facts)), type=ResumePlan) == plan(given_facts)

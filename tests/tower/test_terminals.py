@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,97 +11,13 @@ import msgspec
 import pytest
 
 from afx.api.errors import NotFoundError, SpawnError, StorageError, UnreachableError
-from afx.api.model import Agent, AgentKind, AgentState, Command, Exit, TerminalSpec, Workspace
-from afx.api.storage import Changes, StorageContext
-from afx.api.strategy import Cause, StrategyContext
+from afx.api.model import AgentState, Exit, TerminalId, TerminalRecord
+from afx.api.storage import Changes
+from afx.api.strategy import Cause, StrategyContext, Survival
 from afx.testing.clock import FakeClock
-from afx.testing.memory_storage import MemoryStorage
-from afx.testing.memory_strategy import MemoryStrategy, World
+from afx.testing.memory_strategy import MemoryStrategy
 from afx.tower.agents import Agents
-from afx.tower.terminals import Terminals
-
-HOST = "here"
-WORKSPACE = Workspace(host=HOST, path="/w", name="w", added_at=1.0)
-
-
-def an_agent(name: str = "a", state: AgentState = AgentState.LOST) -> Agent:
-    return Agent(
-        id=name,
-        host=HOST,
-        workspace="/w",
-        kind=AgentKind.BUILDER,
-        name=name,
-        strategy="memory",
-        state=state,
-        cwd="/w",
-        created_at=1.0,
-    )
-
-
-def a_spec(name: str = "a") -> TerminalSpec:
-    return TerminalSpec(
-        id=f"t-{name}", agent_id=name, label=name, command=Command(argv=("true",), env={}, cwd="/")
-    )
-
-
-class FailingStorage(MemoryStorage):
-    """A storage whose disk is full for a while, after some changes that are `spared`."""
-
-    failures = 0
-    spared = 0
-
-    async def apply(self, host: str, changes: Changes) -> None:
-        if self.spared:
-            self.spared -= 1
-        elif self.failures:
-            self.failures -= 1
-            raise StorageError("The disk is full.")
-        await super().apply(host, changes)
-
-
-class Lab:
-    """A storage and a world that outlive the Towers that are opened on them."""
-
-    def __init__(self, directory: Path) -> None:
-        self.world = World()
-        self.storage = FailingStorage(StorageContext(directory, {}))
-        self.directory = directory
-        self.ran: list[str] = []
-        self.ended: list[str] = []
-        self.lost: list[str] = []
-        self.causes: list[Cause] = []
-
-    @asynccontextmanager
-    async def tower(self, deadline: float = 0.2) -> AsyncIterator[tuple[Agents, Terminals]]:
-        await self.storage.open()
-        agents = Agents(self.storage, HOST)
-        await agents.load()
-        strategy = MemoryStrategy(StrategyContext(self.directory, {}), self.world)
-
-        async def on_running(agent_id: str) -> None:
-            self.ran.append(agent_id)
-
-        async def on_ended(agent_id: str) -> None:
-            self.ended.append(agent_id)
-
-        async def on_lost(agent_id: str, cause: Cause) -> None:
-            self.lost.append(agent_id)
-            self.causes.append(cause)
-
-        async with anyio.create_task_group() as tasks:
-            terminals = Terminals(agents, {"memory": strategy}, tasks)
-            terminals.told(running=(on_running,), ended=(on_ended,), lost=(on_lost,), enter=())
-            await terminals.boot(deadline)
-            yield agents, terminals
-            await terminals.aclose()
-            tasks.cancel_scope.cancel()
-
-    async def begin(self, *names: str) -> None:
-        """Have agents with terminals, and no Tower."""
-        async with self.tower() as (agents, terminals):
-            await agents.commit(WORKSPACE, *(an_agent(name) for name in names))
-            for name in names:
-                await terminals.open(an_agent(name), a_spec(name))
+from tower.lab import HOST, WORKSPACE, Lab, a_spec, an_agent, until
 
 
 @pytest.fixture
@@ -113,12 +28,6 @@ def anyio_backend(fake_clock: FakeClock) -> object:
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     return Lab(tmp_path)
-
-
-async def until(look: Callable[[], object], timeout: float = 5) -> None:
-    with anyio.fail_after(timeout):
-        while not look():  # noqa: ASYNC110  (what is looked at has no event)
-            await anyio.sleep(0.005)
 
 
 async def test_survivors_are_connected_once_under_their_ids_lesson_09(lab: Lab) -> None:
@@ -173,20 +82,20 @@ async def test_a_strategy_that_is_not_there_loses_nothing_lesson_04(lab: Lab) ->
 async def test_an_orphan_with_a_known_agent_is_adopted_lesson_06(lab: Lab) -> None:
     await lab.begin("a")
     await lab.storage.apply(HOST, Changes(prune=("t-a",)))
-    async with lab.tower() as (agents, terminals):
+    async with lab.tower() as (agents, _):
         record = agents.terminal_of("a")
         assert record is not None
         assert record.id == "t-a"
         assert agents.state_of(agents.agent("a"))[0] is AgentState.RUNNING
-        assert terminals.orphans == []
+        assert lab.survivors.orphans == []
     assert [record.id for record in (await lab.storage.load(HOST)).terminals] == ["t-a"]
 
 
 async def test_an_orphan_of_nobody_is_listed_and_lives_lesson_06(lab: Lab) -> None:
     strategy = MemoryStrategy(StrategyContext(lab.directory, {}), lab.world)
     await (await strategy.spawn(a_spec("nobody"))).connection.aclose()
-    async with lab.tower() as (agents, terminals):
-        assert [orphan.terminal_id for orphan in terminals.orphans] == ["t-nobody"]
+    async with lab.tower() as (agents, _):
+        assert [orphan.terminal_id for orphan in lab.survivors.orphans] == ["t-nobody"]
         assert agents.terminals() == []
     assert "t-nobody" in lab.world.holders
 
@@ -266,6 +175,34 @@ async def test_a_connection_that_breaks_is_made_again_lesson_14(lab: Lab) -> Non
         await until(lambda: holder.connections == before + 1)
         await until(lambda: agents.state_of(agents.agent("a"))[0] is AgentState.RUNNING)
         assert terminals.hub("t-a")
+
+
+async def test_pauses_between_questions_outlast_another_loss(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    survey = MemoryStrategy.survey
+
+    async def noting(
+        self: MemoryStrategy, records: Sequence[TerminalRecord], deadline: float
+    ) -> Mapping[TerminalId, Survival]:
+        asked.append(anyio.current_time())
+        return await survey(self, records, deadline)
+
+    monkeypatch.setattr(MemoryStrategy, "survey", noting)
+    await lab.begin("a", "b")
+    lab.world.holders["t-a"].hangs = True
+    async with lab.tower() as (agents, _):
+        hold = lab.world.holders["t-b"].hold
+        assert hold is not None
+        hold.lose()
+        await until(lambda: agents.why_unreachable("t-b") is not None)
+        await until(lambda: agents.why_unreachable("t-b") is None)
+        await anyio.sleep(5)
+        asked.clear()
+        await anyio.sleep(10)
+    # Each waits a second for the answer, and then another one.
+    assert 4 <= len(asked) <= 6
 
 
 async def test_a_holder_that_dies_under_the_tower_is_lost(lab: Lab) -> None:

@@ -109,7 +109,7 @@ def send_signal(identity: ProcessIdentity, number: signal.Signals) -> bool:
     Raises:
         PermissionError: The process belongs to somebody else.
     """
-    if hasattr(os, "pidfd_open"):
+    if hasattr(os, "pidfd_open") and hasattr(signal, "pidfd_send_signal"):
         try:
             handle = os.pidfd_open(identity.pid)
         except ProcessLookupError:

@@ -14,7 +14,8 @@ from afx.api.errors import BadInputError
 from .commands import REST, Command
 from .door import agent_argument, connect_here, connect_to
 from .here import current_directory_or_none
-from .naming import everyone
+from .making import make_agent
+from .naming import labelled
 from .output import json_option, plain, print_json, print_notes
 from .resuming import chosen, meant, print_revival, resume, resume_options
 
@@ -78,7 +79,8 @@ def spawn(
             hint="Add --resume, or leave it out.",
         )
     wanted["task"] = _task(task, file)
-    agent = _make("builder", name, context, wanted, as_json=as_json)
+    tower, workspace = connect_here()
+    agent = make_agent(tower, workspace, "builder", name, wanted, as_json=as_json)
     if agent is not None:
         label = f"builder/{agent['name']}"
         program = agent["harness"] or "shell"
@@ -90,13 +92,13 @@ def spawn(
 @click.argument("name", required=False)
 @click.option("--strategy", metavar="NAME", help="The reconnect strategy of its terminal.")
 @json_option
-@click.pass_context
-def shell(context: click.Context, *, name: str | None, strategy: str | None, as_json: bool) -> None:
+def shell(*, name: str | None, strategy: str | None, as_json: bool) -> None:
     """Start a shell in this workspace: $SHELL in a terminal that outlives the Tower.
 
     What stands after -- is given to the shell.
     """
-    agent = _make("shell", name, context, {"strategy": strategy}, as_json=as_json)
+    tower, workspace = connect_here()
+    agent = make_agent(tower, workspace, "shell", name, {"strategy": strategy}, as_json=as_json)
     if agent is not None:
         click.echo(f"shell/{agent['name']} runs. Look at it with `afx attach shell/{agent['name']}`.")
 
@@ -165,25 +167,6 @@ def cleanup(*, agent: str, force: bool, as_json: bool) -> None:
         click.echo(f"{found.label} is removed.")
 
 
-def _make(
-    kind: str, name: str | None, context: click.Context, wanted: dict[str, Any], *, as_json: bool
-) -> dict[str, Any] | None:
-    """Ask the Tower for an agent in this repository; return it where it is still to be printed."""
-    tower, workspace = connect_here()
-    request = {"workspace": workspace["path"], "kind": kind, "name": name, **wanted}
-    request["args"] = list(context.meta.get(REST, ()))
-    request["spawned_by"] = os.environ.get("AFX_AGENT")
-    answer = tower.post(
-        "/api/agents", {key: value for key, value in request.items() if value not in (None, [])}
-    )
-    if as_json:
-        print_json(answer)
-        return None
-    print_notes(answer["notes"])
-    agent: dict[str, Any] = answer["agent"]
-    return agent
-
-
 def _resume_builder(
     name: str | None,
     context: click.Context,
@@ -199,14 +182,7 @@ def _resume_builder(
     tower, workspace = connect_here()
     rest = list(context.meta.get(REST, ()))
     given = [f"--{option}" for option, value in wanted.items() if value is not None] + ["--"] * bool(rest)
-    known = next(
-        (
-            found
-            for found in everyone(tower.state())
-            if found.workspace == workspace["path"] and found.label == f"builder/{name}"
-        ),
-        None,
-    )
+    known = labelled(tower.state(), workspace["path"], f"builder/{name}")
     if known is not None and given:
         raise BadInputError(
             f"builder/{name} comes back as it was made, so {given[0]} means nothing here.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ from afx.api.errors import BadInputError, NotFoundError
 
 from .commands import REST, Command, LazyGroup
 from .door import complete_agent, connect, connect_here
-from .naming import Found, everyone, find_agent
+from .making import make_agent
+from .naming import Found, everyone, find_agent, labelled
 from .output import duration, json_option, plain, print_json, print_notes, print_table
 from .resuming import chosen, print_revival, resume, resume_options
 
@@ -71,10 +71,9 @@ def start(
     name = name.removeprefix(_KIND)
     chosen(session_id, fresh=fresh)
     tower, workspace = connect_here()
-    found = _find(tower, workspace["path"], name)
-    rest = list(context.meta.get(REST, ()))
+    found = labelled(tower.state(), workspace["path"], f"{_KIND}{name}")
     if found is not None:
-        if harness is not None or rest:
+        if harness is not None or context.meta.get(REST):
             raise BadInputError(
                 f"{found.label} comes back with the program and the arguments it was made with.",
                 hint="Leave them out, or add another architect with `afx architect add NAME`.",
@@ -86,7 +85,7 @@ def start(
             hint=f"`afx architect add {name}` makes one." if session_id is None else "`afx architect list`",
         )
     else:
-        _make(tower, workspace, name, harness, rest, as_json=as_json)
+        _make(tower, workspace, name, harness, as_json=as_json)
 
 
 @architect.command("stop", cls=Command, example="afx architect stop\nafx architect stop review\n")
@@ -110,7 +109,11 @@ def list_architects(*, as_json: bool) -> None:
     from .repository import workspace_here
 
     workspace = str(workspace_here())
-    mine = [found.agent for found in everyone(connect().state()) if _is_of(found, workspace)]
+    mine = [
+        found.agent
+        for found in everyone(connect().state())
+        if found.workspace == workspace and found.agent["kind"] == "architect"
+    ]
     if as_json:
         print_json(mine)
     elif not mine:
@@ -137,15 +140,13 @@ def list_architects(*, as_json: bool) -> None:
 @click.argument("name")
 @_HARNESS
 @json_option
-@click.pass_context
-def add(context: click.Context, *, name: str, harness: str | None, as_json: bool) -> None:
+def add(*, name: str, harness: str | None, as_json: bool) -> None:
     """Add an architect beside the others, and start it.
 
     What stands after -- is added to the agent program's own arguments.
     """
     tower, workspace = connect_here()
-    rest = list(context.meta.get(REST, ()))
-    _make(tower, workspace, name.removeprefix(_KIND), harness, rest, as_json=as_json)
+    _make(tower, workspace, name.removeprefix(_KIND), harness, as_json=as_json)
 
 
 @architect.command("remove", cls=Command, example="afx architect remove review\n")
@@ -163,39 +164,13 @@ def remove(*, name: str, as_json: bool) -> None:
 
 
 def _make(
-    tower: TowerClient,
-    workspace: dict[str, Any],
-    name: str,
-    harness: str | None,
-    rest: list[str],
-    *,
-    as_json: bool,
+    tower: TowerClient, workspace: dict[str, Any], name: str, harness: str | None, *, as_json: bool
 ) -> None:
-    request: dict[str, Any] = {"workspace": workspace["path"], "kind": "architect", "name": name}
-    wanted = {"harness": harness, "args": rest, "spawned_by": os.environ.get("AFX_AGENT")}
-    answer = tower.post("/api/agents", request | {key: value for key, value in wanted.items() if value})
-    if as_json:
-        print_json(answer)
-        return
-    print_notes(answer["notes"])
-    label, program = f"{_KIND}{answer['agent']['name']}", answer["agent"]["harness"]
-    click.echo(plain(f"{label} runs {program} in {workspace['path']}."))
-    click.echo(f"Look at it with `afx attach {label}`.")
-
-
-def _find(tower: TowerClient, workspace: str, name: str) -> Found | None:
-    return next(
-        (
-            found
-            for found in everyone(tower.state())
-            if _is_of(found, workspace) and found.agent["name"] == name
-        ),
-        None,
-    )
-
-
-def _is_of(found: Found, workspace: str) -> bool:
-    return found.workspace == workspace and found.agent["kind"] == "architect"
+    agent = make_agent(tower, workspace, "architect", name, {"harness": harness}, as_json=as_json)
+    if agent is not None:
+        label = f"{_KIND}{agent['name']}"
+        click.echo(plain(f"{label} runs {agent['harness']} in {workspace['path']}."))
+        click.echo(f"Look at it with `afx attach {label}`.")
 
 
 def _connect_to(name: str) -> tuple[TowerClient, Found]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .commands import Command
-from .output import json_option, plain, print_json, print_table
+from .output import counted, json_option, plain, print_json, print_table
 
 if TYPE_CHECKING:
     from afx.doctor.run import Diagnosis
@@ -104,8 +104,4 @@ def _print(diagnoses: Sequence[Diagnosis]) -> None:
     counts = Counter(finding.level for diagnosis in diagnoses for finding in diagnosis.findings)
     from afx.api.doctor import Level
 
-    click.echo(", ".join(_count(counts[level], level) for level in (Level.ERROR, Level.WARNING)))
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
+    click.echo(", ".join(counted(counts[level], level) for level in (Level.ERROR, Level.WARNING)))

@@ -85,6 +85,9 @@ def _findings(name: str, plugins: Plugins, settings: Settings) -> Iterator[Findi
     declared = name not in {entry.name for entry in plugins.harness_entries()}
     where = settings.place("harness", name) if declared else f"{type(made).__module__}"
     yield Finding("definition", True, f"it is read from {where}")
+    if not declared and settings.section(f"harness.{name}"):
+        section = f"[harness.{name}], {settings.place('harness', name)}"
+        yield Finding("section", None, f"{section}, is left to the plugin; it declares no other harness")
     yield _program(made, env)
     with tempfile.TemporaryDirectory(prefix="afx-") as directory:
         yield from _commands(made, env, directory)

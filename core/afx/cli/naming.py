@@ -38,6 +38,13 @@ def everyone(state: Mapping[str, Any]) -> list[Found]:
     ]
 
 
+def labelled(state: Mapping[str, Any], workspace: str, label: str) -> Found | None:
+    """Return the agent of a workspace that is called so, None where there is none."""
+    return next(
+        (found for found in everyone(state) if (found.workspace, found.label) == (workspace, label)), None
+    )
+
+
 def workspace_around(state: Mapping[str, Any], directory: Path | None) -> str | None:
     """Return the path of the workspace that a directory belongs to, itself or as a builder's worktree."""
     if directory is None:

@@ -33,6 +33,11 @@ def print_json(data: object) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
+def counted(number: int, word: str) -> str:
+    """Return how many of something there are, as ``no errors``, ``1 error`` or ``2 errors``."""
+    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
+
+
 def print_notes(notes: Sequence[str]) -> None:
     """Print what the Tower remarks, beside the output proper."""
     for note in notes:

@@ -10,7 +10,8 @@ from afx.api.errors import AfxError, ConflictError
 
 from .commands import Command, LazyGroup
 from .here import current_directory
-from .output import json_option, print_json
+from .output import counted, json_option, print_json
+from .plugins import complete_plugin, listed
 
 _FAILED = 1
 
@@ -26,7 +27,10 @@ def plugin() -> None:
 @click.option("--directory", help="Where it is written; else a directory named like the distribution, here.")
 @json_option
 def new(*, kind: str, name: str, directory: str | None, as_json: bool) -> None:
-    """Write the package of a new plugin: it installs, passes its tests and its type check as it is."""
+    """Write the package of a new plugin.
+
+    It installs, passes its tests and its type check as it is.
+    """
     from afx.scaffold import KINDS, distribution_of, new_plugin
 
     _refuse_taken(kind, name)
@@ -41,28 +45,34 @@ def new(*, kind: str, name: str, directory: str | None, as_json: bool) -> None:
     click.echo(f"\nNow: cd {target} && pip install -e '.[test]' && pytest && mypy && afx plugins")
 
 
-@plugin.command("check", cls=Command, example="afx plugin check afx-harness-foo\n")
-@click.argument("distribution")
+@plugin.command(
+    "check", cls=Command, example="afx plugin check afx-harness-foo\nafx plugin check claude --json\n"
+)
+@click.argument("name", shell_complete=complete_plugin)
 @json_option
-def check(*, distribution: str, as_json: bool) -> int:
-    """Run the suites of afx on what a distribution brings; say what failed and why it matters.
+def check(*, name: str, as_json: bool) -> int:
+    """Run the suites of afx on a plugin; say what failed and why.
 
+    NAME is that of its distribution, of which everything is checked, or of one thing that a plugin brings.
     A strategy starts real terminals, and their holders are stopped and killed; a storage keeps its records in
     a directory that is thrown away. What a harness finds of conversations needs what only its author knows:
     that is tested by the suite in the plugin's own tests.
 
     The status is 0 where everything passed, 1 where something failed, and 2 where there is nothing to test.
     """
-    from afx.checking import check_distribution
+    from afx.checking import check as run_suites
+    from afx.settings import state_directory
 
-    outcome = check_distribution(distribution)
+    outcome = run_suites(name, state_directory() / "loading")
     if as_json:
         import msgspec
 
         print_json(msgspec.to_builtins(outcome))
         return 0 if outcome.ok else _FAILED
+    for suite, passed in outcome.suites.items():
+        click.echo(f"{click.style('passed', fg='green')} {_subject(suite)}: {counted(passed, 'test')}")
     for failure in outcome.failures:
-        click.echo(f"{click.style('failed', fg='red')} {failure.suite}: {_words(failure.test)}")
+        click.echo(f"{click.style('failed', fg='red')} {_subject(failure.suite)}: {_words(failure.test)}")
         click.echo(f"  {failure.message}\n  Why: {failure.why}")
     for reason in outcome.skipped:
         click.echo(f"{click.style('not tested', fg='blue')} {reason}")
@@ -76,8 +86,6 @@ def _refuse_taken(kind: str, name: str) -> None:
     """Refuse a name that is taken: of two claims to one name, neither counts."""
     from afx.quarantine import normal
 
-    from .plugins import listed
-
     try:
         rows = listed()
     except AfxError:
@@ -89,6 +97,12 @@ def _refuse_taken(kind: str, name: str) -> None:
                 hint="Choose another name: where two have the same, neither counts.",
                 code="name-taken",
             )
+
+
+def _subject(suite: str) -> str:
+    """Return what a suite is about, as ``harness foo``."""
+    kind, _, name = suite.removeprefix("Test_").removesuffix("_class").partition("_")
+    return f"{kind} {name.replace('_', '-')}"
 
 
 def _words(test: str) -> str:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -18,12 +19,14 @@ from .commands import Command, LazyGroup
 from .output import duration, json_option, print_json, print_table
 
 if TYPE_CHECKING:
+    from afx.differing import Known
     from afx.quarantine import PluginInfo
 
 _PATIENCE = 60.0
 
 
-def _complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def complete_plugin(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return what plugins bring whose name begins so."""
     from afx.api.errors import AfxError
 
     try:
@@ -44,27 +47,27 @@ def plugins(context: click.Context, *, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     rows = listed()
+    known = _known_to_the_tower()
+    if known is not None:
+        rows = known.warned(rows)
     if as_json:
         import msgspec
 
-        print_json(msgspec.to_builtins(rows))
+        differences = [None if known is None else known.differs(row, rows) for row in rows]
+        print_json(
+            [
+                {**msgspec.to_builtins(row), "tower": msgspec.to_builtins(there)}
+                for row, there in zip(rows, differences, strict=True)
+            ]
+        )
         return
-    if not rows:
-        click.echo("No plugin is installed.")
-        return
-    print_table(
-        [[row.kind, row.name, row.state, _distribution(row), row.summary] for row in rows], color_of=2
-    )
-    for row in rows:
-        if row.state != "active":
-            _explain(f"{row.kind} {row.name} is {row.state}", row.since, row.error, row.hint)
-        for warning in row.warnings:
-            click.echo(f"\n{row.kind} {row.name} of {_distribution(row)}: {warning}")
-    _show_what_the_tower_knows(rows)
+    _print(rows)
+    if known is not None:
+        _print_what_the_tower_goes_by(known, rows)
 
 
 @plugins.command("disable", cls=Command, example="afx plugins disable codex\n")
-@click.argument("name", shell_complete=_complete)
+@click.argument("name", shell_complete=complete_plugin)
 def disable(*, name: str) -> None:
     """Switch a plugin off: nothing of it is loaded any more. NAME is its own, or its distribution's."""
     from afx.api.errors import NotFoundError
@@ -85,7 +88,7 @@ def disable(*, name: str) -> None:
 
 
 @plugins.command("enable", cls=Command, example="afx plugins enable codex\n")
-@click.argument("name", shell_complete=_complete)
+@click.argument("name", shell_complete=complete_plugin)
 def enable(*, name: str) -> None:
     """Switch a plugin on again that was switched off."""
     from afx.api.errors import ConflictError
@@ -154,39 +157,44 @@ def _distribution(row: PluginInfo) -> str:
     return f"{row.distribution} {row.version}".strip()
 
 
+def _print(rows: Sequence[PluginInfo]) -> None:
+    if not rows:
+        click.echo("No plugin is installed.")
+        return
+    print_table(
+        [[row.kind, row.name, row.state, _distribution(row), row.summary] for row in rows], color_of=2
+    )
+    for row in rows:
+        if row.state != "active":
+            _explain(f"{row.kind} {row.name} is {row.state}", row.since, row.error, row.hint)
+        for warning in row.warnings:
+            click.echo(f"\n{row.kind} {row.name} of {_distribution(row)}: {warning}")
+
+
+def _print_what_the_tower_goes_by(known: Known, rows: Sequence[PluginInfo]) -> None:
+    for row in rows:
+        if (there := known.differs(row, rows)) is not None:
+            _explain(f"{row.kind} {row.name} {there.words}", there.since, there.error, there.hint)
+    if known.dropped:
+        click.echo(f"\nObservers are too slow: {known.dropped} events were told to none of them.")
+
+
 def _explain(what: str, since: float | None, error: str, hint: str) -> None:
     when = "" if since is None else f" (for {duration(time.time() - since)})"
-    click.echo(f"\n{what}{when}: {' '.join(error.split())}")
-    click.echo(f"  {hint}")
+    said = " ".join(error.split())
+    click.echo(f"\n{what}{when}: {said}" if said else f"\n{what}{when}.")
+    if hint:
+        click.echo(f"  {hint}")
 
 
-def _show_what_the_tower_knows(listed: list[PluginInfo]) -> None:
-    """Say what only a running Tower knows: what failed in it, events that observers missed, what classes use.
-
-    Classes are imported by whoever uses them, and not for a list.
-    """
+def _known_to_the_tower() -> Known | None:
+    """Ask a running Tower what it goes by; None where none answers."""
     from afx.api.errors import AfxError
+    from afx.differing import Known
 
     from .door import connect
 
     try:
-        known = connect(timeout=2.0).get("/api/plugins")
-        dropped = known["observers"]["dropped"]
-        warnings = [(row["kind"], row["name"], one) for row in known["plugins"] for one in row["warnings"]]
-        broken = [
-            (row["kind"], row["name"], row["distribution"], row["since"], row["error"], row["hint"])
-            for row in known["plugins"]
-            if row["state"] == "broken"
-        ]
-    except (AfxError, KeyError, TypeError):
-        return
-    active = {(row.kind, row.name, row.distribution) for row in listed if row.state == "active"}
-    for kind, name, distribution, since, error, hint in broken:
-        if (kind, name, distribution) in active:
-            _explain(f"{kind} {name} is broken in the running Tower", since, error, hint)
-    said = {(row.kind, row.name, one) for row in listed for one in row.warnings}
-    for kind, name, warning in warnings:
-        if (kind, name, warning) not in said:
-            click.echo(f"\n{kind} {name}: {warning}")
-    if dropped:
-        click.echo(f"\nObservers are too slow: {dropped} events were told to none of them.")
+        return Known.of(connect(timeout=2.0).get("/api/plugins"))
+    except AfxError:
+        return None

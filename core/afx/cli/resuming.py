@@ -90,8 +90,7 @@ def print_revival(answer: Mapping[str, Any], *, as_json: bool) -> None:
     if plan["action"] != "attach":
         print_notes(answer["notes"])
     click.echo(plain(outcome(agent, plan)))
-    passed_over = [step for step in plan["steps"] if not step["chosen"]]
-    if passed_over:
+    if passed_over := _passed_over(plan):
         click.echo("Passed over:")
         print_table([_words(step) for step in passed_over], indent=2)
     click.echo(f"Look at it with `afx attach {label}`.")
@@ -116,17 +115,27 @@ def outcome(agent: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
 
 def grounds(plan: Mapping[str, Any]) -> str:
     """Say why a plan is as it is: of a new conversation, why it was none of before."""
-    passed_over = [step["why"] for step in plan["steps"] if not step["chosen"]]
+    passed_over = [step["why"] for step in _passed_over(plan)]
     return " ".join(dict.fromkeys(passed_over)) if plan["action"] == "begin" and passed_over else plan["why"]
 
 
 def print_steps(steps: Sequence[Mapping[str, Any]]) -> None:
-    """Print what a plan has weighed: rung, conversation, evidence, verdict, why."""
+    """Print the rungs of a plan: rung, conversation, evidence, verdict, why."""
     rows = []
     for step in steps:
         rung, session_id, evidence, why = _words(step)
-        rows.append([rung, session_id, evidence, "chosen" if step["chosen"] else "passed over", why])
+        verdict = "chosen" if step["chosen"] else "passed over" if _was_asked(step) else "not asked"
+        rows.append([rung, session_id, evidence, verdict, why])
     print_table(rows, indent=2)
+
+
+def _passed_over(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [step for step in plan["steps"] if not step["chosen"] and _was_asked(step)]
+
+
+def _was_asked(step: Mapping[str, Any]) -> bool:
+    # A plan that an older afx stored says nothing of rungs that were not.
+    return bool(step.get("asked", True))
 
 
 def _words(step: Mapping[str, Any]) -> list[str]:

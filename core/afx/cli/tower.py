@@ -15,7 +15,7 @@ from afx.settings import state_directory
 
 from . import launcher
 from .commands import Command, LazyGroup
-from .output import duration, json_option, print_json
+from .output import counted, duration, json_option, print_json
 
 NOT_RUNNING = 3
 
@@ -99,9 +99,8 @@ def status(*, as_json: bool) -> int:
     click.echo(f"The Tower {facts['version']} runs at {facts['url']}")
     click.echo(f"pid {facts['pid']}, up {duration(time.time() - facts['started_at'])}, state in {home}")
     counts = ", ".join(f"{count} {name}" for name, count in sorted(states.items()))
-    click.echo(
-        f"{len(state['workspaces'])} workspaces, {states.total()} agents{f': {counts}' if counts else ''}"
-    )
+    workspaces, agents = counted(len(state["workspaces"]), "workspace"), counted(states.total(), "agent")
+    click.echo(f"{workspaces}, {agents}{f': {counts}' if counts else ''}")
     return 0
 
 

@@ -23,9 +23,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from afx.api.errors import AfxError
 
 from .console import Console, ProcessConsole
+from .display import Display
 from .http import TowerAddress, TowerClient, TowerDownError
 from .keys import PATIENCE, DetachKeys, is_report
-from .screen import BACK, BELL, CLEAR, MARGIN, WAITING, at_rest, notice
 from .successor import successor
 
 REPLAY = 512 * 1024
@@ -129,20 +129,17 @@ class Attachment:
         self._home = home
         self._target = target
         self._console = console
+        self._display = Display(console)
         self._keys = keys
         self._read_only = read_only
         self._socket: ClientConnection | None = None
         self._connected = asyncio.Event()
         self._early: bytes | None = b""
-        self._showing = asyncio.Lock()
         self._stay = console.typed if stay is None else stay
         epoch, _, offset = since.rpartition(":")
         self._epoch: str | None = epoch or None
         self._offset = int(offset or 0)
         self._end: Ending | None = None
-        self._end_shown: object = None
-        self._shown = b""
-        self._waiting = False
         self._mute_until = 0.0
         self._away_since = 0.0
         self._wait = _FIRST_WAIT
@@ -185,7 +182,7 @@ class Attachment:
             else:
                 gone_since = None
             if loop.time() - self._away_since > _QUIET:
-                await self._say_waiting()
+                await self._display.say_waiting()
             await asyncio.sleep(self._wait)
             self._wait = min(2 * self._wait, _LONGEST_WAIT)
 
@@ -246,20 +243,18 @@ class Attachment:
         news = json.loads(await socket.recv())
         # Another program may run by now; where it has ended too, that is told once more.
         self._end = None
-        if self._waiting:
-            self._waiting = False
-            await self._put(BACK)
+        await self._display.say_back()
         if not news.get("resumed"):
             lost = self._epoch is not None
             await self._begin_anew(news)
-            if lost and not self._console.screen:
-                self._console.say("[some output before this point is lost]")
+            if lost:
+                self._display.say_lost()
 
     async def _follow(self, socket: ClientConnection) -> Ending:
         while True:
             message = await socket.recv()
             if isinstance(message, bytes):
-                await self._put(message)
+                await self._display.put(message)
                 self._offset += len(message)
                 self._hear_replay_out()
                 continue
@@ -267,22 +262,20 @@ class Attachment:
             match news.get("type"):
                 case "resync":
                     await self._begin_anew(news)
-                    if not self._console.screen:
-                        self._console.say("[some output before this point is lost]")
+                    self._display.say_lost()
                 case "exit":
                     self._end = Ending("exited", news.get("code"), news.get("signal"), over=True)
                     if not self._stay:
                         return self._end
-                    await self._say_how_to_leave(news.get("at"))
+                    await self._display.say_how_to_leave(self._keys, news.get("at"))
                 case "respawn":
                     self._end = None
                 case "error":
-                    await self._ring()
+                    await self._display.ring()
 
     async def _begin_anew(self, news: dict[str, Any]) -> None:
         """Take up the output at another place than where it was left."""
-        if self._console.screen:
-            await self._put(CLEAR + base64.b64decode(news.get("prologue") or ""))
+        await self._display.clear(base64.b64decode(news.get("prologue") or ""))
         self._epoch, self._offset = str(news["epoch"]), int(news["offset"])
         self._hear_replay_out()
 
@@ -356,7 +349,7 @@ class Attachment:
                     await asyncio.sleep(0)
             if self._console.typed:
                 if not report:
-                    await self._ring()
+                    await self._display.ring()
                 return None
             await asyncio.sleep(_FIRST_WAIT)
             await self._connected.wait()
@@ -374,34 +367,6 @@ class Attachment:
             except ConnectionClosed:
                 # The next connection says the size by itself.
                 continue
-
-    async def _put(self, data: bytes) -> None:
-        async with self._showing:
-            await self._console.write(data)
-            self._shown = (self._shown + data[-MARGIN:])[-MARGIN:]
-
-    async def _interject(self, data: bytes) -> bool:
-        """Write something of our own, unless it would fall into the middle of a sequence."""
-        if not self._console.screen:
-            return False
-        async with self._showing:
-            if not at_rest(self._shown):
-                return False
-            await self._console.write(data)
-            return True
-
-    async def _ring(self) -> None:
-        await self._interject(BELL)
-
-    async def _say_how_to_leave(self, at: object) -> None:
-        """Tell a person whose program has ended how to leave, once for each end."""
-        if self._console.typed and at != self._end_shown:
-            self._end_shown = at
-            await self._interject(notice(f"{self._keys} leaves this terminal."))
-
-    async def _say_waiting(self) -> None:
-        if not self._waiting:
-            self._waiting = await self._interject(WAITING)
 
 
 def _read_state(home: Path) -> Any:  # noqa: ANN401 - what JSON holds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 from afx.api.doctor import DoctorContext, Finding
 from afx.api.errors import AfxError, BadInputError
 from afx.client.http import TowerClient, TowerDownError
+from afx.differing import Known
 from afx.loader import Plugins
+from afx.quarantine import PluginInfo, earlier, recall
 from afx.settings import Settings
 
 from .installation import (
@@ -68,7 +70,7 @@ def examine(home: Path, workspace: Path | None, env: Mapping[str, str]) -> list[
     checks += [
         Check("settings", partial(iter, told)),
         Check("tower", partial(iter, tower)),
-        Check("plugins", partial(judge_plugins, rows)),
+        Check("plugins", partial(_plugins, rows, home)),
         Check("harnesses", partial(check_harnesses, harnesses, env)),
         *(Check(check.name, partial(check.examine, context)) for check in brought),
     ]
@@ -92,6 +94,16 @@ def _ask_tower(home: Path) -> tuple[list[Finding], Mapping[str, Any] | None]:
             )
         )
     return found, state
+
+
+def _plugins(rows: Sequence[PluginInfo], home: Path) -> Iterator[Finding]:
+    """Judge what is installed, beside what a running Tower goes by."""
+    try:
+        known = Known.of(TowerClient.connect(home, timeout=_ANSWER_WITHIN).get("/api/plugins"))
+    except AfxError:
+        known = None  # Whether a Tower runs, and why it does not answer, is another check's.
+    seen = earlier(rows, recall(home / "plugins.json"))
+    yield from judge_plugins(seen if known is None else known.warned(seen), known)
 
 
 def _terminals(state: Mapping[str, Any]) -> frozenset[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from afx.api.errors import AfxError, UnreachableError
 from afx.api.harness import HarnessProvider
 from afx.api.process import ProcessIdentity
 from afx.client.presence import absence, lock_holder
+from afx.differing import RESTART, Known
 from afx.quarantine import PluginInfo
 from afx.settings import SETTINGS, Settings
 
@@ -127,28 +129,51 @@ def judge_key(path: Path) -> Finding:
     return Finding.ok("The key is private.")
 
 
-def judge_plugins(rows: Iterable[PluginInfo]) -> Iterator[Finding]:
-    """Say which plugins are not as they should be."""
+def judge_plugins(rows: Sequence[PluginInfo], known: Known | None = None) -> Iterator[Finding]:
+    """Say which plugins are not as they should be.
+
+    Args:
+        rows: What is installed.
+        known: What the running Tower goes by; None where none answers.
+    """
     active = 0
     for row in rows:
+        name = f"The {row.kind} {row.name!r}"
+        origin = f" of {row.distribution} {row.version}".rstrip() if row.distribution else ""
         if row.warnings:
             yield Finding.warning(
-                f"The {row.kind} {row.name!r} of {row.distribution} {row.version}: {' '.join(row.warnings)}",
+                f"{name}{origin}: {' '.join(row.warnings)}",
                 "It stops working with the afx that takes that away. Upgrade it, or tell its author.",
                 "afx plugins",
             )
         if row.state == "active":
             active += 1
         elif row.state == "blocked":
-            yield Finding.ok(f"The {row.kind} {row.name!r} is switched off. {row.error}")
+            yield Finding.ok(f"{name} is switched off. {row.error}")
         else:
-            origin = f" of {row.distribution} {row.version}".rstrip() if row.distribution else ""
             yield Finding.warning(
-                f"The {row.kind} {row.name!r}{origin} is {row.state}: {row.error}",
-                "What it brings cannot be used.",
+                f"{name}{origin} is {row.state}{_since(row.since)}: {row.error}",
+                f"What it brings cannot be used. {row.hint}",
                 "afx plugins",
             )
+        if known is not None and (there := known.differs(row, rows)) is not None:
+            is_restart = there.hint == RESTART
+            reason = f": {there.error}" if there.error else "."
+            yield Finding.warning(
+                f"{name}{origin} {there.words}{_since(there.since)}{reason}",
+                "The Tower goes by what was there when it started." if is_restart else there.hint,
+                "afx tower restart" if is_restart else "afx plugins",
+            )
+    if known is not None and known.dropped:
+        yield Finding.warning(
+            f"Observers are too slow: {known.dropped} events were told to none of them.",
+            "Who relies on being notified was not. Which observes is said by `afx plugins`.",
+        )
     yield Finding.ok(f"{active} things that plugins bring are active.")
+
+
+def _since(when: float | None) -> str:
+    return "" if when is None else time.strftime(" since %Y-%m-%d %H:%M", time.localtime(when))
 
 
 def judge_names(settings: Settings, rows: Sequence[PluginInfo]) -> Iterator[Finding]:

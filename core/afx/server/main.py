@@ -26,7 +26,8 @@ import uvicorn
 from afx import __version__
 from afx.api.errors import AfxError
 from afx.api.process import identify
-from afx.settings import Settings, state_directory
+from afx.settings import state_directory
+from afx.settings.remembered import RememberedSettings
 from afx.tower.lock import StateDirectoryLock
 from afx.tower.tower import Tower
 
@@ -114,7 +115,8 @@ def _refuse(announcement: Announcement, error: AfxError) -> int:
 
 
 async def _run(announcement: Announcement) -> None:
-    settings = Settings.load(None)
+    settings_for = RememberedSettings()
+    settings_for(None)  # What is wrong with them is said before anything else.
     home = state_directory()
     prepare(home)
     # First of all: a second Tower must not touch the key and the log of the first.
@@ -126,16 +128,16 @@ async def _run(announcement: Announcement) -> None:
         except OSError as error:
             raise _unwritable(home, error) from None
         lock.sign()
-        await _boot(announcement, settings, home, key)
+        await _boot(announcement, settings_for, home, key)
     finally:
         lock.release()
     log.info("The Tower is gone.")
 
 
-async def _boot(announcement: Announcement, settings: Settings, home: Path, key: str) -> None:
+async def _boot(announcement: Announcement, settings_for: RememberedSettings, home: Path, key: str) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with Tower.open(home, Settings.load, dict(os.environ)) as tower:
-            listener = bind(int(settings["tower.port"]), last_port(home))
+        async with Tower.open(home, settings_for, dict(os.environ)) as tower:
+            listener = bind(settings_for(None)["tower.port"], last_port(home))
             port = listener.getsockname()[1]
             url = f"http://127.0.0.1:{port}"
             stopping = anyio.Event()

@@ -94,7 +94,7 @@ class RevivalRoutes:
     async def _conversations(self, agent: Agent) -> Response:
         current = self._tower.agents.conversation_of(agent.id)
         details = []
-        for one, transcript in await self._tower.revival.transcripts(agent):
+        for one, transcript in await self._tower.inquiry.transcripts(agent):
             details.append(
                 ConversationDetail(
                     id=one.id,

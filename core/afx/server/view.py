@@ -44,7 +44,7 @@ def state_view(tower: Tower, url: str, page_build: str) -> StateView:
             )
             for workspace, members in agents.by_workspace()
         ],
-        orphans=[orphan_view(orphan) for orphan in tower.terminals.orphans],
+        orphans=[orphan_view(orphan) for orphan in tower.survivors.orphans],
         plugins=[
             BrokenPluginView(name=row.name, state=row.state, error=row.error, hint=row.hint, since=row.since)
             for row in tower.plugins.rows()

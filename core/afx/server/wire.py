@@ -70,6 +70,13 @@ class ConversationRequest(Request, frozen=True, kw_only=True):
     undo: bool = False
 
 
+class ConvertRequest(Request, frozen=True, kw_only=True):
+    """The reconnect strategy that an agent is to move to; `now`: whatever it is doing."""
+
+    strategy: str
+    now: bool = False
+
+
 class RecoverRequest(Request, frozen=True, kw_only=True):
     """Which agents to look at."""
 
@@ -247,13 +254,6 @@ class OrphansAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The live terminals that no record names."""
 
     orphans: list[OrphanView]
-
-
-class ConvertRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The reconnect strategy that an agent is to move to; `now`: whatever it is doing."""
-
-    strategy: str
-    now: bool = False
 
 
 class ConvertAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple, overload
 from afx.api.errors import BadInputError
 
 from .places import config_file, state_directory
+from .sections import KINDS, misplaced
 from .table import SETTINGS, Setting
 from .trust import is_trusted, runs
 from .values import READERS, UnfitError
@@ -24,7 +25,6 @@ __all__ = ["SETTINGS", "Setting", "Settings", "config_file", "known_setting", "s
 
 _NO_OPTIONS: Mapping[str, object] = {}
 _NOTHING: Mapping[str, Path] = {}
-_PLUGIN_SECTIONS = ("harness", "storage", "strategy")
 
 
 class _Value(NamedTuple):
@@ -203,9 +203,10 @@ def _read_file(path: Path, origin: str, values: dict[str, _Value], sections: dic
             f"{path} is no TOML: {message[:1].lower()}{message[1:]}.",
             hint="The language is described at https://toml.io.",
         ) from None
+    for wrong in misplaced(tree):
+        raise BadInputError(f"{path}, {_at(text, wrong.path)}: {wrong.message}.", hint=wrong.hint)
     for name, value in _leaves(tree):
-        section = name.partition(".")[0]
-        if section in _PLUGIN_SECTIONS and name not in SETTINGS and "." in name:
+        if name.partition(".")[0] in KINDS and name not in SETTINGS:
             continue
         try:
             setting = known_setting(name)
@@ -214,7 +215,7 @@ def _read_file(path: Path, origin: str, values: dict[str, _Value], sections: dic
             raise BadInputError(
                 f"{path}, {_spot(text, tree, name)}: {error.message}", hint=error.hint
             ) from None
-    _merge(sections, {name: tree[name] for name in _PLUGIN_SECTIONS if isinstance(tree.get(name), dict)})
+    _merge(sections, {name: tree[name] for name in KINDS if name in tree})
     return _File(path, text, tree)
 
 
@@ -239,14 +240,18 @@ def _merge(into: dict[str, Any], nearer: Mapping[str, Any]) -> None:
 
 def _spot(text: str, tree: Mapping[str, Any], name: str) -> object:
     """Return where a dotted name is written; its parts may have dots of their own."""
-    from .positions import nearest, positions
-
     path: tuple[str, ...] = ()
     inside: Any = tree
     rest = name
     while rest and isinstance(inside, Mapping):
         key = max((key for key in inside if rest == key or rest.startswith(f"{key}.")), key=len, default=rest)
         path, inside, rest = (*path, key), inside.get(key), rest[len(key) + 1 :]
+    return _at(text, path)
+
+
+def _at(text: str, path: tuple[str, ...]) -> object:
+    from .positions import nearest, positions
+
     return nearest(positions(text), path) or "line 1"
 
 

@@ -6,15 +6,19 @@ It is what ``afx plugin check`` stands on; whoever uses it needs to know nothing
 from __future__ import annotations
 
 import os
+import pkgutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import hypothesis
 import msgspec
 import pytest
+
+from afx import testing
 
 _PATIENCE = 600.0
 _ANSWER = "AFX_CONFORMANCE_ANSWER"
@@ -41,12 +45,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         passed: How many tests passed.
+        suites: How many of them in each suite of which one passed.
         skipped: Why tests were not run, each reason once.
         failures: What failed.
         trouble: Why nothing could be run; empty where it could.
     """
 
     passed: int = 0
+    suites: Mapping[str, int] = {}
     skipped: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     trouble: str = ""
@@ -62,7 +68,7 @@ class Recorder:
 
     def __init__(self, answer: Path) -> None:
         self._answer = answer
-        self._passed = 0
+        self._passed: Counter[str] = Counter()
         self._skipped: dict[str, None] = {}
         self._failures: list[Failure] = []
         self._why: dict[str, str] = {}
@@ -85,19 +91,21 @@ class Recorder:
         """Note how a test went."""
         if report.skipped and isinstance(report.longrepr, tuple):
             self._skipped[str(report.longrepr[2]).removeprefix("Skipped: ")] = None
-        elif report.failed:
-            _, suite, test = (["", "", *report.nodeid.split("::")])[-3:]
+            return
+        _, suite, test = (["", "", *report.nodeid.split("::")])[-3:]
+        if report.failed:
             failure = Failure(
                 suite=suite, test=test, why=self._why.get(report.nodeid, ""), message=_message(report)
             )
             self._failures.append(failure)
         elif report.when == "call":
-            self._passed += 1
+            self._passed[suite] += 1
 
     def pytest_sessionfinish(self) -> None:
         """Hand over what was noted."""
         outcome = Outcome(
-            passed=self._passed,
+            passed=self._passed.total(),
+            suites=dict(self._passed),
             skipped=tuple(self._skipped),
             failures=tuple(self._failures),
             trouble=self._trouble,
@@ -116,6 +124,9 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         hypothesis.settings.load_profile("conformance")
         config.pluginmanager.register(Recorder(Path(answer)))
+        # So that what an assertion without words compared is said.
+        suites = {f"afx.testing.{found.name}" for found in pkgutil.iter_modules(testing.__path__)}
+        pytest.register_assert_rewrite(*(suites - set(sys.modules)))
 
 
 def examine(module: str, *, patience: float = _PATIENCE) -> Outcome:

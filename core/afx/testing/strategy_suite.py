@@ -39,6 +39,7 @@ from .theatre import (
     first_item,
     next_item,
     next_notice,
+    outlives,
     output_until,
     settled,
     until_lost,
@@ -48,6 +49,10 @@ __all__ = ["PUPPET", "Stage", "StrategySuite", "Theatre", "first_item", "next_no
 
 _ENDED_BY_AFX_ALONE = (
     "`can_be_closed` is False, so nothing about terminals that a person ends by other means."
+)
+_OUTLIVES = (
+    "Its terminals outlive what was killed here, so nothing about how they die: "
+    "only a stage of its own knows what holds them."
 )
 
 
@@ -264,6 +269,8 @@ class StrategySuite(EndChecks):
         theatre.stage.kill(theatre.records["t1"])
         await until_lost(connection)
         found = (await theatre.survey(strategy))["t1"]
+        if found.life is Life.ALIVE and await outlives(theatre.records["t1"]):
+            pytest.skip(_OUTLIVES)
         assert (found.life, found.cause) == (Life.DEAD, Cause.FAILURE)
         assert found.reason.endswith(".")
         await strategy.forget(theatre.records["t1"])

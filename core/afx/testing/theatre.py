@@ -16,6 +16,7 @@ import pytest
 
 from afx.api.errors import AfxError
 from afx.api.model import Command, Exit, Position, Size, TerminalId, TerminalRecord, TerminalSpec
+from afx.api.process import is_alive
 from afx.api.strategy import (
     Connection,
     Ended,
@@ -29,6 +30,8 @@ from afx.api.strategy import (
 
 PATIENCE = 20.0
 """Seconds after which something that should have happened counts as not happening."""
+
+_HANG_UP = 2.0
 
 PUPPET = """
 stty -echo
@@ -227,6 +230,18 @@ async def until_lost(connection: Connection) -> None:
         async for _ in connection.notices():
             pass
     await connection.aclose()
+
+
+async def outlives(record: TerminalRecord) -> bool:
+    """Tell whether a terminal's program lives on without what held it, for longer than a hang-up takes."""
+    if record.process is None:
+        return False
+    deadline = anyio.current_time() + _HANG_UP
+    while is_alive(record.process):
+        if anyio.current_time() > deadline:
+            return True
+        await anyio.sleep(0.02)
+    return False
 
 
 async def settled(theatre: Theatre, strategy: ReconnectStrategy) -> dict[str, Survival]:

@@ -18,12 +18,12 @@ from afx.api.errors import AfxError, BadInputError, ConflictError, NotFoundError
 from afx.api.model import Agent, AgentKind, AgentState, Workspace
 from afx.api.strategy import Orphan
 
-from . import worktree
 from .agents import Agents
 from .lifecycle import AgentRequest, Lifecycle
 from .reconcile import Adopt, reconcile
+from .repository import branch_of, repository_of
 from .revival import Revival
-from .terminals import Terminals
+from .survivors import Survivors
 
 log = logging.getLogger("afx.adoption")
 
@@ -52,9 +52,9 @@ class AdoptRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Adoption:
     """Finds orphans and gives them to agents."""
 
-    def __init__(self, agents: Agents, terminals: Terminals, lifecycle: Lifecycle, revival: Revival) -> None:
+    def __init__(self, agents: Agents, survivors: Survivors, lifecycle: Lifecycle, revival: Revival) -> None:
         self._agents = agents
-        self._terminals = terminals
+        self._survivors = survivors
         self._lifecycle = lifecycle
         self._revival = revival
         self._sought = anyio.Event()
@@ -63,9 +63,9 @@ class Adoption:
         """Search again for as long as that may bring an agent its terminal. Never returns."""
         while True:
             pause = _AGAIN_FIRST
-            while self._terminals.expects_orphans or self._wanted(self._terminals.orphans):
+            while self._survivors.expects_orphans or self._wanted(self._survivors.orphans):
                 await anyio.sleep(pause)
-                for orphan in self._wanted(await self._terminals.seek_orphans()):
+                for orphan in self._wanted(await self._survivors.seek_orphans()):
                     await self._adopt_by_identity(orphan)
                 pause = min(pause * 2, _AGAIN_LONGEST)
             self._sought = anyio.Event()
@@ -73,7 +73,7 @@ class Adoption:
 
     async def seek(self) -> Sequence[Orphan]:
         """Return all orphans there are now."""
-        found = await self._terminals.seek_orphans()
+        found = await self._survivors.seek_orphans()
         self._sought.set()
         return found
 
@@ -92,7 +92,7 @@ class Adoption:
         try:
             async with self._revival.alone_with(orphan.agent_id):
                 if self._agents.terminal_of(orphan.agent_id) is None:
-                    await self._terminals.adopt(orphan, self._agents.agent(orphan.agent_id))
+                    await self._survivors.adopt(orphan, self._agents.agent(orphan.agent_id))
         except AfxError as error:
             log.warning("An orphan could not be adopted: %s", error.message)
 
@@ -113,7 +113,7 @@ class Adoption:
                     f"{agent.kind}/{agent.name} has a terminal already.",
                     hint="Adopt it under another name with --as KIND/NAME.",
                 )
-            await self._terminals.adopt(orphan, agent)
+            await self._survivors.adopt(orphan, agent)
         return self._agents.agent(agent.id)
 
     def _find(self, wanted: str, orphans: Sequence[Orphan]) -> Orphan:
@@ -143,7 +143,7 @@ class Adoption:
         path = request.workspace
         if path is None:
             try:
-                path = str(await worktree.repository_of(Path(orphan.cwd)))
+                path = str(await repository_of(Path(orphan.cwd)))
             except AfxError:
                 raise BadInputError(
                     f"The orphan's program works in {orphan.cwd or 'no known directory'}, which is in no "
@@ -162,7 +162,7 @@ class Adoption:
         cwd = orphan.cwd or agent.cwd
         branch = None
         if kind is AgentKind.BUILDER:
-            branch = await worktree.branch_of(Path(workspace.path), Path(cwd))
+            branch = await branch_of(Path(workspace.path), Path(cwd))
             if branch is None:
                 raise BadInputError(
                     f"A builder works in a git worktree of its workspace, and {cwd} is none.",

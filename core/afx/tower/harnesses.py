@@ -1,24 +1,21 @@
 """The harness of each agent, made with the settings of its workspace.
 
-Settings are read anew whenever their files changed, so what a person changes counts from the next use on.
-A mistake made in them while agents run takes no agent its harness: what could be read last goes on to count.
+What a person changes in the settings counts from the next use on. A mistake made in them while agents run
+takes no agent its harness: what could be read last goes on to count.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from afx.api.errors import AfxError, BadInputError, PluginError
 from afx.api.harness import HarnessProvider
 from afx.api.model import Agent, WorkspacePath
 from afx.loader import Plugins
 from afx.sections import SettingsView as Sections
-from afx.settings import config_file
-from afx.settings.trust import trust_file
 
 log = logging.getLogger("afx.harnesses")
 
@@ -31,10 +28,6 @@ class SettingsView(Sections, Protocol):
         ...
 
 
-Stamp: TypeAlias = tuple[tuple[int, int] | None, ...]
-"""When the files of a workspace's settings were last changed, and how long they are."""
-
-
 class Harnesses:
     """Gives agents their harnesses."""
 
@@ -42,7 +35,7 @@ class Harnesses:
         self._plugins = plugins
         self._settings_for = settings_for
         self._last: dict[WorkspacePath, SettingsView] = {}
-        self._stamps: dict[WorkspacePath, Stamp] = {}
+        self._mistakes: dict[tuple[WorkspacePath, str], str] = {}
         self._made: dict[tuple[WorkspacePath, str], HarnessProvider] = {}
 
     def of(self, agent: Agent) -> HarnessProvider | None:
@@ -59,7 +52,9 @@ class Harnesses:
         except BadInputError as error:
             if key not in self._made:
                 raise PluginError(error.message, hint=error.hint) from None
-            log.warning("%s", error.message)
+            self._tell(key, error)
+        else:
+            self._mistakes.pop(key, None)
         return self._made[key]
 
     def named(self, name: str, workspace: WorkspacePath) -> HarnessProvider:
@@ -80,26 +75,17 @@ class Harnesses:
         return self._plugins.harness_names(self._settings(workspace))
 
     def _settings(self, workspace: WorkspacePath) -> SettingsView:
-        stamp = _stamp(workspace)
-        if workspace in self._last and self._stamps.get(workspace) == stamp:
-            return self._last[workspace]
-        self._stamps[workspace] = stamp
+        key = (workspace, "")
         try:
             self._last[workspace] = self._settings_for(Path(workspace))
         except AfxError as error:
-            log.warning("%s", error.message)
+            self._tell(key, error)
             return self._last.get(workspace) or self._settings_for(None)
+        self._mistakes.pop(key, None)
         return self._last[workspace]
 
-
-def _stamp(workspace: WorkspacePath) -> Stamp:
-    files = (config_file(), Path(workspace, "afx.toml"), trust_file(os.environ))
-    return tuple(_changed(path) for path in files)
-
-
-def _changed(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
+    def _tell(self, key: tuple[WorkspacePath, str], error: AfxError) -> None:
+        """Log a mistake in a workspace's settings, or in those of one harness, once until it is mended."""
+        if self._mistakes.get(key) != error.message:
+            self._mistakes[key] = error.message
+            log.warning("%s", error.message)

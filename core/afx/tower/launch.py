@@ -7,7 +7,7 @@ knows that it runs inside another, less what is afx's own business, plus what te
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
@@ -50,13 +50,13 @@ def child_environment(
         harnesses: All that are known: the marks of each are removed for every child, a shell's too.
         own: What is set last, such as AFX_AGENT.
     """
-    known = list(harnesses)
-    marks = [pattern for harness in known for pattern in harness.nesting_marks]
-    drop = ["AFX_*", *_OF_ANOTHER_TERMINAL, *marks]
-    for harness in known:
-        if any(_matches(name, harness.nesting_marks) for name in inherited):
+    drop = ["AFX_*", *_OF_ANOTHER_TERMINAL]
+    for harness in harnesses:
+        drop.extend(harness.nesting_marks)
+        if any(map(_any_of(harness.nesting_marks), inherited)):
             drop.extend(harness.set_when_nested)
-    kept = {name: value for name, value in inherited.items() if not _matches(name, drop)}
+    is_dropped = _any_of(drop)
+    kept = {name: value for name, value in inherited.items() if not is_dropped(name)}
     return {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **own}
 
 
@@ -68,11 +68,11 @@ def lasting_environment(
     What was kept at its first launch stays, whatever the Tower's own environment says by now. Nothing whose
     name speaks of a secret is ever kept.
     """
-    patterns = harness.lasting_env if agent.plan else (*harness.lasting_env, *harness.home_env)
+    lasts = _any_of(harness.lasting_env if agent.plan else (*harness.lasting_env, *harness.home_env))
     kept = {
         name: value
         for name, value in inherited.items()
-        if _matches(name, patterns) and not any(word in name.upper() for word in _SECRET_WORDS)
+        if lasts(name) and not any(word in name.upper() for word in _SECRET_WORDS)
     }
     return {**kept, **agent.env}
 
@@ -166,13 +166,13 @@ def read_role(kind: AgentKind, path: str) -> str:
         ) from None
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return _any_of(tuple(patterns)).match(name) is not None
+def _any_of(patterns: Iterable[str]) -> Callable[[str], object]:
+    """Return a test of whether one of the patterns stands for a name."""
+    return _compiled(tuple(patterns)).match
 
 
 @lru_cache
-def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """Return what matches the names that one of the patterns stands for."""
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(map(translate, patterns)) or r"(?!)")
 
 

@@ -31,6 +31,9 @@ from afx.api.model import (
 from . import worktree
 from .agents import Agents
 from .harnesses import Harnesses, SettingsView
+from .losses import Losses
+from .names import check_branch, check_name, with_article
+from .repository import branch_of, repository_of
 from .resume import Action, ResumePlan
 from .revival import Revival
 from .starter import Starter
@@ -96,9 +99,9 @@ class Lifecycle:
         """
         if not path.startswith("/") or len(path) > _LONGEST_PATH:
             raise BadInputError(f"{path[:80]!r} is no absolute path of a repository.")
-        repository = str(await worktree.repository_of(Path(path)))
+        repository = str(await repository_of(Path(path)))
         if name is not None:
-            worktree.check_name(name, "workspace")
+            check_name(name, "workspace")
         async with self._one_at_a_time(repository):
             try:
                 known = self._agents.workspace(repository)
@@ -217,9 +220,9 @@ class Lifecycle:
             agent, _ = self.design(workspace, request)
             branch = None
             if request.kind is AgentKind.BUILDER:
-                branch = await worktree.branch_of(Path(workspace.path), Path(agent.cwd))
+                branch = await branch_of(Path(workspace.path), Path(agent.cwd))
             if branch is None:
-                kind = worktree.with_article(request.kind)
+                kind = with_article(request.kind)
                 raise NotFoundError(
                     f"There is neither {kind} {request.name!r} nor a worktree of it.",
                     hint="`afx status` lists all agents; `afx spawn` makes a new one.",
@@ -238,9 +241,9 @@ class Lifecycle:
         async with self._revival.alone_with(agent_id):
             return await self._stop(self._agents.agent(agent_id), "A person stopped it.")
 
-    async def losses(self, agent_id: AgentId) -> worktree.Losses:
+    async def losses(self, agent_id: AgentId) -> Losses:
         """Return the work that would be lost if an agent were removed now."""
-        return await self._at_stake(self._agents.agent(agent_id)) or worktree.Losses()
+        return await self._at_stake(self._agents.agent(agent_id)) or Losses()
 
     async def remove(self, agent_id: AgentId, *, force: bool = False) -> tuple[Agent, list[str]]:
         """Remove an agent with its terminal and, for a builder, its worktree; return it with notes.
@@ -279,7 +282,7 @@ class Lifecycle:
             await self._starter.forget(agent)
             return agent, notes
 
-    async def _at_stake(self, agent: Agent) -> worktree.Losses | None:
+    async def _at_stake(self, agent: Agent) -> Losses | None:
         """Return what would be lost with an agent's worktree; None where it has none to remove."""
         repository = Path(agent.workspace)
         # Where the repository itself is gone there is nothing left to lose.
@@ -293,10 +296,10 @@ class Lifecycle:
         """Turn a request into the agent it asks for; nothing is made yet."""
         settings = self._settings_for(Path(workspace.path))
         name = request.name if request.name is not None else self._free_name(workspace, request.kind)
-        worktree.check_name(name, str(request.kind))
+        check_name(name, str(request.kind))
         if self._agents.find(workspace.path, request.kind, name) is not None:
             raise ConflictError(
-                f"{workspace.name} already has {worktree.with_article(request.kind)} named {name!r}.",
+                f"{workspace.name} already has {with_article(request.kind)} named {name!r}.",
                 hint=f"`afx attach {request.kind}/{name}` shows it; choose another name for a new one.",
                 code="name-taken",
             )
@@ -307,16 +310,8 @@ class Lifecycle:
         cwd = Path(workspace.path)
         if request.kind is AgentKind.BUILDER:
             branch = request.branch or f"{settings['builder.branch_prefix']}{name}"
-            worktree.check_branch(branch)
+            check_branch(branch)
             cwd = cwd / _below(str(settings["builder.directory"])) / name
-        strategy = request.strategy or str(
-            settings[f"terminal.strategy_{request.kind}"] or settings["terminal.strategy"]
-        )
-        if strategy not in self._strategies:
-            raise BadInputError(
-                f"There is no reconnect strategy {strategy!r}.",
-                hint=f"There are: {', '.join(sorted(self._strategies))}.",
-            )
         agent = Agent(
             id=secrets.token_hex(8),
             host=self._agents.host,
@@ -324,7 +319,7 @@ class Lifecycle:
             kind=request.kind,
             name=name,
             harness=None if harness is None else harness.name,
-            strategy=strategy,
+            strategy=self._choose_strategy(request, settings),
             state=AgentState.LOST,
             reason="It was being started.",
             cwd=str(cwd),
@@ -355,6 +350,17 @@ class Lifecycle:
             hint=f"Install one of: {names}. Or open a plain shell with `afx shell`.",
             code="no-harness",
         )
+
+    def _choose_strategy(self, request: AgentRequest, settings: SettingsView) -> str:
+        wanted = request.strategy or str(
+            settings[f"terminal.strategy_{request.kind}"] or settings["terminal.strategy"]
+        )
+        if wanted not in self._strategies:
+            raise BadInputError(
+                f"There is no reconnect strategy {wanted!r}.",
+                hint=f"There are: {', '.join(sorted(self._strategies))}.",
+            )
+        return wanted
 
     def _free_name(self, workspace: Workspace, kind: AgentKind) -> str:
         if kind is AgentKind.ARCHITECT:

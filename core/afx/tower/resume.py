@@ -1,13 +1,14 @@
 """How an agent is brought back: the resume chain, from facts to a plan with reasons.
 
-Everything here is pure. The facts are gathered by `afx.tower.revival`, which also carries the plan out. The
-rules of safety are the core's and hold for every harness: a live terminal is attached to and never resumed
-beside; a conversation has one holder; transcripts are searched only in a directory that is the agent's alone;
-and no doubt ever erases anything.
+Everything here is pure. The facts are gathered by `afx.tower.inquiry`, and `afx.tower.revival` carries the
+plan out. The rules of safety are the core's and hold for every harness: a live terminal is attached to and
+never resumed beside; a conversation has one holder; transcripts are searched only in a directory that is the
+agent's alone; and no doubt ever erases anything.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -113,12 +114,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         session_id: The conversation; None for a new one, or where a rung had none to offer.
+        asked: False for a rung that was not weighed, since what is done was settled before.
     """
 
     rung: Rung
     session_id: ConversationId | None = None
     evidence: Evidence | None = None
     chosen: bool = False
+    asked: bool = True
     why: str
 
 
@@ -129,7 +132,7 @@ class ResumePlan(msgspec.Struct, frozen=True, kw_only=True):
         rung: The rung that was chosen; None where nothing is started.
         session_id: The conversation to resume; None where there is none.
         why: The outcome in one sentence.
-        steps: Everything that was weighed, in order.
+        steps: Everything that was weighed, in order, then the rungs that were not asked any more.
     """
 
     action: Action
@@ -175,14 +178,17 @@ def _as_wanted(facts: Facts, wanted: ConversationId) -> ResumePlan:
     objection = _objection(facts, known)
     why = objection or "A person asked for it."
     step = Step(rung=Rung.STORED, session_id=wanted, evidence=known.evidence, chosen=not objection, why=why)
+    others = [rung for rung in facts.chain if rung is not Rung.STORED]
+    steps = (step, *_not_asked(others, "A person asked for a certain conversation."))
     if objection:
-        return ResumePlan(action=Action.REFUSE, why=f"Conversation {wanted}: {why}", steps=(step,))
-    return _resuming(step, (step,))
+        return ResumePlan(action=Action.REFUSE, why=f"Conversation {wanted}: {why}", steps=steps)
+    return _resuming(step, steps)
 
 
 def _by_the_chain(facts: Facts) -> ResumePlan:
     steps: list[Step] = []
-    for rung in facts.chain or (Rung.FRESH,):
+    chain = facts.chain or (Rung.FRESH,)
+    for number, rung in enumerate(chain, start=1):
         if facts.only_fresh and rung is not Rung.FRESH:
             steps.append(Step(rung=rung, why="A person asked for a new conversation."))
         elif rung in facts.failed:
@@ -199,8 +205,13 @@ def _by_the_chain(facts: Facts) -> ResumePlan:
                         why = "A shell has no conversation; it is started anew."
                     steps.append(Step(rung=rung, chosen=True, why=why))
         if steps and steps[-1].chosen:
-            return _resuming(steps[-1], tuple(steps))
+            below = _not_asked(chain[number:], f"The rung {rung.value} comes before it.")
+            return _resuming(steps[-1], (*steps, *below))
     return ResumePlan(action=Action.REFUSE, why="Every way to bring it back has failed.", steps=tuple(steps))
+
+
+def _not_asked(rungs: Iterable[Rung], why: str) -> list[Step]:
+    return [Step(rung=rung, asked=False, why=why) for rung in rungs]
 
 
 def _stored(facts: Facts) -> list[Step]:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.abc
 
 from afx.api.errors import AfxError
 from afx.api.model import AgentId
@@ -29,15 +30,20 @@ from .agents import Agents, Change
 from .attention import Attention
 from .capture import Capture
 from .conversion import Conversion
+from .following import Following
 from .harnesses import Harnesses
 from .inbox import Inbox
+from .inquiry import Inquiry
 from .lastscreen import LastScreens
 from .lifecycle import Lifecycle
+from .listeners import Listeners
 from .observers import Observers
 from .recovery import Recovery
 from .revival import Revival
 from .starter import Starter
+from .strategies import Strategies
 from .supervisor import Supervisor
+from .survivors import Survivors
 from .terminals import Terminals
 
 log = logging.getLogger("afx.tower")
@@ -54,35 +60,72 @@ class Tower:
 
     def __init__(
         self,
+        *,
         home: Path,
         plugins: Plugins,
         agents: Agents,
-        terminals: Terminals,
-        lifecycle: Lifecycle,
-        inbox: Inbox,
-        revival: Revival,
-        recovery: Recovery,
-        adoption: Adoption,
-        conversion: Conversion,
-        observers: Observers,
-        screens: LastScreens,
-        settings: Settings,
+        strategies: Mapping[str, ReconnectStrategy],
+        settings_for: Callable[[Path | None], Settings],
+        env: Mapping[str, str],
+        tasks: anyio.abc.TaskGroup,
     ) -> None:
+        """Wire everything; nothing runs yet."""
         self.home = home
         self.boot = secrets.token_hex(4)
         self.started_at = time.time()
+        self.settings = settings_for(None)
         self.plugins = plugins
         self.agents = agents
-        self.terminals = terminals
-        self.lifecycle = lifecycle
-        self.inbox = inbox
-        self.revival = revival
-        self.recovery = recovery
-        self.adoption = adoption
-        self.conversion = conversion
-        self.observers = observers
-        self.screens = screens
-        self.settings = settings
+        self._tasks = tasks
+        listeners = Listeners(tasks)
+        asked = Strategies(strategies)
+        self._following = Following(agents, listeners, tasks)
+        self.terminals = Terminals(agents, asked, self._following, listeners)
+        self.survivors = Survivors(
+            agents=agents,
+            strategies=asked,
+            terminals=self.terminals,
+            following=self._following,
+            listeners=listeners,
+            tasks=tasks,
+        )
+        harnesses = Harnesses(plugins, settings_for)
+        starter = Starter(
+            home=home,
+            agents=agents,
+            terminals=self.terminals,
+            harnesses=harnesses,
+            settings_for=settings_for,
+            env=env,
+        )
+        self.inbox = Inbox(agents, self.terminals, harnesses, tasks)
+        self.inquiry = Inquiry(agents, self.terminals, starter)
+        self.revival = Revival(agents=agents, inquiry=self.inquiry, starter=starter)
+        self._supervisor = Supervisor(agents, self.terminals, self.revival, starter)
+        self._capture = Capture(home, agents, starter)
+        self._attention = Attention(agents, self.terminals, starter, self._capture)
+        self.screens = LastScreens(home, agents, self.terminals.connected_of)
+        self.lifecycle = Lifecycle(
+            agents=agents,
+            terminals=self.terminals,
+            harnesses=harnesses,
+            revival=self.revival,
+            starter=starter,
+            strategies=strategies,
+            settings_for=settings_for,
+            env=env,
+        )
+        self.recovery = Recovery(agents, self.terminals, self.revival, tasks)
+        self.adoption = Adoption(agents, self.survivors, self.lifecycle, self.revival)
+        self.conversion = Conversion(agents, self.terminals, self.revival, strategies)
+        self.observers = Observers(agents, plugins.emit)
+        listeners.are(
+            running=(self._supervisor.on_running, self.inbox.on_running, self._capture.on_running),
+            ended=(self.screens.keep, self._supervisor.on_ended),
+            ending=self.screens.keep,
+            lost=(self._supervisor.on_lost,),
+            enter=(self._supervisor.on_enter,),
+        )
 
     @property
     def version(self) -> str:
@@ -134,77 +177,37 @@ class Tower:
         env: Mapping[str, str],
     ) -> AsyncIterator[Tower]:
         """Boot a Tower over what `open` makes of plugins: an open storage, and started strategies."""
-        settings = settings_for(None)
         async with AsyncExitStack() as stack:
             agents = Agents(storage, host_id())
             await agents.load()
             tasks = await stack.enter_async_context(anyio.create_task_group())
-            terminals = Terminals(agents, strategies, tasks)
-            harnesses = Harnesses(plugins, settings_for)
-            inbox = Inbox(agents, terminals, harnesses, tasks)
-            starter = Starter(
+            tower = cls(
                 home=home,
+                plugins=plugins,
                 agents=agents,
-                terminals=terminals,
-                harnesses=harnesses,
-                settings_for=settings_for,
-                env=env,
-            )
-            revival = Revival(agents=agents, terminals=terminals, starter=starter)
-            supervisor = Supervisor(agents, terminals, revival, starter)
-            capture = Capture(home, agents, starter)
-            screens = LastScreens(home, agents, terminals.connected_of)
-            terminals.told(
-                running=(supervisor.on_running, inbox.on_running, capture.on_running),
-                ended=(screens.keep, supervisor.on_ended),
-                ending=screens.keep,
-                lost=(supervisor.on_lost,),
-                enter=(supervisor.on_enter,),
-            )
-            lifecycle = Lifecycle(
-                agents=agents,
-                terminals=terminals,
-                harnesses=harnesses,
-                revival=revival,
-                starter=starter,
                 strategies=strategies,
                 settings_for=settings_for,
                 env=env,
+                tasks=tasks,
             )
-            recovery = Recovery(agents, terminals, revival, tasks)
-            adoption = Adoption(agents, terminals, lifecycle, revival)
-            conversion = Conversion(agents, terminals, revival, strategies)
-            observers = Observers(agents, plugins.emit)
-            tower = cls(
-                home,
-                plugins,
-                agents,
-                terminals,
-                lifecycle,
-                inbox,
-                revival,
-                recovery,
-                adoption,
-                conversion,
-                observers,
-                screens,
-                settings,
-            )
-            await terminals.boot(settings["tower.boot_deadline"])
-            for part in (supervisor, revival, inbox, capture, screens):
-                agents.listen(partial(_forget_removed, agents, part.forget))
-            stack.enter_context(observers.telling())
-            tasks.start_soon(adoption.run)
-            tasks.start_soon(Attention(agents, terminals, starter, capture).run)
-            tasks.start_soon(screens.run)
-            if settings["recover.at_boot"] == "auto":
-                tasks.start_soon(tower._recover)
+            await tower.survivors.boot(tower.settings["tower.boot_deadline"])
+            tower._begin()
+            stack.enter_context(tower.observers.telling())
             try:
                 yield tower
             finally:
                 with anyio.CancelScope(shield=True):
-                    await terminals.aclose()
+                    await tower._following.aclose()
                 tasks.cancel_scope.cancel()
+
+    def _begin(self) -> None:
+        """Have everything run that goes on for as long as the Tower does."""
+        for part in (self._supervisor, self.revival, self.inbox, self._capture, self.screens):
+            self.agents.listen(partial(_forget_removed, self.agents, part.forget))
+        for run in (self.adoption.run, self._attention.run, self.screens.run):
+            self._tasks.start_soon(run)
+        if self.settings["recover.at_boot"] == "auto":
+            self._tasks.start_soon(self._recover)
 
     async def _recover(self) -> None:
         try:

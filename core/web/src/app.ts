@@ -19,7 +19,7 @@ export interface Note { id: number; text: string; hint: string; tone: "good" | "
 const NOTE_MS = 8000;
 
 export class App {
-  /** The terminals that are followed, by agent: those in tabs, and while all are watched the others too. */
+  /** The terminals that are followed, by agent: those in tabs, and while all are watched those of them in view. */
   readonly sessions = new Map<string, Session>();
   /** The agents that have a tab, in its order. */
   readonly tabs = new Set<string>();
@@ -119,12 +119,15 @@ export class App {
     }
     this.layout = layout;
     this.menu = false;
-    this.lookAtAll();
     this.changed();
   }
 
-  private lookAtAll(): void {
-    for (const { agent } of everyone(this.link.state)) if (agent.terminal !== null) this.session(agent.id);
+  /** Follow an agent's terminal, whose tile comes into view, or (`seen` is false) let go of it. */
+  watch(agentId: string, seen: boolean): void {
+    if (this.layout !== "grid" || this.sessions.has(agentId) === seen) return;
+    if (seen) this.session(agentId);
+    else if (!this.tabs.has(agentId)) this.drop(agentId);
+    this.changed();
   }
 
   /** Leave what was only looked at for the overview. */
@@ -217,7 +220,6 @@ export class App {
         const first = named ?? everyone(state).find(({ agent }) => agent.terminal !== null);
         if (first) this.go(first.agent.id);
       }
-      if (this.layout === "grid") this.lookAtAll();
     }
     announceNews(this);
     this.changed();

@@ -21,16 +21,28 @@ export function notifying(): "on" | "off" | "impossible" {
   return Notification.permission === "granted" && localStorage.getItem(WANTED) === "yes" ? "on" : "off";
 }
 
-/** Turn notifications on or off; the browser asks the person once. */
-export async function toggleNotifying(): Promise<void> {
-  if (notifying() === "on") localStorage.removeItem(WANTED);
-  else if ((await Notification.requestPermission()) === "granted") localStorage.setItem(WANTED, "yes");
+/** Turn notifications on or off, and say which it is; the browser asks the person once. */
+export async function toggleNotifying(app: App): Promise<void> {
+  if (notifying() === "on") {
+    localStorage.removeItem(WANTED);
+    app.say("You are not notified any more.");
+  } else if ((await Notification.requestPermission()) === "granted") {
+    localStorage.setItem(WANTED, "yes");
+    app.say("You are notified when an agent begins to wait, crashes or is lost.");
+  } else {
+    app.say("The browser does not let this page notify you.", "Allow it in the browser's settings for this address.", "bad");
+  }
 }
 
 /** Bring title and icon up to date, and tell of agents that began to need somebody. */
 export function announceNews(app: App): void {
   const { state } = app.link;
   if (state === null) return;
+  if (app.link.status === "signed-out") {
+    // Who waits now is not known here.
+    document.title = "Signed out · afx";
+    return draw(0);
+  }
   const needs = needsOf(state);
   const count = [...needs.values()].filter((need) => need !== null).length;
   for (const { agent, workspace } of everyone(state)) {
@@ -48,10 +60,14 @@ export function announceNews(app: App): void {
   const current = everyone(state).find(({ agent }) => agent.id === app.current);
   const name = current ? `${label(current.agent)} · ${current.workspace.name} · afx` : "afx";
   document.title = count ? `(${count}) ${name}` : name;
-  if (count !== drawn) {
-    drawn = count;
-    document.querySelector<HTMLLinkElement>("#icon")?.setAttribute("href", icon(count));
-  }
+  draw(count);
+}
+
+/** Put a number onto the page's icon. */
+function draw(count: number): void {
+  if (count === drawn) return;
+  drawn = count;
+  document.querySelector<HTMLLinkElement>("#icon")?.setAttribute("href", icon(count));
 }
 
 function needsOf(state: StateView): Map<string, Need | null> {

@@ -1,8 +1,7 @@
 // What the palette offers, and which of it fits what was typed: pure.
 
 import type { App } from "./app";
-import { everyone, label, titleOf } from "./lookup";
-import type { AgentView } from "./wire";
+import { everyone, type Found, label, talks, titleOf } from "./lookup";
 import { markOf } from "./words";
 
 export interface Command { title: string; detail: string; run: () => void }
@@ -10,14 +9,14 @@ export interface Command { title: string; detail: string; run: () => void }
 /** Everything that can be done now: first the agents to go to, then what can be done. */
 export function commands(app: App): Command[] {
   const all = everyone(app.link.state);
-  const current = all.find(({ agent }) => agent.id === app.current)?.agent;
+  const current = all.find(({ agent }) => agent.id === app.current);
   const going = all.map(({ workspace, agent }) => ({
     title: label(agent),
     detail: `${markOf(agent).word} · ${titleOf(app.link.state, workspace)}`,
     run: () => app.go(agent.id),
   }));
   const mine = current ? doings(app, current) : [];
-  const others = all.flatMap(({ agent }) => (agent === current ? [] : doings(app, agent)));
+  const others = all.flatMap((found) => (found === current ? [] : doings(app, found)));
   return [
     ...going,
     ...mine,
@@ -34,15 +33,22 @@ export function commands(app: App): Command[] {
   ];
 }
 
-function doings(app: App, agent: AgentView): Command[] {
+/** What can be done to an agent. Where there are several workspaces, the words say in which one. */
+function doings(app: App, { agent, workspace }: Found): Command[] {
   const name = label(agent);
+  const { state } = app.link;
+  const place = state && state.workspaces.length > 1 ? ` · ${titleOf(state, workspace)}` : "";
   const list: Command[] = [];
   if (agent.state === "running" || agent.state === "unreachable") {
-    list.push({ title: `Stop ${name}`, detail: "ends its program; it stays known", run: () => app.open({ kind: "stop", agent: agent.id }) });
+    list.push({ title: `Stop ${name}`, detail: `ends its program; it stays known${place}`, run: () => app.open({ kind: "stop", agent: agent.id }) });
   } else {
-    list.push({ title: `Resume ${name}`, detail: "by the resume chain", run: () => app.open({ kind: "resume", agent: agent.id }) });
+    const [title, detail] = talks(agent)
+      ? [`Resume ${name}`, "its conversation, where it can be found"]
+      : [`Start ${name} again`, "it has no conversation to resume"];
+    list.push({ title, detail: detail + place, run: () => app.open({ kind: "resume", agent: agent.id }) });
   }
-  list.push({ title: `Clean up ${name}`, detail: "removes terminal and worktree", run: () => app.open({ kind: "cleanup", agent: agent.id }) });
+  const lost = agent.kind === "builder" ? "removes it, its terminal and its worktree" : "removes it and its terminal";
+  list.push({ title: `Clean up ${name}`, detail: lost + place, run: () => app.open({ kind: "cleanup", agent: agent.id }) });
   return list;
 }
 

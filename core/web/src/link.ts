@@ -6,6 +6,7 @@
 import { api, TowerError } from "./api";
 import { pause } from "./backoff";
 import { classifyClose } from "./closing";
+import { perhapsLetIn } from "./signin";
 import { Socket } from "./socket";
 import { sleep } from "./wake";
 import type { StateView } from "./wire";
@@ -24,6 +25,7 @@ export class Link {
   private readonly listeners = new Set<() => void>();
   private reading: Promise<void> | null = null;
   private stale = false;
+  private endEvents = () => {};
 
   /** Be told of every change; the result stops that. */
   listen(then: () => void): () => void {
@@ -31,15 +33,17 @@ export class Link {
     return () => this.listeners.delete(then);
   }
 
-  /** Stay linked until the person has to sign in. */
-  async run(): Promise<void> {
+  /** Stay linked for as long as the page is open. Where the person has to sign in, that is waited for. */
+  async run(): Promise<never> {
     for (let attempt = 0; ; attempt++) {
       try {
         this.state = await api.state();
       } catch (error) {
-        if (error instanceof TowerError && (error.status === 401 || error.status === 403)) {
+        if (isRefusal(error)) {
           this.become("signed-out");
-          return;
+          await perhapsLetIn();
+          attempt = -1;
+          continue;
         }
         this.become("away");
         await sleep(pause(attempt, Math.random(), document.visibilityState === "visible"));
@@ -70,8 +74,9 @@ export class Link {
       this.stale = false;
       try {
         this.state = await api.state();
-      } catch {
-        // The stream of events ends too then, and `run` sees to it.
+      } catch (error) {
+        // Where the Tower is away the stream of events ends too, and `run` sees to it. A cookie may go alone.
+        if (isRefusal(error)) this.endEvents();
         return;
       }
       this.tell();
@@ -82,7 +87,7 @@ export class Link {
   private follow(version: string): Promise<boolean> {
     return new Promise((resolve) => {
       let began = false;
-      new Socket(`/ws/events?since=${encodeURIComponent(version)}`, {
+      const socket = new Socket(`/ws/events?since=${encodeURIComponent(version)}`, {
         opened: () => {
           began = true;
           this.times++;
@@ -96,6 +101,10 @@ export class Link {
           resolve(began && classifyClose(code, opened) !== "sign-in");
         },
       });
+      this.endEvents = () => {
+        socket.leave();
+        resolve(false);
+      };
     });
   }
 
@@ -109,4 +118,9 @@ export class Link {
   private tell(): void {
     for (const listener of [...this.listeners]) listener();
   }
+}
+
+/** Whether the Tower wants to know first who asks. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof TowerError && (error.status === 401 || error.status === 403);
 }

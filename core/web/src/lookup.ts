@@ -21,6 +21,9 @@ export function titleOf(state: StateView | null, workspace: WorkspaceView): stri
 
 export const label = (agent: AgentView) => `${agent.kind}/${agent.name}`;
 
+/** Whether an agent is one that can resume a conversation; a shell is only started again. */
+export const talks = (agent: AgentView) => agent.kind !== "shell";
+
 /** Every agent with its workspace, in the order of the state: architects first. */
 export function everyone(state: StateView | null): Found[] {
   return (state?.workspaces ?? []).flatMap((workspace) => workspace.agents.map((agent) => ({ workspace, agent })));

@@ -6,29 +6,18 @@ import { listenForKeys } from "./shortcuts";
 import { Link } from "./link";
 import { useCode } from "./signin";
 import { Page } from "./ui/page";
-import { onWake } from "./wake";
 
 const root = document.getElementById("root") as HTMLElement;
 root.replaceChildren();
 const link = new Link();
 const app = new App(link, () => render(<Page app={app} />, root));
 
-async function come(): Promise<void> {
-  await useCode();
-  await link.run();
-}
-
-// Whoever has to sign in does so in another tab, or by a new code in this one.
-async function comeAgain(): Promise<void> {
-  if (link.status === "signed-out") await come();
-}
-
-onWake(() => void comeAgain());
-window.addEventListener("hashchange", () => void comeAgain());
+// A code may come later too, typed into the address of a page that is open.
+window.addEventListener("hashchange", () => void useCode());
 listenForKeys(app);
 window.setInterval(app.changed, 15_000);
 app.changed();
-void come();
+void useCode().then(() => link.run());
 
 /** For tests, and for who likes to look inside. */
 declare global {

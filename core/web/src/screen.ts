@@ -6,11 +6,14 @@ import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { WebglAddon } from "@xterm/addon-webgl";
 import { Terminal } from "@xterm/xterm";
+import { KEEPS_ERASED, lastLine, Resets, START_OVER } from "./resets";
 import { theme } from "./theme";
 import type { Size } from "./wire";
 
 const FONT_SIZE = 13;
 const SMALLEST_FONT = 6.5;
+/** In a tile, which shows what can be read of a terminal rather than all of it. */
+const SMALLEST_IN_TILE = 9;
 const SCROLLBACK = 10_000;
 const FONTS = 'ui-monospace, "JetBrains Mono", "SF Mono", Menlo, "Cascadia Mono", "DejaVu Sans Mono", monospace';
 
@@ -22,6 +25,7 @@ export class Screen {
   readonly terminal: Terminal;
   readonly search = new SearchAddon();
   private readonly fit = new FitAddon();
+  private readonly resets = new Resets();
   private webgl: WebglAddon | null = null;
   private opened = false;
 
@@ -44,9 +48,21 @@ export class Screen {
     this.terminal.loadAddon(new Unicode11Addon());
     this.terminal.loadAddon(new WebLinksAddon((_, uri) => open(uri)));
     this.terminal.unicode.activeVersion = "11";
-    // "Erase saved lines": what scrolled away is the person's, and a program does not take it from them.
-    this.terminal.parser.registerCsiHandler({ final: "J" }, (parameters) => parameters[0] === 3);
+    this.spareTheScrollback();
     this.rename(label);
+  }
+
+  /** See to it that no program takes from the person what scrolled away. */
+  private spareTheScrollback(): void {
+    const { parser, options } = this.terminal;
+    // "Erase saved lines".
+    parser.registerCsiHandler({ final: "J" }, (parameters) => parameters[0] === 3);
+    // A full reset in which other characters hide. All others are replaced before they come here.
+    parser.registerEscHandler({ final: "c" }, () => true);
+    parser.registerCsiHandler(KEEPS_ERASED, (parameters) => {
+      options.scrollOnEraseInDisplay = parameters[0] === 1;
+      return true;
+    });
   }
 
   /** Whose terminal this is, or was. */
@@ -102,14 +118,17 @@ export class Screen {
     return own !== null && (own.cols !== this.terminal.cols || own.rows !== this.terminal.rows);
   }
 
-  /** Choose the letters' size so that the terminal, whose size others may have set, is seen as a whole. */
+  /** Choose the letters' size so that the terminal, whose size others may have set, is seen as a whole, or as a
+   * tile in its whole breadth; where they would be too small to be read, less is seen. */
   adjust(role: Role): void {
     const own = this.ownSize();
     if (own === null) return;
     const { cols, rows } = this.terminal;
-    const scale = Math.min(1, own.cols / cols, own.rows / rows);
+    const tile = role === "tile";
+    const scale = Math.min(1, own.cols / cols, tile ? 1 : own.rows / rows);
     const exact = FONT_SIZE * scale;
-    const size = scale === 1 ? FONT_SIZE : Math.max(SMALLEST_FONT, Math.floor(exact * 4) / 4);
+    const smallest = tile ? SMALLEST_IN_TILE : SMALLEST_FONT;
+    const size = scale === 1 ? FONT_SIZE : Math.max(smallest, Math.floor(exact * 4) / 4);
     if (this.terminal.options.fontSize !== size) this.terminal.options.fontSize = size;
     this.host.dataset.role = role;
     this.watchCursor();
@@ -132,9 +151,25 @@ export class Screen {
     }
   }
 
+  /** Show what a program put out, and call `then` when it is shown. */
+  write(data: Uint8Array, then: () => void): void {
+    this.terminal.write(this.resets.replace(data), then);
+  }
+
   /** Begin anew, with the modes that `prologue` sets. */
   reset(prologue: Uint8Array): void {
+    this.resets.forget();
     this.terminal.reset();
+    this.terminal.write(prologue);
+  }
+
+  /** Begin anew below what is shown, which can be scrolled to from then on; `text` says what begins there. */
+  turnOver(text: string, prologue: Uint8Array): void {
+    this.resets.forget();
+    // Of a screen that a program drew as a whole nothing scrolls away by itself.
+    const drawn = this.terminal.buffer.active.type === "alternate" ? this.text() : [];
+    while (drawn.at(-1) === "") drawn.pop();
+    this.terminal.write(START_OVER + drawn.map((line) => `${line}\r\n`).join("") + lastLine(text));
     this.terminal.write(prologue);
   }
 

@@ -10,6 +10,7 @@ import { findAgent, label, nextTerminal } from "./lookup";
 import { Output } from "./output";
 import { Screen, type Role } from "./screen";
 import { Socket } from "./socket";
+import { timeOfDay } from "./words";
 import type { AgentView, Control } from "./wire";
 
 export type SessionStatus = "connecting" | "live" | "away" | "later" | "gone";
@@ -38,6 +39,8 @@ export class Session {
   private role: Role | null = null;
   private socket: Socket | null = null;
   private epoch: string | null = null;
+  /** Whether the terminal that is called follows on another, or on what was kept of it, which is still shown. */
+  private succeeds = false;
   private received = 0;
   private shown = 0;
   private acknowledged = 0;
@@ -53,7 +56,7 @@ export class Session {
     const agent = this.agent();
     this.screen = new Screen(agent ? label(agent) : agentId);
     this.output = new Output({
-      write: (data, then) => this.screen.terminal.write(data, then),
+      write: (data, then) => this.screen.write(data, then),
       isWorkedIn: () => this.role === "window" && this.screen.host.contains(document.activeElement),
       wrote: (count) => this.acknowledge(count),
     });
@@ -134,8 +137,11 @@ export class Session {
       void this.recall();
     } else if (step.to === "move") {
       this.leave();
+      this.succeeds ||= this.epoch !== null || typeof this.keptAt === "number";
       this.terminal = step.terminal;
       this.epoch = null;
+      // What is not shown yet is of the one before; the next one must not hear of it.
+      this.acknowledged = Infinity;
       this.attempt = 0;
       this.connect();
     } else if (relinked && (this.status === "away" || this.status === "gone")) {
@@ -165,13 +171,17 @@ export class Session {
     const release = this.output.hold();
     this.screen.terminal.write(last.output);
     this.screen.terminal.write(HIDE_CURSOR, () => {
-      // No program depends on the size any more: lines are broken as there is room for them.
-      const own = this.screen.ownSize();
-      if (own !== null && this.screen.terminal.buffer.active.type === "normal") this.screen.resize(own);
+      this.settle();
       this.place();
       this.changed();
       release();
     });
+  }
+
+  /** Break lines as there is room for them, since no program depends on the size any more. */
+  private settle(): void {
+    const own = this.screen.ownSize();
+    if (own !== null && this.screen.terminal.buffer.active.type === "normal") this.screen.resize(own);
   }
 
   private connect(): void {
@@ -273,11 +283,15 @@ export class Session {
     this.epoch = epoch;
     this.received = offset;
     this.keptAt = undefined;
-    // What was not shown yet belongs to a screen that is cleared now.
-    this.output.skip();
+    const { succeeds } = this;
+    this.succeeds = false;
+    // What was not shown yet belongs to a screen that is cleared now, unless that is where one looks back to.
+    if (!succeeds) this.output.skip();
     this.output.add(() => {
+      const modes = Uint8Array.from(atob(prologue), (letter) => letter.charCodeAt(0));
       this.shown = this.acknowledged = offset;
-      this.screen.reset(Uint8Array.from(atob(prologue), (letter) => letter.charCodeAt(0)));
+      if (succeeds) this.screen.turnOver(`── brought back ${timeOfDay(new Date())} ──`, modes);
+      else this.screen.reset(modes);
     });
   }
 
@@ -296,6 +310,7 @@ export class Session {
     }
     this.screen.open();
     this.screen.draw(this.role === "window");
+    if (this.role === "window" && this.status === "gone" && this.agent()?.terminal === null) this.settle();
     this.screen.adjust(this.role);
     if (this.role !== "window" || this.status !== "live") return;
     const size = this.screen.ownSize();

@@ -51,6 +51,7 @@ export interface PlanStep {
   session_id: string | null;
   evidence: string | null;
   chosen: boolean;
+  asked?: boolean;
   why: string;
 }
 

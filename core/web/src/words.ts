@@ -36,3 +36,6 @@ export function ago(then: number | null, now: number): string {
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86_400)} d`;
 }
+
+/** Say a time of today, as the person's language has it. */
+export const timeOfDay = (then: Date): string => then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });

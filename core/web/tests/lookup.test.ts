@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { endingOf } from "../src/endings";
 import { needOf, nextTerminal, titleOf } from "../src/lookup";
 import { addressOf, agentAt } from "../src/route";
 import { markOf } from "../src/words";
@@ -53,17 +52,6 @@ test("every state has a word and a symbol of its own", () => {
   const marks = STATES.map((one) => markOf(agent({ state: one })));
   assert.equal(new Set(marks.map((mark) => mark.word)).size, STATES.length);
   assert.equal(new Set(marks.map((mark) => mark.symbol)).size, STATES.length);
-});
-
-test("every state but a connected running one says what can be done", () => {
-  for (const one of STATES) {
-    const end = endingOf(agent({ state: one }), "live", "live");
-    if (one === "running") assert.equal(end, null);
-    else assert.ok(end && end.title && (one === "unreachable") === (end.offer === null), one);
-  }
-  assert.equal(endingOf(agent(), "away", "live")?.title, "Reconnecting.");
-  assert.equal(endingOf(agent(), "live", "away")?.offer, null);
-  assert.equal(endingOf(null, "gone", "live")?.title, "Removed.");
 });
 
 test("an address leads back to its agent, whatever the names are", () => {

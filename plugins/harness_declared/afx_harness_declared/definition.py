@@ -37,11 +37,19 @@ _TYPES = {
     "str": "a text",
     "bool": "true or false",
     "int": "a number",
+    "float": "a number",
+    "date": "a date",
+    "datetime": "a time",
+    "time": "a time",
     "array": "a list",
     "object": "a table",
     "str | array": "a text or a list of texts",
     "int | str": "an exit code or a regular expression",
 }
+_LISTS = {"exits": "a list of exit codes and regular expressions", "screen": "a list of regular expressions"}
+_HIGHEST_EXIT_CODE = 255
+_VARIABLE = re.compile(r"[^\s=$*{}\0]+")
+"""What is taken for the name of a variable: not all that the system takes, but all that is meant."""
 UUID = "uuid"
 MINT = "{uuid}"
 
@@ -177,17 +185,66 @@ def read(context: HarnessContext) -> Definition:
 
 def _faults(definition: Definition) -> Iterator[tuple[Path, str]]:
     """Yield what is wrong with a definition whose types are right."""
-    commands = definition.commands
-    if not commands or not all(one and one.isprintable() and not one.startswith("-") for one in commands):
-        yield ("command",), f"is {definition.command!r}, and must name the program's executable"
+    yield from _faulty_commands(definition)
+    yield from _faulty_variables(definition)
     for path, text in _texts(definition):
+        if "\0" in text:
+            yield path, f"is {text!r}; no program can be told a NUL"
         yield from _unknown_placeholders(path, text)
+    for number, text in enumerate(definition.unattended):
+        if not text.split():
+            yield ("unattended", number), f"is {text!r}, and must be an argument"
     for path, pattern in _patterns(definition):
         try:
             re.compile(pattern)
         except re.error as error:
             yield path, f"is {pattern!r}, which is no regular expression: {error}"
+    for name, marks in msgspec.structs.asdict(definition.exits).items():
+        for number, mark in enumerate(marks):
+            if isinstance(mark, int) and not 0 <= mark <= _HIGHEST_EXIT_CODE:
+                yield ("exits", name, number), f"is {mark}; exit codes are from 0 to {_HIGHEST_EXIT_CODE}"
+    yield from _faulty_transcripts(definition)
     yield from _faulty_conversations(definition)
+
+
+def _faulty_commands(definition: Definition) -> Iterator[tuple[Path, str]]:
+    if not definition.commands:
+        yield ("command",), "is an empty list, and must name the program's executable"
+    for number, one in enumerate(definition.commands):
+        path: Path = ("command",) if isinstance(definition.command, str) else ("command", number)
+        if not one or not one.isprintable() or one.startswith("-"):
+            yield path, f"is {one!r}, and must name the program's executable"
+        elif "/" in one and not one.startswith("/"):
+            yield path, f"is {one!r}, and must be a name on the PATH, or a path from / on"
+        elif "/" not in one and len(one.split()) > 1:
+            yield path, f"is {one!r}, and must be the executable alone; its arguments go into `args`"
+
+
+def _faulty_variables(definition: Definition) -> Iterator[tuple[Path, str]]:
+    for name in definition.env:
+        if not _VARIABLE.fullmatch(name):
+            yield ("env", name), "is no name of a variable"
+    for field in ("scrub", "home_env", "lasting_env"):
+        for number, name in enumerate(getattr(definition, field)):
+            # Of `scrub` alone, a star says that the rest may be anything.
+            if not _VARIABLE.fullmatch(name.removesuffix("*") if field == "scrub" else name):
+                yield (field, number), f"is {name!r}, which is no name of a variable"
+
+
+def _faulty_transcripts(definition: Definition) -> Iterator[tuple[Path, str]]:
+    transcripts = definition.transcripts
+    if transcripts is None:
+        return
+    if not transcripts.files.strip():
+        yield ("transcripts", "files"), f"is {transcripts.files!r}, and must be a pattern of paths"
+    for name, source in (("id", transcripts.id), ("cwd", transcripts.cwd)):
+        if source is None:
+            continue
+        ways = [way for way in msgspec.structs.astuple(source) if way is not None]
+        if len(ways) != 1:
+            yield ("transcripts", name), "must have exactly one of `json`, `path` and `text`"
+        elif source.json is not None and not all(source.json.split(".")):
+            yield ("transcripts", name, "json"), f'is {source.json!r}, and must name a field, such as "a.b"'
 
 
 def _faulty_conversations(definition: Definition) -> Iterator[tuple[Path, str]]:
@@ -203,6 +260,8 @@ def _faulty_conversations(definition: Definition) -> Iterator[tuple[Path, str]]:
         words = getattr(definition, name)
         if words and not any("{session_id}" in word for word in words):
             yield (name,), f"is {list(words)!r}, and must have {{session_id}} in it"
+    if definition.new and definition.minted() == definition.minted():
+        yield ("mint",), f"is {definition.mint!r}, which is the same each time; it needs {{uuid}} or {{hex}}"
     transcripts = definition.transcripts
     if definition.resume and not definition.new and (transcripts is None or transcripts.cwd is None):
         yield (
@@ -212,10 +271,6 @@ def _faulty_conversations(definition: Definition) -> Iterator[tuple[Path, str]]:
                 "where one is found"
             ),
         )
-    if transcripts is not None:
-        for name, source in (("id", transcripts.id), ("cwd", transcripts.cwd)):
-            if source is not None and sum(way is not None for way in msgspec.structs.astuple(source)) != 1:
-                yield ("transcripts", name), "must have exactly one of `json`, `path` and `text`"
 
 
 def _texts(definition: Definition) -> Iterator[tuple[Path, str]]:
@@ -264,16 +319,28 @@ def _mistake(context: HarnessContext, told: str) -> BadInputError:
     """Turn what msgspec says, ``WHAT - at `$.PATH` ``, into a sentence with a place."""
     what, _, where = told.partition(" - at `$")
     steps = [(name, number) for name, number in _STEP.findall(where)]
-    path: Path = tuple(name or int(number) for name, number in steps if number != "...")
+    path: Path = ()
+    for name, number in steps:
+        path = (*path, _not_a_text(context, path) if number == "..." else name or int(number))
     if (unknown := re.match(r"Object contains unknown field `(.*)`", what)) is not None:
         return context.mistake((*path, unknown[1]), "is no field of a harness", _known(path, unknown[1]))
     if (missing := re.match(r"Object missing required field `(.*)`", what)) is not None:
         return context.mistake(path, f"must have `{missing[1]}`")
     if (wrong := re.match(r"Expected `(.*)`, got `(.*)`", what)) is not None:
         wanted = _TYPES.get(wrong[1].removesuffix(" | null"), wrong[1])
+        if wrong[1] == "array":
+            wanted = _LISTS.get(str(path[0]), "a list of texts")
         got = _TYPES.get(wrong[2], wrong[2])
         return context.mistake(path, f"is {got}, and must be {wanted}")
     return context.mistake(path, f"cannot be used: {what}")
+
+
+def _not_a_text(context: HarnessContext, path: Path) -> str:
+    """Return the key in a table of texts that holds something else, which msgspec does not name."""
+    table: Any = context.settings
+    for step in path:
+        table = table[step]
+    return str(next(key for key, value in table.items() if not isinstance(value, str)))
 
 
 def _known(path: Sequence[str | int], name: str) -> str:

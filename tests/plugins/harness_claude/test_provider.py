@@ -7,32 +7,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from afx.plugin import API_VERSION, AgentKind, Exit, ExitInfo, ExitKind, LaunchRequest, SpawnError
+from afx.plugin import Exit, ExitInfo, ExitKind, LaunchRequest
 from afx_harness_claude import afx_harnesses
 from afx_harness_claude.provider import ClaudeHarness
+from plugins.provider_tests import ProviderTests, a_request
 
 
 @pytest.fixture
 def request_(tmp_path: Path) -> LaunchRequest:
-    program = tmp_path / "bin" / "claude"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\n", encoding="utf-8")
-    program.chmod(0o755)
-    return LaunchRequest(
-        kind=AgentKind.BUILDER,
-        name="fix",
-        cwd=str(tmp_path),
-        env={"PATH": str(program.parent), "KEPT": "1"},
-        directory=str(tmp_path / "files"),
-        session_args=("--session-id", "ID"),
-    )
+    return msgspec.structs.replace(a_request(tmp_path, "claude"), session_args=("--session-id", "ID"))
 
 
-def test_the_entry_names_the_class() -> None:
-    (entry,) = afx_harnesses()
-    assert (entry.name, entry.commands) == (ClaudeHarness.name, ClaudeHarness.commands)
-    assert entry.factory == f"{ClaudeHarness.__module__}:{ClaudeHarness.__qualname__}"
-    assert entry.api_version == API_VERSION
+class TestProvider(ProviderTests):
+    entries = afx_harnesses
+    harness = ClaudeHarness
+    package = "@anthropic-ai/claude-code"
 
 
 def test_without_role_and_task_there_are_only_the_sessions_arguments(request_: LaunchRequest) -> None:
@@ -67,22 +56,6 @@ def test_a_task_is_the_last_argument_and_never_a_flag_lesson_47(request_: Launch
 def test_a_person_who_ended_the_options_did_so_once(request_: LaunchRequest) -> None:
     request = msgspec.structs.replace(request_, args=("--verbose", "--"), task="-x")
     assert ClaudeHarness().launch(request).argv[-3:] == ("--verbose", "--", "-x")
-
-
-def test_a_task_too_long_for_one_argument_goes_through_a_file(request_: LaunchRequest) -> None:
-    task = "ü" * 70_000
-    command = ClaudeHarness().launch(msgspec.structs.replace(request_, task=task))
-    (path,) = command.files
-    assert command.files[path] == task
-    assert path in command.argv[-1]
-    assert max(map(len, command.argv)) < 1000
-
-
-def test_a_missing_program_is_a_sentence_with_a_hint(request_: LaunchRequest, tmp_path: Path) -> None:
-    request = msgspec.structs.replace(request_, env={"PATH": str(tmp_path)})
-    with pytest.raises(SpawnError, match="claude") as caught:
-        ClaudeHarness().launch(request)
-    assert "npm install -g @anthropic-ai/claude-code" in caught.value.hint
 
 
 def test_marks_of_nested_sessions_are_named_lesson_23() -> None:

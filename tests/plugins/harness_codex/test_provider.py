@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from afx.plugin import API_VERSION, AgentKind, Doing, Exit, ExitInfo, ExitKind, LaunchRequest, SpawnError
+from afx.plugin import Doing, Exit, ExitInfo, ExitKind, LaunchRequest
 from afx_harness_codex import afx_harnesses
 from afx_harness_codex.provider import CodexHarness
+from plugins.provider_tests import ProviderTests, a_request
 
 ID = "01a1fdc1-f920-78d1-b3e4-0ccc39245fe0"
 OWN_PROCESS = ("-c", "features.daemon_auto_start=false")
@@ -18,24 +19,15 @@ OWN_PROCESS = ("-c", "features.daemon_auto_start=false")
 
 @pytest.fixture
 def request_(tmp_path: Path) -> LaunchRequest:
-    program = tmp_path / "bin" / "codex"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\n", encoding="utf-8")
-    program.chmod(0o755)
-    return LaunchRequest(
-        kind=AgentKind.BUILDER,
-        name="fix",
-        cwd=str(tmp_path),
-        env={"PATH": str(program.parent), "KEPT": "1"},
-        directory=str(tmp_path / 'a "quoted" \\ ümlaut'),
+    return msgspec.structs.replace(
+        a_request(tmp_path, "codex"), directory=str(tmp_path / 'a "quoted" \\ ümlaut')
     )
 
 
-def test_the_entry_names_the_class() -> None:
-    (entry,) = afx_harnesses()
-    assert (entry.name, entry.commands) == (CodexHarness.name, CodexHarness.commands)
-    assert entry.factory == f"{CodexHarness.__module__}:{CodexHarness.__qualname__}"
-    assert entry.api_version == API_VERSION
+class TestProvider(ProviderTests):
+    entries = afx_harnesses
+    harness = CodexHarness
+    package = "@openai/codex"
 
 
 def test_a_new_conversation_has_no_id_and_no_shared_process(request_: LaunchRequest) -> None:
@@ -86,22 +78,6 @@ def test_a_task_is_the_last_argument_and_never_a_flag_lesson_47(request_: Launch
 def test_a_person_who_ended_the_options_did_so_once(request_: LaunchRequest) -> None:
     request = msgspec.structs.replace(request_, args=("--search", "--"), task="-x")
     assert CodexHarness().launch(request).argv[-3:] == ("--search", "--", "-x")
-
-
-def test_a_task_too_long_for_one_argument_goes_through_a_file(request_: LaunchRequest) -> None:
-    task = "ü" * 70_000
-    command = CodexHarness().launch(msgspec.structs.replace(request_, task=task))
-    (path,) = command.files
-    assert command.files[path] == task
-    assert path in command.argv[-1]
-    assert max(map(len, command.argv)) < 1000
-
-
-def test_a_missing_program_is_a_sentence_with_a_hint(request_: LaunchRequest, tmp_path: Path) -> None:
-    request = msgspec.structs.replace(request_, env={"PATH": str(tmp_path)})
-    with pytest.raises(SpawnError, match="codex") as caught:
-        CodexHarness().launch(request)
-    assert "npm install -g @openai/codex" in caught.value.hint
 
 
 def test_marks_of_nested_sessions_are_named_lesson_23() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from afx.api.errors import BadInputError
+from afx.api.errors import BadInputError, PluginError
 from afx.loader import Plugins
 from afx.quarantine import PluginState
 from afx.settings import Settings
@@ -89,7 +89,34 @@ CONVERSING = 'new = ["{session_id}"]\nresume = ["{session_id}"]'
         ("transcripts = { id = { json = 'x' } }", 1, "must have `files`", ""),
         ("transcripts = { files = 'x', cwd = { jsn = 'x' } }", 38, "jsn is no field", "`json`"),
         ("paste = 'yes'", 1, "paste is a text, and must be true or false", ""),
-        ("env = { A = 3 }", 1, "env is a number, and must be a text", ""),
+        ("env = { A = 'x', B = 3 }", 18, "env.B is a number, and must be a text", ""),
+        ("env = { 'A=B' = 'x' }", 9, "env.A=B is no name of a variable", ""),
+        ("env = { A = '\\u0000' }".replace("'", '"'), 9, "no program can be told a NUL", ""),
+        ("scrub = ['FOO_*', '*']", 19, "scrub.1 is '*', which is no name of a variable", ""),
+        ("home_env = ['$FOO_HOME']", 13, "home_env.0 is '$FOO_HOME', which is no name", ""),
+        ("lasting_env = ['FOO_*']", 16, "lasting_env.0 is 'FOO_*', which is no name", ""),
+        ("unattended = ['--yes', ' ']", 24, "unattended.1 is ' ', and must be an argument", ""),
+        ("unattended = '--yes'", 1, "unattended is a text, and must be a list of texts", ""),
+        ("command = 'foo --fast'", 1, "its arguments go into `args`", ""),
+        (
+            "command = ['foo', '~/bin/foo']",
+            19,
+            "'~/bin/foo', and must be a name on the PATH",
+            "",
+        ),
+        (f"mint = 'same'\nid = 'same'\n{CONVERSING}", 1, "which is the same each time", ""),
+        ("checked_versions = [1.5]", 21, "checked_versions.0 is a number, and must be a text", ""),
+        ("exits = { auth = [41, 300] }", 23, "exits.auth.1 is 300; exit codes are from 0 to 255", ""),
+        ("exits = { quit = [-1] }", 19, "exits.quit.0 is -1; exit codes are from 0 to 255", ""),
+        ("exits = { quit = 0 }", 11, "is a number, and must be a list of exit codes and regular", ""),
+        ("screen = { waiting = '>' }", 12, "is a text, and must be a list of regular expressions", ""),
+        ("transcripts = { files = '' }", 17, "files is '', and must be a pattern of paths", ""),
+        (
+            "transcripts = { files = 'x', cwd = { json = 'a.' } }",
+            38,
+            "is 'a.', and must name a field",
+            "",
+        ),
     ],
 )
 def test_a_mistake_names_its_place(tmp_path: Path, line: str, column: int, says: str, hint: str) -> None:
@@ -106,6 +133,21 @@ def test_a_mistake_names_its_place(tmp_path: Path, line: str, column: int, says:
     assert (row.state, row.error) == (PluginState.BROKEN, caught.value.message)
     # A mistake of a person's breaks no plugin.
     assert next(row for row in plugins.rows() if row.name == "declared").state is PluginState.ACTIVE
+
+
+def test_highest_and_lowest_exit_codes_are_taken(tmp_path: Path) -> None:
+    text = '[harness.foo]\ncommand = "/opt/the foo/foo"\nexits = { quit = [0, 255] }\nscrub = ["FOO_*"]\n'
+    plugins = Plugins.load(settings=load(text, tmp_path))
+    assert plugins.harness("foo").commands == ("/opt/the foo/foo",)
+
+
+def test_what_makes_harnesses_is_none_itself(tmp_path: Path) -> None:
+    plugins = Plugins.load(settings=load("", tmp_path))
+    with pytest.raises(PluginError, match="There is no harness 'declared'"):
+        plugins.harness("declared")
+    plugins = Plugins.load(settings=load('[harness.declared]\ncommand = "foo"\n', tmp_path))
+    assert plugins.harness("declared").commands == ("foo",)
+    assert "declared" in plugins.harness_names()
 
 
 def test_what_is_missing_is_told_at_the_header(tmp_path: Path) -> None:

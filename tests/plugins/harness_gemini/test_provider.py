@@ -7,37 +7,31 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from afx.plugin import API_VERSION, AgentKind, Doing, Exit, ExitInfo, ExitKind, LaunchRequest, SpawnError
+from afx.plugin import Doing, Exit, ExitInfo, ExitKind, LaunchRequest, SpawnError
 from afx_harness_gemini import afx_harnesses
 from afx_harness_gemini.provider import GeminiHarness
+from plugins.provider_tests import ProviderTests, a_request
 
 
 @pytest.fixture
 def request_(tmp_path: Path) -> LaunchRequest:
-    program = tmp_path / "bin" / "gemini"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\n", encoding="utf-8")
-    program.chmod(0o755)
-    return LaunchRequest(
-        kind=AgentKind.BUILDER,
-        name="fix",
+    return msgspec.structs.replace(
+        a_request(tmp_path, "gemini"),
         cwd=str(tmp_path / "cwd"),
-        env={"PATH": str(program.parent), "HOME": str(tmp_path / "home"), "KEPT": "1"},
-        directory=str(tmp_path / "own files"),
+        env={"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path / "home"), "KEPT": "1"},
         session_args=("--session-id", "ID"),
     )
+
+
+class TestProvider(ProviderTests):
+    entries = afx_harnesses
+    harness = GeminiHarness
+    package = "@google/gemini-cli"
 
 
 def write(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
-
-
-def test_the_entry_names_the_class() -> None:
-    (entry,) = afx_harnesses()
-    assert (entry.name, entry.commands) == (GeminiHarness.name, GeminiHarness.commands)
-    assert entry.factory == f"{GeminiHarness.__module__}:{GeminiHarness.__qualname__}"
-    assert entry.api_version == API_VERSION
 
 
 def test_without_role_and_task_there_are_only_the_sessions_arguments(request_: LaunchRequest) -> None:
@@ -97,21 +91,6 @@ def test_a_system_prompt_that_cannot_be_read_is_a_sentence(request_: LaunchReque
 def test_a_task_is_never_a_flag_lesson_47(request_: LaunchRequest, task: str) -> None:
     request = msgspec.structs.replace(request_, args=("--debug", "--"), task=task)
     assert GeminiHarness().launch(request).argv[3:] == (f"--prompt-interactive={task}", "--debug", "--")
-
-
-def test_a_task_too_long_for_one_argument_goes_through_a_file(request_: LaunchRequest) -> None:
-    task = "ü" * 70_000
-    command = GeminiHarness().launch(msgspec.structs.replace(request_, task=task))
-    (path,) = (path for path, content in command.files.items() if content == task)
-    assert path in command.argv[-1]
-    assert max(map(len, command.argv)) < 1000
-
-
-def test_a_missing_program_is_a_sentence_with_a_hint(request_: LaunchRequest, tmp_path: Path) -> None:
-    request = msgspec.structs.replace(request_, env={"PATH": str(tmp_path)})
-    with pytest.raises(SpawnError, match="gemini") as caught:
-        GeminiHarness().launch(request)
-    assert "npm install -g @google/gemini-cli" in caught.value.hint
 
 
 def test_marks_of_nested_sessions_are_named_lesson_23() -> None:

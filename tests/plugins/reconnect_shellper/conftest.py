@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -15,22 +17,20 @@ import pytest
 
 from afx.plugin import (
     Command,
-    Connection,
-    Notice,
     ProcessIdentity,
     Size,
     Spawned,
     StrategyContext,
     TerminalRecord,
     TerminalSpec,
-    Watch,
     is_alive,
     send_signal,
 )
+from afx.testing.theatre import PATIENCE
 from afx_reconnect_shellper.strategy import ShellperStrategy
 
-PATIENCE = 20.0
-"""Seconds after which something that should have happened counts as not happening."""
+ECHO = "$stty -echo; echo ready; while read line; do echo got $line; done; exit 3"
+QUIET = "$echo ready; exec sleep 1000"
 
 
 class World:
@@ -98,6 +98,14 @@ def command(script: str, env: dict[str, str] | None = None) -> Command:
     return Command(argv=program, env={"PATH": os.environ["PATH"], "TERM": "xterm", **(env or {})}, cwd="/")
 
 
+def raw_connection(world: World, terminal_id: str = "t1") -> socket.socket:
+    """Return a connection to a holder that says nothing by itself."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(PATIENCE)
+    connection.connect(str(world.socket(terminal_id)))
+    return connection
+
+
 async def until(condition: Callable[[], bool], what: str = "it") -> None:
     """Wait until the condition holds, and fail where it does not in good time."""
     with anyio.move_on_after(PATIENCE):
@@ -105,34 +113,6 @@ async def until(condition: Callable[[], bool], what: str = "it") -> None:
             await anyio.sleep(0.002)
         return
     raise AssertionError(f"{what} did not happen within {PATIENCE} s")
-
-
-async def output_until(watch: Watch, wanted: bytes) -> bytes:
-    """Return the output up to and including the first piece after which it contains `wanted`."""
-    got = b""
-    with anyio.fail_after(PATIENCE):
-        while wanted not in got:
-            item = await watch.receive()
-            if isinstance(item, bytes):
-                got += item
-    return got
-
-
-async def next_item(watch: Watch, kind: type[Any]) -> Any:
-    """Return the next item of this kind; output and others are passed over."""
-    with anyio.fail_after(PATIENCE):
-        while True:
-            item = await watch.receive()
-            if isinstance(item, kind):
-                return item
-
-
-async def next_notice(connection: Connection, kind: type[Notice]) -> Any:
-    with anyio.fail_after(PATIENCE):
-        async for notice in connection.notices():
-            if isinstance(notice, kind):
-                return notice
-    raise AssertionError("the connection was closed")
 
 
 @pytest.fixture
@@ -145,8 +125,6 @@ async def world() -> AsyncIterator[World]:
     strategy = await world.tower()
     for record, holder in zip(world.records.values(), holders, strict=True):
         if is_alive(holder):
-            import signal
-
             send_signal(holder, signal.SIGCONT)
             await strategy.terminate(record)
     await world.tower_stops()

@@ -29,10 +29,11 @@ from afx.plugin import (
     is_alive,
     send_signal,
 )
+from afx.testing.theatre import PATIENCE, next_notice, output_until
 from afx_reconnect_shellper import zygote_client
 from afx_reconnect_shellper.strategy import ShellperStrategy
 
-from .conftest import PATIENCE, World, next_notice, output_until, until
+from .conftest import World, until
 
 QUIET = "$echo ready; exec sleep 1000"
 

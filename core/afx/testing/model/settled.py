@@ -24,7 +24,7 @@ def amiss(machine: Machine, tower: Tower) -> Iterator[str]:
     for record in tower.agents.terminals():
         if record.id not in holders:
             yield f"Terminal {record.id} still has a row, and its holder is gone."
-    listed = {orphan.terminal_id for orphan in machine.run(tower.terminals.seek_orphans())}
+    listed = {orphan.terminal_id for orphan in machine.run(tower.survivors.seek_orphans())}
     for terminal_id, holder in holders.items():
         if terminal_id not in recorded | listed and not holder.hangs:
             yield f"Terminal {terminal_id} lives, and is invisible: neither a row nor an orphan."

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api";
 import type { App } from "../app";
-import { label } from "../lookup";
+import { label, talks } from "../lookup";
 import type { AgentView, Losses, ResumePlan } from "../wire";
 import { Box, Buttons } from "./dialogs";
 import { Plan } from "./plan";
@@ -17,7 +17,7 @@ export function Resume({ app, agent }: Props) {
   useEffect(() => {
     api.resumePlan(agent.id).then(setPlan, (failure: Error) => setError(failure.message));
   }, [agent.id]);
-  const again = agent.kind === "shell";
+  const again = !talks(agent);
   return (
     <Box app={app} title={again ? `Start ${label(agent)} again` : `Resume ${label(agent)}`}>
       {plan ? <Plan plan={plan} /> : !error && <p role="status">Looking at its conversations…</p>}
@@ -30,7 +30,7 @@ export function Resume({ app, agent }: Props) {
             app.go(agent.id);
             return [`${label(agent)} is back.`, ...notes].join(" ");
           }}
-        >{again ? "Start again" : "Resume"}</Do>
+        >{again ? "Start again" : plan?.action === "begin" ? "Begin anew" : "Resume"}</Do>
       </Buttons>
     </Box>
   );
@@ -39,7 +39,10 @@ export function Resume({ app, agent }: Props) {
 export function Stop({ app, agent }: Props) {
   return (
     <Box app={app} title={`Stop ${label(agent)}?`}>
-      <p>Its program and its terminal are ended. The agent stays known, with its conversation, and can be started again.</p>
+      <p>
+        Its program and its terminal are ended. It stays known{talks(agent) && ", with its conversation,"} and can be
+        started again.
+      </p>
       <Buttons app={app}>
         <Do
           app={app} danger doing={async () => [`${label(agent)} is stopped.`, ...(await api.stop(agent.id)).notes].join(" ")}
@@ -60,8 +63,8 @@ export function CleanUp({ app, agent }: Props) {
   return (
     <Box app={app} title={`Clean up ${label(agent)}?`}>
       <p>
-        Its terminal is ended{agent.kind === "builder" && ", its worktree and the branch made for it are deleted"}. Its
-        conversations stay on disk.
+        Its terminal is ended{agent.kind === "builder" && ", its worktree and the branch made for it are deleted"}, and
+        it is known no more. {talks(agent) ? "Its conversations stay on disk." : "What stood on its screen is gone, too."}
       </p>
       {losses === null && !error && <p role="status">Looking for work that would be lost…</p>}
       {losses !== null && !loses && <p class="fine">✓ No work would be lost.</p>}

@@ -73,8 +73,8 @@ function Troubles({ app }: { app: App }) {
       <h2>Troubles</h2>
       <ul>
         {orphans.map((orphan) => <li key={orphan.terminal_id}>A terminal without an agent: {orphan.note}</li>)}
-        {plugins.map((plugin) => (
-          <li key={plugin.name}>
+        {plugins.map((plugin, place) => (
+          <li key={place}>
             Plugin {plugin.name} is {plugin.state}
             {plugin.since !== null && `, since ${new Date(plugin.since * 1000).toLocaleString()}`}: {plugin.error} {plugin.hint}
           </li>

@@ -8,7 +8,10 @@ export function SignIn({ again }: { again: boolean }) {
       <h1>afx</h1>
       <p>{again ? "You are signed out. In a terminal, type" : "To come in, type in a terminal"}</p>
       <pre><code>afx open</code></pre>
-      <p class="muted">It opens this page with a code that is good for one use. Your browser is remembered for 30 days.</p>
+      <p class="muted">
+        It opens this page with a code that is good for one use. Your browser is remembered for 30 days, and pages that
+        are open, such as this one, go on by themselves.
+      </p>
     </main>
   );
 }

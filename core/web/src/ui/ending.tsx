@@ -2,36 +2,53 @@
 // itself lies over the terminal instead, whose size then stays as it is.
 
 import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import type { App } from "../app";
-import { endingOf, type Offer } from "../endings";
+import { endingOf, isDown, type Offer } from "../endings";
 import { label } from "../lookup";
 import { api } from "../api";
 import type { Session } from "../session";
-import type { AgentView } from "../wire";
+import type { AgentView, ResumePlan } from "../wire";
 import { ago } from "../words";
 import { LastWords } from "./lastwords";
+import { Prose } from "./prose";
 
 export function Ending({ app, agent, session }: { app: App; agent: AgentView | null; session: Session }) {
   const { refused } = session;
-  const ending = endingOf(agent, session.status, app.link.status);
+  const ending = endingOf(agent, session.status, app.link.status, usePlan(agent));
   if (ending === null) {
     return refused ? <Strip tone="ask" refused passing><p>That key was not taken: the terminal did not answer.</p></Strip> : null;
   }
   return (
-    <Strip tone={ending.tone} refused={refused} passing={ending.offer === null && agent !== null}>
+    <Strip tone={ending.tone} refused={refused} passing={ending.offers.length === 0}>
       <div>
-        <p><strong>{ending.title}</strong> {ending.why}</p>
+        <p><strong>{ending.title}</strong> <Prose text={ending.why} /></p>
         {refused && <p class="refusal" role="alert">What you typed was not sent.</p>}
         {agent !== null && session.keptAt !== undefined && <Kept agent={agent} at={session.keptAt} />}
       </div>
-      {agent !== null && ending.offer && (
-        <button type="button" class="primary" onClick={() => void follow(app, agent, ending.offer)}>{ending.button}</button>
-      )}
-      {agent === null && (
-        <button type="button" class="primary" onClick={() => app.closeTab(session.agentId)}>Close the tab</button>
-      )}
+      {ending.offers.length > 0 && <div class="offers">
+        {ending.offers.map(({ does, button }, place) => (
+          <button key={does} type="button" class={place ? "" : "primary"} onClick={() => follow(app, session.agentId, does)}>
+            {button}
+          </button>
+        ))}
+      </div>}
     </Strip>
   );
+}
+
+/** How an agent that does not run would be brought back; null while that is asked, and where it cannot be known. */
+function usePlan(agent: AgentView | null): ResumePlan | null {
+  const [plan, setPlan] = useState<ResumePlan | null>(null);
+  const down = agent !== null && isDown(agent.state) ? agent.id : null;
+  useEffect(() => {
+    setPlan(null);
+    if (down === null) return;
+    let wanted = true;
+    api.resumePlan(down).then((known) => wanted && setPlan(known), () => undefined);
+    return () => { wanted = false; };
+  }, [down, agent?.state, agent?.reason]);
+  return plan;
 }
 
 /** What there is to see of an agent whose terminal is gone: its last screen, or else what was said last. */
@@ -53,12 +70,16 @@ function Strip({ tone, refused, passing, children }: {
   return <div class={classes} role="status">{children}</div>;
 }
 
-async function follow(app: App, agent: AgentView, offer: Offer | null): Promise<void> {
-  if (offer === "resume") {
-    await app.attempt(async () => {
-      const { notes } = await api.resume(agent.id);
-      return [`${label(agent)} is back.`, ...notes].join(" ");
-    });
-    app.go(agent.id);
-  }
+function follow(app: App, agentId: string, does: Offer["does"]): void {
+  if (does === "close") app.closeTab(agentId);
+  if (does === "clean-up") app.open({ kind: "cleanup", agent: agentId });
+  if (does === "resume") void bringBack(app, agentId);
+}
+
+async function bringBack(app: App, agentId: string): Promise<void> {
+  await app.attempt(async () => {
+    const { agent, notes } = await api.resume(agentId);
+    return [`${label(agent)} is back.`, ...notes].join(" ");
+  });
+  app.go(agentId);
 }

@@ -34,7 +34,7 @@ export function Header({ app }: { app: App }) {
           <button
             type="button" class="icon" aria-pressed={bell === "on"}
             aria-label="Notify me when an agent needs me" title="Notify me when an agent needs me"
-            onClick={() => void toggleNotifying().then(app.changed)}
+            onClick={() => void toggleNotifying(app)}
           >{bell === "on" ? "◉" : "◎"}</button>
         )}
         <button

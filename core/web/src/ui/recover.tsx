@@ -3,13 +3,19 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api";
 import type { App } from "../app";
-import type { RecoveryNews, RecoveryRow } from "../wire";
+import { findAgent, titleOf } from "../lookup";
+import type { RecoveryNews, RecoveryRow, ResumePlan } from "../wire";
+import type { Tone } from "../words";
 import { Box, Buttons } from "./dialogs";
 import { Plan } from "./plan";
 
+const WOULD: Record<ResumePlan["action"], string> = {
+  attach: "runs already", wait: "may run", resume: "would be resumed", begin: "would begin anew", refuse: "cannot be started",
+};
 const SAID: Record<string, string> = {
   starting: "◐ starting", revived: "● revived", attached: "● runs already", failed: "✕ failed", skipped: "○ skipped",
 };
+const TONE: Record<string, Tone> = { starting: "busy", revived: "good", attached: "good", failed: "bad" };
 
 export function Recover({ app, workspace }: { app: App; workspace: string | undefined }) {
   const [rows, setRows] = useState<RecoveryRow[] | null>(null);
@@ -45,8 +51,15 @@ export function Recover({ app, workspace }: { app: App; workspace: string | unde
     setLeft(next);
   }
 
+  const { state } = app.link;
+  const here = state?.workspaces.find((one) => one.path === workspace);
+  const place = (row: RecoveryRow) => {
+    const found = findAgent(state, row.agent);
+    return here || !found || state?.workspaces.length === 1 ? "" : titleOf(state, found.workspace);
+  };
+
   return (
-    <Box app={app} title="Recover agents" kind="wide">
+    <Box app={app} title={here ? `Recover agents in ${titleOf(state, here)}` : "Recover agents"} kind="wide">
       {rows === null && !error && <p role="status">Looking at every agent…</p>}
       {rows?.length === 0 && <p>Everybody runs. There is nobody to bring back.</p>}
       <ul class="recovery">
@@ -61,7 +74,8 @@ export function Recover({ app, workspace }: { app: App; workspace: string | unde
                   onChange={(event) => choose(row.agent, event.currentTarget.checked)}
                 />
                 <strong>{row.name}</strong>
-                <span class="outcome" role="status">{told ? SAID[told.event] : row.eligibility}</span>
+                <span class="muted">{place(row)}</span>
+                <span class={`outcome ${told ? TONE[told.event] ?? "" : ""}`} role="status">{told ? SAID[told.event] : foreseen(row)}</span>
               </label>
               {row.eligibility === "eligible" && !told?.message && <Plan plan={row.plan} />}
               {(told?.message || row.eligibility !== "eligible") && <p class="muted">{told?.message ?? row.reason}</p>}
@@ -84,3 +98,6 @@ export function Recover({ app, workspace }: { app: App; workspace: string | unde
     </Box>
   );
 }
+
+const foreseen = (row: RecoveryRow): string =>
+  row.eligibility === "eligible" ? WOULD[row.plan.action] : row.eligibility;

@@ -1,11 +1,12 @@
 // A new agent: where, what for, by which program.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api, type SpawnRequest } from "../api";
 import type { App } from "../app";
 import { label, titleOf } from "../lookup";
 import type { AgentKind, PluginRow } from "../wire";
 import { Box, Buttons } from "./dialogs";
+import { Prose } from "./prose";
 
 const KINDS: readonly [AgentKind, string][] = [
   ["builder", "builds in a git worktree of its own"],
@@ -20,6 +21,9 @@ export function Spawn({ app, workspace }: { app: App; workspace: string | undefi
   const [harnesses, setHarnesses] = useState<PluginRow[]>([]);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState("");
+  const said = useRef<HTMLParagraphElement>(null);
+  // On a phone it stands below what is seen of the dialog.
+  useLayoutEffect(() => said.current?.scrollIntoView({ block: "nearest" }), [error]);
   useEffect(() => {
     api.plugins().then(
       (rows) => setHarnesses(rows.filter((row) => row.kind === "harness" && row.state === "active")),
@@ -50,7 +54,11 @@ export function Spawn({ app, workspace }: { app: App; workspace: string | undefi
 
   return (
     <Box app={app} title="Spawn an agent">
-      <form onSubmit={(event) => { event.preventDefault(); void spawn(event.currentTarget); }}>
+      <form
+        onSubmit={(event) => { event.preventDefault(); void spawn(event.currentTarget); }}
+        // What is wrong with the one of before may be right with this one.
+        onInput={() => setError("")}
+      >
         <fieldset class="choices">
           <legend>Kind</legend>
           {KINDS.map(([value, does]) => (
@@ -84,7 +92,7 @@ export function Spawn({ app, workspace }: { app: App; workspace: string | undefi
             <label>Branch<input name="branch" placeholder="builder/NAME" autocomplete="off" spellcheck={false} /></label>
           )}
         </div>
-        {error && <p class="error" role="alert">{error}</p>}
+        {error && <p class="error" role="alert" ref={said}><Prose text={error} /></p>}
         <Buttons app={app}>
           <button type="submit" class="primary" disabled={busy}>{busy ? "Starting…" : "Spawn"}</button>
         </Buttons>

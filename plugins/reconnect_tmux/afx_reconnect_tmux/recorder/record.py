@@ -11,6 +11,7 @@ from afx_holding.address import Address
 from afx_holding.program import LaunchError
 from afx_holding.ring import Ring
 
+from .pane import RecordedPane
 from .pipe import hand_over
 from .recorder import Recorder
 
@@ -34,6 +35,6 @@ def main(directory: str, terminal_id: str, scrollback: str, tty: str, seed: str)
     if seed == "again" and hand_over(address):
         return
     try:
-        Recorder(address, Ring(int(scrollback)), tty, waits_for_seed=seed == "seed").serve()
+        Recorder(address, RecordedPane(Ring(int(scrollback)), tty), waits_for_seed=seed == "seed").serve()
     except LaunchError:
         sys.exit(1)  # Another one records this terminal. The Tower, which sees to that, will ask again.

@@ -1,0 +1,79 @@
+"""Observers are told of events, each apart from the others."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import pytest
+
+from afx.api.hookspecs import EventKind, TerminalEvent
+from afx.api.model import AgentState
+from loader.plugins import Install, load, rows
+
+
+def an_event() -> TerminalEvent:
+    return TerminalEvent(
+        kind=EventKind.LOST,
+        agent_id="a",
+        agent_name="fix",
+        workspace="/w",
+        terminal_id=None,
+        state=AgentState.LOST,
+        reason="",
+        at=1.0,
+    )
+
+
+def test_one_raising_observer_does_not_stop_the_others(
+    install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    observer = """
+    '''Watches.'''
+    from afx.plugin import hookimpl
+
+    seen = []
+
+    @hookimpl
+    def afx_terminal_event(event):
+        seen.append(event)
+        {then}
+    """
+    install("afx-a", "a = watch_a", watch_a=observer.format(then=""))
+    install("afx-b", "b = watch_b", watch_b=observer.format(then="raise RuntimeError('dizzy')"))
+    install("afx-c", "c = watch_c", watch_c=observer.format(then=""))
+    plugins = load()
+    assert [(row.kind, row.name, row.summary) for row in rows(plugins)] == [
+        ("plugin", "a", "Watches."),
+        ("plugin", "b", "Watches."),
+        ("plugin", "c", "Watches."),
+    ]
+    event = an_event()
+    with caplog.at_level(logging.ERROR, logger="afx.plugins"):
+        plugins.emit(event)
+    assert [sys.modules[f"watch_{which}"].seen for which in "abc"] == [[event], [event], [event]]
+    (record,) = caplog.records
+    assert "b of afx-b" in record.getMessage()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_observer_that_hangs_is_told_once(install: Install) -> None:
+    observer = """
+    from afx.plugin import hookimpl
+
+    seen = []
+
+    @hookimpl
+    def afx_terminal_event(event):
+        seen.append(event)
+        {then}
+    """
+    install(
+        "afx-a", "a = stuck_a", stuck_a=observer.format(then="import threading; threading.Event().wait(20)")
+    )
+    install("afx-b", "b = stuck_b", stuck_b=observer.format(then=""))
+    plugins = load()
+    for _ in range(3):
+        plugins.emit(an_event())
+    assert [len(sys.modules[f"stuck_{which}"].seen) for which in "ab"] == [1, 3]
+    assert [(row.name, row.state) for row in rows(plugins)] == [("a", "broken"), ("b", "active")]

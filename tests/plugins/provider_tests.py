@@ -1,0 +1,57 @@
+"""What the tests of each harness for a program from npm say alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+import pytest
+
+from afx.plugin import API_VERSION, AgentKind, HarnessEntry, HarnessProvider, LaunchRequest, SpawnError
+
+
+def a_request(directory: Path, program: str) -> LaunchRequest:
+    """Return a request to launch a program, which does nothing, with files of its own in `directory`."""
+    executable = directory / "bin" / program
+    executable.parent.mkdir()
+    executable.write_text("#!/bin/sh\n", encoding="utf-8")
+    executable.chmod(0o755)
+    return LaunchRequest(
+        kind=AgentKind.BUILDER,
+        name="fix",
+        cwd=str(directory),
+        env={"PATH": str(executable.parent), "KEPT": "1"},
+        directory=str(directory / "files"),
+    )
+
+
+class ProviderTests:
+    """A subclass in a test module says which harness it is; the module has a fixture `request_`."""
+
+    entries: ClassVar[Callable[[], Iterable[HarnessEntry]]]
+    harness: ClassVar[type[HarnessProvider]]
+    package: ClassVar[str]
+    """What npm installs the program from."""
+
+    def test_the_entry_names_the_class(self) -> None:
+        (entry,) = type(self).entries()
+        assert (entry.name, entry.commands) == (self.harness.name, self.harness.commands)
+        assert entry.factory == f"{self.harness.__module__}:{self.harness.__qualname__}"
+        assert entry.api_version == API_VERSION
+
+    def test_a_task_too_long_for_one_argument_goes_through_a_file(self, request_: LaunchRequest) -> None:
+        task = "ü" * 70_000
+        command = self.harness().launch(msgspec.structs.replace(request_, task=task))
+        (path,) = (path for path, content in command.files.items() if content == task)
+        assert path in command.argv[-1]
+        assert max(map(len, command.argv)) < 1000
+
+    def test_a_missing_program_is_a_sentence_with_a_hint(
+        self, request_: LaunchRequest, tmp_path: Path
+    ) -> None:
+        request = msgspec.structs.replace(request_, env={"PATH": str(tmp_path)})
+        with pytest.raises(SpawnError, match=self.harness.commands[0]) as caught:
+            self.harness().launch(request)
+        assert f"npm install -g {self.package}" in caught.value.hint
