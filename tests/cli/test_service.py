@@ -96,12 +96,14 @@ def unit_file() -> Path:
 def test_install_writes_the_unit_and_starts_it(
     afx: Afx, systemd: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AFX_PORT", "4321")
     done = afx("service", "install")
     assert done.status == 0
     assert "enable-linger" in done.out
     assert "recover.at_boot" in done.out
     unit = unit_file()
     assert f'"AFX_HOME={home}"' in unit.read_text()
+    assert '"AFX_PORT=4321"' in unit.read_text(), "it stays where it is"
     asked = [line for line in systemd.read_text().splitlines() if "show" not in line and "is-" not in line]
     assert asked == [
         "systemctl --user daemon-reload",

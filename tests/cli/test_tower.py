@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from afx.api.process import identify, is_alive
+from afx.api.process import identify, is_alive, send_signal
 from afx.cli import launcher, process
 from afx.client.presence import lock_holder
+from afx.doctor import examination
 from cli.conftest import Afx
 
 REFUSE = """
@@ -221,6 +222,23 @@ def test_the_doctor_names_a_deleted_file_of_a_living_tower_and_its_command_mends
     assert afx(*told()["command"].split()[1:]).status == 0
     with pytest.raises(StopIteration):
         told()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a process is stopped")
+def test_the_doctor_names_a_stopped_tower_and_its_command_mends_it(
+    afx: Afx, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examination, "_ANSWER_WITHIN", 0.2)
+    afx("tower", "start")
+    holder = lock_holder(home)
+    assert holder is not None
+    send_signal(holder, signal.SIGSTOP)
+    told = json.loads(afx("doctor", "--json").out)["findings"]
+    (stopped,) = [one for one in told if one["check"] == "tower"]
+    assert stopped["level"] == "error"
+    assert stopped["command"] == f"kill -CONT {holder.pid}"
+    subprocess.run(["sh", "-c", stopped["command"]], check=True)
+    assert afx("status").status == 0
 
 
 def test_a_deleted_lock_lets_no_second_tower_in_and_stop_still_finds_the_first(

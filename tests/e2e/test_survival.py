@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -309,3 +310,20 @@ def test_successor_names_its_predecessors(tower: TowerProcess, workspace: str) -
     assert again["state"] == "running"
     assert again["terminal"]["id"] != agent["terminal"]["id"]
     assert again["terminal"]["predecessors"] == [agent["terminal"]["id"]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which directory a program works in")
+def test_a_terminal_whose_agent_nobody_knows_any_more_is_adopted_by_its_id_alone_lesson_06(
+    tower: TowerProcess, workspace: str
+) -> None:
+    before = tower.shell(workspace, "exec cat", "kept")["terminal"]
+    tower.stop()
+    for file in tower.home.glob("afx*.db*"):
+        file.unlink()
+    tower.start()
+    assert tower.agents() == {}
+    (orphan,) = tower.request("GET", "/api/orphans")["orphans"]
+    assert (orphan["terminal_id"], orphan["cwd"]) == (before["id"], workspace)
+    agent = tower.request("POST", "/api/orphans/adopt", {"orphan": before["id"]})["agent"]
+    assert (agent["kind"], agent["name"], agent["state"]) == ("shell", "kept", "running")
+    assert (agent["terminal"]["id"], agent["terminal"]["pid"]) == (before["id"], before["pid"])

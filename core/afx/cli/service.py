@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from afx.api.errors import AfxError, BadInputError, NotFoundError
-from afx.settings import state_directory
+from afx.settings import SETTINGS, state_directory
 
 from . import launcher
 from .commands import Command, LazyGroup
@@ -26,7 +26,10 @@ _LINGER = (
     "You do not linger: with your last login session your services end, and agents with them where the "
     "machine kills what a logout leaves. `loginctl enable-linger` has them stay, and start at boot."
 )
-_KEPT = ("PATH", "LANG", "SHELL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "AFX_CONFIG", "AFX_HOST_ID")
+_KEPT = (
+    *("PATH", "LANG", "SHELL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "AFX_CONFIG", "AFX_HOST_ID"),
+    *(setting.env for setting in SETTINGS.values()),
+)
 
 
 class Manager(ABC):

@@ -22,6 +22,7 @@ from .installation import (
     judge_absence,
     judge_names,
     judge_plugins,
+    judge_silence,
     judge_tower,
 )
 from .machine import check_clock, check_git, check_limits, check_python, check_space
@@ -82,8 +83,7 @@ def _ask_tower(home: Path) -> tuple[list[Finding], Mapping[str, Any] | None]:
     except TowerDownError:
         return [judge_absence(home)], None
     except AfxError as error:
-        why = f"Nobody can speak to it. {error.hint}".strip()
-        return [Finding.error(error.message, why)], None
+        return [judge_silence(home, error)], None
     found = list(judge_tower(state))
     if not (home / "tower.lock").exists():
         found.append(

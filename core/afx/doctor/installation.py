@@ -12,7 +12,9 @@ from typing import Any
 
 from afx import __version__
 from afx.api.doctor import DoctorContext, Finding
+from afx.api.errors import AfxError, UnreachableError
 from afx.api.harness import HarnessProvider
+from afx.api.process import ProcessIdentity
 from afx.client.presence import absence, lock_holder
 from afx.differing import RESTART, Known
 from afx.quarantine import PluginInfo
@@ -231,6 +233,27 @@ def judge_absence(home: Path) -> Finding:
     why = absence(home)
     judged = Finding.warning if (home / "key").exists() else Finding.error
     return judged(why.message, why.hint, "afx tower restart")
+
+
+def judge_silence(home: Path, error: AfxError) -> Finding:
+    """Say why a Tower that is there does not answer, or cannot be asked."""
+    holder = lock_holder(home)
+    if isinstance(error, UnreachableError) and holder is not None and _is_stopped(holder):
+        return Finding.error(
+            f"The Tower (pid {holder.pid}) is stopped, as by SIGSTOP.",
+            "It does not answer, and ends only once it runs again. Terminals live on meanwhile.",
+            shell("kill", "-CONT", str(holder.pid)),
+        )
+    return Finding.error(error.message, f"Nobody can speak to it. {error.hint}".strip())
+
+
+def _is_stopped(process: ProcessIdentity) -> bool:
+    """Tell whether a process was stopped, where the system tells that (Linux)."""
+    try:
+        said = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return said.rpartition(")")[2].split()[0] in {"T", "t"}
 
 
 def judge_tower(state: Mapping[str, Any]) -> Iterator[Finding]:

@@ -273,8 +273,8 @@ class Lifecycle:
                     delete_branch=agent.owns_branch,
                     branch=agent.branch,
                 )
-                branch = f" and its branch {agent.branch}" if was_deleted else ""
-                notes.append(f"Its worktree {agent.cwd}{branch} is gone.")
+                gone = f" and its branch {agent.branch} are" if was_deleted else " is"
+                notes.append(f"Its worktree {agent.cwd}{gone} gone.")
             if losses is not None and losses.anything:
                 notes.append(f"Lost: {losses.sentence()}")
             agent = msgspec.structs.replace(agent, removed_at=time.time())

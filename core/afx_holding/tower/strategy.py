@@ -11,6 +11,7 @@ import contextlib
 import resource
 import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import anyio
@@ -292,6 +293,8 @@ class HolderStrategy(ReconnectStrategy):
             handle=self._handle(connection),
             started_at=welcome.started_at,
             note=f"{welcome.label}, held by process {welcome.pid}",
+            name=welcome.label,
+            cwd="" if welcome.child is None else _working_directory(welcome.child.pid),
         )
 
     # Ending
@@ -388,3 +391,11 @@ async def _until_gone(connection: HolderConnection) -> None:
         # No event tells of the end of a process that is nobody's child here, on every system.
         while holder is not None and is_alive(holder):  # noqa: ASYNC110
             await anyio.sleep(0.001)
+
+
+def _working_directory(pid: int) -> str:
+    """Return the directory that a process works in; empty where the system does not tell (Linux does)."""
+    try:
+        return str(Path(f"/proc/{pid}/cwd").readlink())
+    except OSError:
+        return ""
