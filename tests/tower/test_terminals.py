@@ -10,10 +10,10 @@ import anyio
 import msgspec
 import pytest
 
-from afx.api.errors import NotFoundError, SpawnError, StorageError, UnreachableError
+from afx.api.errors import ConnectionLostError, NotFoundError, SpawnError, StorageError, UnreachableError
 from afx.api.model import AgentState, Exit, TerminalId, TerminalRecord
 from afx.api.storage import Changes
-from afx.api.strategy import Cause, StrategyContext, Survival
+from afx.api.strategy import Cause, Connection, StrategyContext, Survival
 from afx.testing.clock import FakeClock
 from afx.testing.memory_strategy import MemoryStrategy
 from afx.tower.agents import Agents
@@ -203,6 +203,25 @@ async def test_pauses_between_questions_outlast_another_loss(
         await anyio.sleep(10)
     # Each waits a second for the answer, and then another one.
     assert 4 <= len(asked) <= 6
+
+
+async def test_pauses_between_questions_outlast_a_holder_that_lives_and_takes_no_connection(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    async def refusing(_: MemoryStrategy, record: TerminalRecord) -> Connection:
+        asked.append(anyio.current_time())
+        raise ConnectionLostError(f"{record.id} takes nobody.")
+
+    await lab.begin("a")
+    monkeypatch.setattr(MemoryStrategy, "reconnect", refusing)
+    async with lab.tower() as (agents, _):
+        await anyio.sleep(5)
+        assert agents.why_unreachable("t-a") == "t-a takes nobody."
+        asked.clear()
+        await anyio.sleep(10)
+    assert 9 <= len(asked) <= 11, "It is asked once a second."
 
 
 async def test_a_holder_that_dies_under_the_tower_is_lost(lab: Lab) -> None:

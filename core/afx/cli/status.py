@@ -16,6 +16,8 @@ from .here import current_directory_or_none
 from .naming import workspace_around
 from .output import duration, json_option, plain, print_json, print_table, shorten
 
+_PATIENCE = 10.0
+"""Seconds in which even a busy Tower says how everybody is."""
 _TROUBLED = ("needs-attention", "unreachable", "lost", "crashed")
 
 
@@ -23,7 +25,7 @@ _TROUBLED = ("needs-attention", "unreachable", "lost", "crashed")
 @json_option
 def status(*, as_json: bool) -> None:
     """Show every workspace and agent, and whether the Tower runs."""
-    state = connect().state()
+    state = connect(timeout=_PATIENCE).state()
     if as_json:
         print_json(state)
         return

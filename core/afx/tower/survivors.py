@@ -165,7 +165,7 @@ class Survivors:
                 if len(outcome.connected) == connected:
                     self.orphans.append(orphan)
             case Wait(record, reason):
-                self._following.note_lost(record.id, reason)
+                self._agents.set_unreachable(record.id, reason)
             case Prune(record):
                 agent = self._agents.without_terminal(decision.record)
                 outcome.put.append(after_loss(agent, decision))
@@ -189,7 +189,7 @@ class Survivors:
             if adopted:
                 log.warning("An orphan could not be adopted: %s", lost.message)
             else:
-                self._following.note_lost(record.id, lost.message)
+                self._agents.set_unreachable(record.id, lost.message)
             return
         before = self._agents.agent(record.agent_id)
         agent, current, ended = after_return(before, record, connection.facts, adopted=adopted)
@@ -217,13 +217,13 @@ class Survivors:
     async def _regain_lost(self) -> None:
         """Ask again after every terminal that cannot be reached, for as long as there is one."""
         while True:
-            await self._following.until_lost()
             pause = _RETRY_FIRST
             while lost := self._out_of_reach():
                 await self._ask_again(lost)
                 with anyio.move_on_after(pause):
                     await self._following.until_lost()
                 pause = min(pause * 2, _RETRY_LONGEST)
+            await self._following.until_lost()
 
     async def _ask_again(self, lost: Sequence[TerminalRecord]) -> None:
         found = await self._strategies.survey(lost, _RETRY_DEADLINE)
