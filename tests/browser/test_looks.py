@@ -334,7 +334,12 @@ def test_of_many_terminals_those_in_view_are_watched_and_each_is_big_enough_to_r
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_a_phone_has_room_for_all_of_it(
-    browser: Browser, tower: TowerProcess, team: dict[str, dict[str, Any]], open_tab: OpenTab, scheme: Any
+    browser: Browser,
+    tower: TowerProcess,
+    workspace: str,
+    team: dict[str, dict[str, Any]],
+    open_tab: OpenTab,
+    scheme: Any,
 ) -> None:
     context = browser.new_context(
         viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True, color_scheme=scheme
@@ -356,7 +361,9 @@ def test_a_phone_has_room_for_all_of_it(
     tower.eventually(lambda: tower.agents()["builder/login"]["state"] == "exited")
 
     # With more tabs than there is room for, and with more words at the top.
-    for agent in team.values():
+    late = tower.shell(workspace, "exec sleep 1000", "with-a-rather-long-name")
+    expect(tab.page.locator(".agent", has_text="rather-long")).to_be_attached()
+    for agent in (late, *team.values()):
         tab.go(agent)
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= 390
     tower.stop()

@@ -141,6 +141,25 @@ def test_of_one_that_cannot_be_started_the_page_says_why_and_what_else_there_is_
     expect(ending).to_have_count(0)
 
 
+def test_the_letters_of_one_that_is_stopped_stay_as_large_as_they_were(
+    tower: TowerProcess, workspace: str, open_tab: OpenTab
+) -> None:
+    agent = tower.shell(workspace, "echo its words; exec sleep 1000", "halted")
+    tab = open_tab("#/shop/shell/halted")
+    tab.await_text(agent, "its words")
+    screen = f"afx.sessions.get('{agent['id']}').screen"
+    fits = f"{screen}.terminal.rows === {screen}.ownSize().rows"
+    tab.page.wait_for_function(f"() => {fits}")
+    before = tab.page.evaluate(f"{screen}.terminal.rows")
+
+    tower.request("POST", f"/api/agents/{agent['id']}/stop")
+
+    # What is said below it leaves less room, which is filled with fewer lines.
+    expect(tab.page.locator(".ending")).to_contain_text("Stopped.")
+    tab.page.wait_for_function(f"before => {screen}.terminal.rows < before && {fits}", arg=before)
+    assert tab.page.evaluate(f"{screen}.terminal.options.fontSize") == 13
+
+
 def test_of_a_shell_that_was_removed_no_key_is_promised_to_do_anything(
     tower: TowerProcess, workspace: str, open_tab: OpenTab
 ) -> None:
@@ -153,12 +172,11 @@ def test_of_a_shell_that_was_removed_no_key_is_promised_to_do_anything(
 
     tower.request("POST", f"/api/agents/{agent['id']}/stop")
     expect(ending).to_contain_text("Keys do nothing here any more.")
-    # Its letters stay as large as they were, though there is less room now.
-    size = f"afx.sessions.get('{agent['id']}').screen.terminal.options.fontSize"
-    tab.page.wait_for_function(f"() => {size} === 13")
     tower.request("DELETE", f"/api/agents/{agent['id']}")
 
     expect(ending).to_contain_text("Removed.")
     expect(ending).to_contain_text("Keys do nothing here any more.")
     ending.get_by_role("button", name="Close the tab").click()
     expect(tab.page.locator(".tab", has_text="brief")).to_have_count(0)
+    # Where the page asked about it in that very moment, the browser tells of the answer.
+    tab.conduct.wrong = [said for said in tab.conduct.wrong if "status of 404" not in said]

@@ -151,6 +151,14 @@ export class Screen {
     }
   }
 
+  /** Have as many lines and columns as there is room for in letters of full size. */
+  fill(): void {
+    // Measured in smaller letters it would be a guess.
+    this.terminal.options.fontSize = FONT_SIZE;
+    const own = this.ownSize();
+    if (own !== null) this.resize(own);
+  }
+
   /** Show what a program put out, and call `then` when it is shown. */
   write(data: Uint8Array, then: () => void): void {
     this.terminal.write(this.resets.replace(data), then);

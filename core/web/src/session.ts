@@ -134,6 +134,7 @@ export class Session {
     const step = nextTerminal(agent, this.terminal);
     if (step.to === "nothing") {
       if (this.status !== "live") this.become("gone");
+      this.place();
       void this.recall();
     } else if (step.to === "move") {
       this.leave();
@@ -180,8 +181,7 @@ export class Session {
 
   /** Break lines as there is room for them, since no program depends on the size any more. */
   private settle(): void {
-    const own = this.screen.ownSize();
-    if (own !== null && this.screen.terminal.buffer.active.type === "normal") this.screen.resize(own);
+    if (this.screen.terminal.buffer.active.type === "normal") this.screen.fill();
   }
 
   private connect(): void {

@@ -1,7 +1,7 @@
 // What is asked of a person before something is done to one agent.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api";
 import type { App } from "../app";
 import { label, talks } from "../lookup";
@@ -109,12 +109,17 @@ function Do({ app, doing, children, disabled = false, danger = false }: {
   app: App; doing: () => Promise<string>; children: ComponentChildren; disabled?: boolean; danger?: boolean;
 }) {
   const [busy, setBusy] = useState(false);
+  // By the time it is done, another dialog may be open.
+  const mine = useRef(app.dialog).current;
+  const close = () => {
+    if (app.dialog === mine) app.closeDialog();
+  };
   return (
     <button
       type="button" class={danger ? "danger" : "primary"} disabled={disabled || busy}
       onClick={() => {
         setBusy(true);
-        void app.attempt(doing).then((done) => (done ? app.closeDialog() : setBusy(false)));
+        void app.attempt(doing).then((done) => (done ? close() : setBusy(false)));
       }}
     >{children}</button>
   );

@@ -37,6 +37,9 @@ export function Ending({ app, agent, session }: { app: App; agent: AgentView | n
   );
 }
 
+/** An agent that is down for less than this is on its way to something else: back, or removed. */
+const SETTLED_MS = 250;
+
 /** How an agent that does not run would be brought back; null while that is asked, and where it cannot be known. */
 function usePlan(agent: AgentView | null): ResumePlan | null {
   const [plan, setPlan] = useState<ResumePlan | null>(null);
@@ -45,8 +48,13 @@ function usePlan(agent: AgentView | null): ResumePlan | null {
     setPlan(null);
     if (down === null) return;
     let wanted = true;
-    api.resumePlan(down).then((known) => wanted && setPlan(known), () => undefined);
-    return () => { wanted = false; };
+    const timer = setTimeout(() => {
+      api.resumePlan(down).then((known) => wanted && setPlan(known), () => undefined);
+    }, SETTLED_MS);
+    return () => {
+      wanted = false;
+      clearTimeout(timer);
+    };
   }, [down, agent?.state, agent?.reason]);
   return plan;
 }
