@@ -121,7 +121,7 @@ def test_conversations_are_looked_for_where_the_agent_keeps_them_lesson_22(
     keep_in(str(short_directory / "of-the-tower") if later == "another" else "")
     tower.start()
     (row,) = tower.request("POST", "/api/recover", {})["rows"]
-    (step,) = row["plan"]["steps"]
+    (step,) = (step for step in row["plan"]["steps"] if step["asked"])
     assert (step["rung"], step["evidence"], step["chosen"]) == ("stored", "found", True)
     listed = tower.request("GET", f"/api/agents/{agent['id']}/conversations")["conversations"]
     assert listed[0]["transcript"]["path"].startswith(str(short_directory / "elsewhere"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -69,8 +70,11 @@ def check(*, name: str, as_json: bool) -> int:
 
         print_json(msgspec.to_builtins(outcome))
         return 0 if outcome.ok else _FAILED
-    for suite, passed in outcome.suites.items():
-        click.echo(f"{click.style('passed', fg='green')} {_subject(suite)}: {counted(passed, 'test')}")
+    passed: Counter[str] = Counter()
+    for suite, number in outcome.suites.items():
+        passed[_subject(suite)] += number
+    for subject, number in passed.items():
+        click.echo(f"{click.style('passed', fg='green')} {subject}: {counted(number, 'test')}")
     for failure in outcome.failures:
         click.echo(f"{click.style('failed', fg='red')} {_subject(failure.suite)}: {_words(failure.test)}")
         click.echo(f"  {failure.message}\n  Why: {failure.why}")
