@@ -108,7 +108,8 @@ class Events:
                     yield None
                 changed = anyio.Event()
                 # Changes often come in crowds; a moment's patience tells of them in one event.
-                await anyio.sleep(_GATHER)
+                with anyio.move_on_after(_GATHER):
+                    await self._stopping.wait()
         finally:
             stop()
 
