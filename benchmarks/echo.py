@@ -72,14 +72,8 @@ def _flood(stack: ExitStack, here: Stage, count: int) -> None:
 def _type_through_tower(here: Stage, seconds: float) -> Samples:
     agent = here.shell(QUIET)
     viewer = Viewer(here.tower.websocket_url(agent["terminal"]["id"]), here.tower.key)
-
-    def read() -> bytes:
-        while isinstance(got := viewer.read(), dict):
-            continue
-        return got
-
     try:
-        return _typed(seconds, viewer.type, read)
+        return _typed(seconds, viewer.type, viewer.read_output)
     finally:
         viewer.close()
         here.tower.request("DELETE", f"/api/agents/{agent['id']}")

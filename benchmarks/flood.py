@@ -74,16 +74,8 @@ def _through_tower(here: Stage, kind: str) -> tuple[Flood, int]:
     """Return what came of a flood, and how often the viewer was told to begin anew."""
     agent = here.shell("exec " + shlex.join(producer(kind, _SIZES[kind])))
     viewer = Viewer(here.tower.websocket_url(agent["terminal"]["id"]), here.tower.key)
-    resyncs = 0
-
-    def read() -> bytes:
-        nonlocal resyncs
-        while isinstance(got := viewer.read(), dict):
-            resyncs += got["type"] == "resync"
-        return got
-
     try:
-        return follow(kind, _SIZES[kind], read, viewer.type), resyncs
+        return follow(kind, _SIZES[kind], viewer.read_output, viewer.type), viewer.resyncs
     finally:
         viewer.close()
         here.tower.request("DELETE", f"/api/agents/{agent['id']}")

@@ -78,9 +78,9 @@ def print_json(findings: Sequence[Finding], stream: TextIO = sys.stdout) -> None
 def _lines(finding: Finding) -> list[tuple[str, ...]]:
     spread = ""
     if finding.low is not None and finding.high is not None and finding.samples > 1:
-        spread = f"{_number(finding.low)}-{_number(finding.high)} of {finding.samples}"
+        spread = f"{number(finding.low)}-{number(finding.high)} of {finding.samples}"
     beside = [_compared(finding, other) for other in finding.beside] or [""]
-    first = (finding.what, f"{_number(finding.value)} {finding.unit}", spread, beside[0], finding.target)
+    first = (finding.what, f"{number(finding.value)} {finding.unit}", spread, beside[0], finding.target)
     lines: list[tuple[str, ...]] = [first, *(("", "", "", other, "") for other in beside[1:])]
     if finding.note:
         lines.append((f"  ({finding.note})", "", "", "", ""))
@@ -91,10 +91,11 @@ def _compared(finding: Finding, other: Beside) -> str:
     if other.value is None:
         return f"{other.what}: {other.why_not or 'not measured'}"
     ratio = f" (x{finding.value / other.value:.2f})" if other.value else ""
-    return f"{other.what}: {_number(other.value)} {finding.unit}{ratio}"
+    return f"{other.what}: {number(other.value)} {finding.unit}{ratio}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a value with as many digits as mean something."""
     if value == 0 or abs(value) >= 100:
         return f"{value:.0f}"
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"

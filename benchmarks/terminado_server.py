@@ -31,8 +31,8 @@ class TerminadoViewer(Viewer):
     def read_output(self) -> bytes:
         """Return the next piece of output."""
         while True:
-            message = self.read()
-            if isinstance(message, list) and message[0] == "stdout":
+            message = json.loads(self.drop())
+            if message[0] == "stdout":
                 return str(message[1]).encode()
 
     def type(self, data: bytes) -> None:
@@ -63,7 +63,8 @@ def serving(*commands: Sequence[str]) -> Iterator[str]:
 
 
 async def _serve(commands: Sequence[str]) -> None:
-    from terminado import TermSocket, UniqueTermManager
+    from terminado.management import UniqueTermManager
+    from terminado.websocket import TermSocket
     from tornado.web import Application
 
     managers = [UniqueTermManager(shell_command=shlex.split(command)) for command in commands]

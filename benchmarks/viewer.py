@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Any
 from urllib.parse import urlsplit
 
 _PIECE = 256 * 1024
@@ -19,6 +18,9 @@ class Viewer:
     Args:
         url: The URL of the terminal's WebSocket.
         key: The Tower's secret; another server's terminals need none.
+
+    Attributes:
+        resyncs: How often it was told to begin anew.
 
     Raises:
         ConnectionError: The server refused.
@@ -39,6 +41,7 @@ class Viewer:
         head, _, self._data = head.partition(b"\r\n\r\n")
         if b" 101 " not in head.partition(b"\r\n")[0]:
             raise ConnectionError(head.decode(errors="replace"))
+        self.resyncs = 0
         self._opcode = 0
         self._left = 0
 
@@ -51,23 +54,21 @@ class Viewer:
         """Leave without a word."""
         self.socket.close()
 
-    def read(self) -> Any:  # noqa: ANN401 - bytes or any JSON
-        """Return the next piece of output, as bytes, or the next control message, which is JSON.
+    def read_output(self) -> bytes:
+        """Return the next piece of output.
 
         Raises:
             ConnectionError: The server has closed the connection.
             TimeoutError: Nothing came for 30 s.
         """
-        piece = self.drop()
-        return json.loads(piece) if self._opcode == TEXT else piece
+        while True:
+            piece = self.drop()
+            if self._opcode == _BINARY:
+                return piece
+            self.resyncs += json.loads(piece)["type"] == "resync"
 
     def drop(self) -> bytes:
-        """Return the next piece of output, or the next control message as it came, for who does not care.
-
-        Raises:
-            ConnectionError: The server has closed the connection.
-            TimeoutError: Nothing came for 30 s.
-        """
+        """Return the next piece of output or control message as it came. Raises as `read_output`."""
         while True:
             if not self._left:
                 self._begin_message()
