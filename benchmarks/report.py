@@ -45,10 +45,7 @@ def _row(finding: Finding) -> str:
 
 def _beside(finding: Finding, other: Beside) -> str:
     ratio = f"{finding.value / other.value:.2f} x " if other.value else ""
-    name = (
-        f"`{other.what}`" if " " in other.what and other.what.startswith(("python", "tmux")) else other.what
-    )
-    return f"{ratio}{name} ({number(other.value or 0)})"
+    return f"{ratio}{other.what} ({number(other.value or 0)})"
 
 
 if __name__ == "__main__":
