@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from afx.testing.fixtures import fake_clock  # noqa: F401 - a fixture
 from strangers import installed_strangers, write_shadows
@@ -22,6 +22,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("any machine")
+# Chosen by --hypothesis-profile where it is enough that a test fails, by whichever example.
+settings.register_profile(
+    "no smallest example", phases=(Phase.explicit, Phase.reuse, Phase.generate), print_blob=False
+)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background so, and every program of the tests would inherit it.

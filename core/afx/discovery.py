@@ -137,7 +137,7 @@ def bounded(what: object, work: Callable[[], Result], seconds: float | None = No
         seconds: How long it may take; None for `PATIENCE`.
 
     Raises:
-        DefectError: It took longer.
+        DefectError: It took longer, or raised what only a process is ended by, such as KeyboardInterrupt.
         Exception: Whatever the work raises; SystemExit, too.
     """
     patience = PATIENCE if seconds is None else seconds
@@ -153,12 +153,15 @@ def bounded(what: object, work: Callable[[], Result], seconds: float | None = No
         threading.Thread(target=do, name="plugin", daemon=True).start()
     except RuntimeError:
         # The system has no thread left, which is no plugin's fault.
-        do()
+        return work()
     try:
         is_done, answer = answers.get(timeout=patience)
     except queue.Empty:
         raise DefectError(f"{what} took longer than {patience:g} s and was given up.") from None
     if not is_done:
+        if not isinstance(answer, (Exception, SystemExit)):
+            # Not the person's own: Ctrl-C reaches the main thread only.
+            raise DefectError(f"{what} raised {sentence(answer)}") from answer
         raise answer
     result: Result = answer
     return result

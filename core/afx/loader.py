@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from . import deprecation
 from .api.doctor import DoctorCheck
 from .api.errors import AfxError, BadInputError, PluginError
@@ -80,6 +82,7 @@ class Plugins:
         self._settings = settings
         self._harnesses: dict[tuple[str, str], HarnessProvider] = {}
         self._hung: dict[Origin, PluginInfo] = {}
+        self._raised: set[Origin] = set()
         self._past: Mapping[str, float] = {}
 
     @classmethod
@@ -288,8 +291,8 @@ class Plugins:
     def emit(self, event: TerminalEvent) -> None:
         """Tell every observer of an event.
 
-        What one of them raises is logged. One that takes longer than `OBSERVER_PATIENCE` is broken from then
-        on, and told nothing more. Neither stops another.
+        What one of them raises is logged, and the first of it becomes a warning in `rows`. One that takes
+        longer than `OBSERVER_PATIENCE` is broken from then on, and told nothing more. Neither stops another.
         """
         for plugin in self._registered:
             if not plugin.observes or plugin.origin in self._hung:
@@ -300,7 +303,25 @@ class Plugins:
                 name, origin = plugin.origin.entry_point, plugin.origin
                 if isinstance(error, DefectError):
                     self._hung[origin] = _whole(origin, PluginState.BROKEN, sentence(error), plugin.summary)
+                elif origin not in self._raised:
+                    self._raised.add(origin)
+                    said = sentence(error).rstrip(".")
+                    self._warn_of(origin, f"At an event it raised {said}; the Tower's log tells each time.")
                 _log.error("The plugin %s of %s failed at an event.", name, origin, exc_info=error)
+
+    def _warn_of(self, origin: Origin, warning: str) -> None:
+        """Add a warning to the first row of a plugin."""
+        for claim in self._claims:
+            if claim.origin == origin:
+                claim.warnings += (warning,)
+                return
+        mine = (origin.entry_point, origin.distribution)
+        self._whole = [
+            msgspec.structs.replace(row, warnings=(*row.warnings, warning))
+            if (row.name, row.distribution) == mine
+            else row
+            for row in self._whole
+        ]
 
     def _active(self, kind: EntryKind) -> list[Claim]:
         return [claim for claim in self._claims if claim.kind == kind and claim.state is PluginState.ACTIVE]

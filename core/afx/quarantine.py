@@ -43,7 +43,8 @@ class PluginInfo(msgspec.Struct, frozen=True, kw_only=True):
         error: A sentence about `state`; empty where it is active.
         hint: What to do about it; empty where it is active.
         since: When it was first found so, in seconds since the epoch; None where it is active.
-        warnings: What it uses that is to go, in sentences. It works as long as that is there.
+        warnings: What it uses that is to go, and works as long as that is there; and what it raised first as
+            an observer. In sentences.
     """
 
     kind: Kind

@@ -48,16 +48,17 @@ class Environment:
     def __init__(self, directory: Path, wheel: Path, shadows: Path | None) -> None:
         self.directory = directory
         self.bin = directory / "venv/bin"
-        subprocess.run([sys.executable, "-m", "venv", directory / "venv"], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "venv"], check=True)
         site = next((directory / "venv/lib").glob("python*/site-packages"))
-        # What afx and the suites depend on is taken from the environment of the tests; afx itself is not.
+        # What afx and the suites depend on, and pip, is taken from the environment of the tests; afx is not.
         before = "" if shadows is None else f"{shadows}\n"
         (site / "depends.pth").write_text(f"{before}{sysconfig.get_path('purelib')}\n")
         programs = directory / "programs"
         programs.mkdir()
         (foo,) = (text for language, text in BLOCK.findall(TUTORIAL) if language == "python")
         texts = {
-            tool: f'#!/bin/sh\nexec {self.bin / "python"} -m {tool} "$@"\n' for tool in ("mypy", "pytest")
+            tool: f'#!/bin/sh\nexec {self.bin / "python"} -m {tool} "$@"\n'
+            for tool in ("mypy", "pip", "pytest")
         }
         for name, text in {"foo": foo, **texts}.items():
             (programs / name).write_text(text)

@@ -14,6 +14,7 @@ BROKEN = {
     "import error": ("import nowhere_to_be_found", "nowhere_to_be_found"),
     "syntax error": ("def", "SyntaxError"),
     "exits": ("raise SystemExit(3)", "SystemExit"),
+    "interrupts": ("raise KeyboardInterrupt", "Its import raised KeyboardInterrupt."),
     "async hook": (
         """
         from afx.plugin import hookimpl
@@ -86,6 +87,16 @@ BROKEN = {
             raise RuntimeError("no foo\\nhere")
         """,
         "Its hook afx_harnesses raised RuntimeError: no foo here.",
+    ),
+    "hook that interrupts": (
+        """
+        from afx.plugin import hookimpl
+
+        @hookimpl
+        def afx_harnesses():
+            raise KeyboardInterrupt
+        """,
+        "Its hook afx_harnesses raised KeyboardInterrupt.",
     ),
     "hook that raises after a good entry": (
         f"""

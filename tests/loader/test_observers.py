@@ -9,10 +9,11 @@ import pytest
 
 from afx.api.hookspecs import EventKind, TerminalEvent
 from afx.api.model import AgentState
-from loader.plugins import Install, load, rows
+from afx.quarantine import PluginState
+from loader.plugins import Install, entry, load, only, plugin, rows
 
 
-def an_event() -> TerminalEvent:
+def an_event(reason: str = "") -> TerminalEvent:
     return TerminalEvent(
         kind=EventKind.LOST,
         agent_id="a",
@@ -20,7 +21,7 @@ def an_event() -> TerminalEvent:
         workspace="/w",
         terminal_id=None,
         state=AgentState.LOST,
-        reason="",
+        reason=reason,
         at=1.0,
     )
 
@@ -54,6 +55,23 @@ def test_one_raising_observer_does_not_stop_the_others(
     assert [sys.modules[f"watch_{which}"].seen for which in "abc"] == [[event], [event], [event]]
     (record,) = caplog.records
     assert "b of afx-b" in record.getMessage()
+
+
+@pytest.mark.parametrize("brings", [f"[{entry()}]", "[]"])
+def test_the_first_that_an_observer_raised_is_a_warning(install: Install, brings: str) -> None:
+    observer = """
+    @hookimpl
+    def afx_terminal_event(event):
+        raise RuntimeError(event.reason)
+    """
+    install("afx-a", "a = raises_a", raises_a=plugin(brings) + observer)
+    plugins = load()
+    assert only(plugins).warnings == ()
+    for reason in ("dizzy", "dizzier"):
+        plugins.emit(an_event(reason))
+    row = only(plugins)
+    assert row.state is PluginState.ACTIVE
+    assert row.warnings == ("At an event it raised RuntimeError: dizzy; the Tower's log tells each time.",)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -57,6 +57,7 @@ def run_tests(copy: Path, which: str) -> subprocess.CompletedProcess[str]:
         "PYTEST_ADDOPTS": "",
     }
     options = ["-x", "-q", "-rf", "-p", "no:cacheprovider", "--timeout", "100"]
+    options += ["--hypothesis-profile", "no smallest example"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, which],
         cwd=copy,

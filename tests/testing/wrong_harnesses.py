@@ -91,7 +91,15 @@ class Right(HarnessProvider):
 
 
 class Suite(HarnessSuite):
+    caught_by = ""
     made: type[HarnessProvider] = Right
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name in dir(cls):
+            # Who is wrong meets the test that catches it, and no other.
+            if cls.caught_by and name.startswith("test_") and name != cls.caught_by:
+                setattr(cls, name, None)
 
     def harness(self) -> HarnessProvider:
         return self.made()

@@ -86,8 +86,16 @@ class MemoryStage(Stage):
 
 
 class Suite(StrategySuite):
+    caught_by = ""
     can_be_closed = True
     made: type[MemoryStrategy] = PuppetStrategy
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name in dir(cls):
+            # Who is wrong meets the test that catches it, and no other.
+            if cls.caught_by and name.startswith("test_") and name != cls.caught_by:
+                setattr(cls, name, None)
 
     def stage_factory(self, directory: Path) -> Stage:
         del directory

@@ -159,8 +159,9 @@ class AfxSpecs:
         """Observe what happens to agents. Called after the change is stored, for one event after the other.
 
         It runs in a thread beside the Tower, so it may block; while it does, events wait. More than 1024 are
-        dropped and counted. What it raises is logged with the plugin's name and changes nothing. Whatever
-        observers a Tower has, it ends without waiting for them longer than a second.
+        dropped and counted. What it raises is logged with the plugin's name, and changes nothing; the first
+        of it is shown by ``afx plugins``. Whatever observers a Tower has, it ends without waiting for them
+        longer than a second.
 
         Example::
 

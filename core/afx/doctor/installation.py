@@ -143,7 +143,7 @@ def judge_plugins(rows: Sequence[PluginInfo], known: Known | None = None) -> Ite
         if row.warnings:
             yield Finding.warning(
                 f"{name}{origin}: {' '.join(row.warnings)}",
-                "It stops working with the afx that takes that away. Upgrade it, or tell its author.",
+                "It does less than it should, or will with a later afx. Upgrade it, or tell its author.",
                 "afx plugins",
             )
         if row.state == "active":
