@@ -36,6 +36,8 @@ class WebBuildHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's words
         """Build the page unless it is there, and put it into the distribution."""
+        if _skipped():
+            return  # A page that was built before, perhaps of other sources, stays out as well.
         if self._must_build():
             build(self._web, self._assets, stamp=stamp_of(self._web))
         build_data["artifacts"].append("/core/afx/server/assets/")
@@ -49,10 +51,14 @@ class WebBuildHook(BuildHookInterface[Any]):
         return Path(self.root, "core", "afx", "server", "assets")
 
     def _must_build(self) -> bool:
-        if os.environ.get("AFX_WEB_BUILD") == "skip":
+        if _skipped():
             return False
         made_of = self._assets / STAMP
         return not made_of.is_file() or made_of.read_text(encoding="ascii") != stamp_of(self._web)
+
+
+def _skipped() -> bool:
+    return os.environ.get("AFX_WEB_BUILD") == "skip"
 
 
 def stamp_of(web: Path) -> str:

@@ -119,6 +119,11 @@ def serves(site: Path) -> None:
 
 
 def test_a_build_that_is_told_to_skip_the_page_serves_a_word_about_it(tree: Path, tmp_path: Path) -> None:
+    # What was built before is no part of it either.
+    before = tree / "core/afx/server/assets"
+    before.mkdir()
+    for name in ("index.html", "app-OLD.js"):
+        (before / name).write_text("of other sources")
     pip("wheel", "-q", ".", "-w", str(tmp_path / "made"), cwd=tree, env={"AFX_WEB_BUILD": "skip"})
     (wheel,) = (tmp_path / "made").glob("*.whl")
     assert names_in(wheel) == set()
