@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import shutil
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,3 +163,25 @@ def test_a_name_that_is_taken_is_not_scaffolded(afx: Afx, tmp_path: Path) -> Non
     assert (done.status, done.out) == (2, "")
     assert "There is a harness claude already, of afx." in done.err
     assert not (tmp_path / "new").exists()
+
+
+def test_a_directory_that_cannot_be_written_is_a_sentence_and_a_hint(afx: Afx, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = afx("plugin", "new", "harness", "foo", "--directory", str(tmp_path / "file/foo"))
+    assert (done.status, done.out) == (2, "")
+    assert "cannot be written: Not a directory." in done.err
+    assert "Choose another with --directory." in done.err
+
+
+@pytest.mark.parametrize("kind", ["harness", "storage", "strategy"])
+def test_what_is_scaffolded_depends_on_what_it_imports(afx: Afx, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "new"
+    assert afx("plugin", "new", kind, "foo", "--directory", str(path)).status == 0
+    project = tomllib.loads((path / "pyproject.toml").read_text())["project"]
+    named = {re.split(r"\W", one)[0] for one in project["dependencies"]}
+    trees = [ast.parse(file.read_text()) for file in path.glob("src/**/*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    imported = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    imported |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    ours = {"afx_holding", f"afx_{kind}_foo"}
+    assert {name.partition(".")[0] for name in imported} - sys.stdlib_module_names - ours == named

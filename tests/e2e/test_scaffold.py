@@ -100,10 +100,9 @@ class Environment:
         return self.run(self.bin / "afx", *arguments, cwd=cwd, status=status)
 
     def install(self, what: Path) -> None:
-        """Install a wheel or a directory, without what it depends on."""
-        self.run(
-            self.bin / "python", "-m", "pip", "install", "-q", "--no-deps", "--ignore-installed", str(what)
-        )
+        """Install a wheel or a directory, without what it depends on and what builds it, which are there."""
+        options = ("-q", "--no-deps", "--no-build-isolation", "--ignore-installed")
+        self.run(self.bin / "python", "-m", "pip", "install", *options, str(what))
 
     def follow(self, commands: list[str]) -> None:
         """Run commands as a person types them into one shell."""
@@ -157,7 +156,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of afx, without the page in the browser, which is not what is tested here."""
     directory = tmp_path_factory.mktemp("wheel")
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", directory, ROOT],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "-q",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            directory,
+            ROOT,
+        ],
         env={**os.environ, "AFX_WEB_BUILD": "skip"},
         check=True,
         timeout=110,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from collections.abc import Mapping
@@ -27,6 +28,13 @@ _SUMMARIES: Mapping[Kind, str] = {
     "strategy": "A reconnect strategy of afx: terminals that outlive the Tower by way of {name}.",
 }
 
+_DEPENDENCIES: Mapping[Kind, tuple[str, ...]] = {
+    "harness": ("anyio>=4.8",),
+    "storage": ("anyio>=4.8",),
+    "strategy": (),
+}
+"""What a package imports beside afx, by kind."""
+
 
 def new_plugin(kind: Kind, name: str, directory: Path) -> list[Path]:
     """Write the package of a new plugin and return its files, relative to `directory`.
@@ -43,7 +51,7 @@ def new_plugin(kind: Kind, name: str, directory: Path) -> list[Path]:
     if not _NAME.fullmatch(name) or len(name) > 40 or keyword.iskeyword(name):
         raise BadInputError(
             f"{name!r} cannot be the name of a plugin.",
-            hint="Use lower-case letters, digits and dashes, and no word of Python's own.",
+            hint="Use up to 40 lower-case letters, digits and dashes, and no word of Python's own.",
         )
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConflictError(f"{directory} is there already.", hint="Choose another with --directory.")
@@ -67,7 +75,9 @@ def new_plugin(kind: Kind, name: str, directory: Path) -> list[Path]:
             (directory / path).parent.mkdir(parents=True, exist_ok=True)
             (directory / path).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise BadInputError(f"{directory} cannot be written: {error.strerror}.") from None
+        raise BadInputError(
+            f"{directory} cannot be written: {error.strerror}.", hint="Choose another with --directory."
+        ) from None
     return sorted(map(Path, contents))
 
 
@@ -94,6 +104,6 @@ def _values(kind: Kind, name: str) -> dict[str, str]:
         "terminal_name": f"{camel}Terminal",
         "variable": module.upper(),
         "summary": _SUMMARIES[kind].format(name=name),
-        "afx_version": __version__,
+        "dependencies": json.dumps([f"afx>={__version__}", *_DEPENDENCIES[kind]]),
         "api_version": str(API_VERSION),
     }
