@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
-import anyio
 import pytest
 from starlette.routing import Route, WebSocketRoute
 
 from afx.server.app import build_app
 from afx.server.auth import Gate
+from afx.server.parting import Parting
 from afx.testing.follower import type_into
 from afx.testing.tower_process import TowerProcess, processes_of
 from afx.tower.tower import Tower
@@ -28,7 +28,7 @@ class NoTower:
         return self
 
 
-APP = build_app(cast("Tower", NoTower()), Gate("k" * 43, 1), "http://127.0.0.1:1", anyio.Event())
+APP = build_app(cast("Tower", NoTower()), Gate("k" * 43, 1), "http://127.0.0.1:1", Parting())
 """The application says itself which routes it has, so that none that is new escapes the attacks."""
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 from typing import Any, cast
 
-import anyio
 import pytest
 from starlette.requests import Request
 
 from afx.server.app import build_app
 from afx.server.auth import Gate
+from afx.server.parting import Parting
 from afx.tower.tower import Tower
 
 
@@ -21,7 +21,7 @@ class NoTower:
         return self
 
 
-APP = build_app(cast("Tower", NoTower()), Gate("k" * 43, 1), "http://127.0.0.1:1", anyio.Event())
+APP = build_app(cast("Tower", NoTower()), Gate("k" * 43, 1), "http://127.0.0.1:1", Parting())
 REQUEST = Request(
     {"type": "http", "method": "GET", "path": "/api/x", "query_string": b"", "headers": [(b"host", b"x")]}
 )

@@ -12,4 +12,5 @@ def _run() -> int:
     return main()
 
 
-sys.exit(_run())
+if __name__ == "__main__":
+    sys.exit(_run())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 
-import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -22,6 +21,7 @@ from .events import Events
 from .guard import Guard
 from .moving_routes import MovingRoutes
 from .page import Page
+from .parting import Parting
 from .revival_routes import RevivalRoutes
 from .routes import Routes
 from .websocket import TerminalSocket
@@ -35,18 +35,18 @@ _NO_THREAD = "can't start new thread"
 """What Python says, as a mere RuntimeError, where the system has no thread left."""
 
 
-def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Starlette:
+def build_app(tower: Tower, gate: Gate, url: str, parting: Parting) -> Starlette:
     """Return the application that serves a Tower.
 
     Args:
         tower: A Tower that has booted.
         gate: Decides who may come in.
         url: Where it is served.
-        stopping: To be set when the server is about to stop, so that streams end by themselves.
+        parting: Begun when the server is about to stop, so that streams end by themselves.
     """
     page = Page()
     do = Routes(tower, gate, url, page.build)
-    events = Events(tower, stopping)
+    events = Events(tower, parting)
     bring = RevivalRoutes(tower)
     moving = MovingRoutes(tower)
     return Starlette(
@@ -82,7 +82,7 @@ def build_app(tower: Tower, gate: Gate, url: str, stopping: anyio.Event) -> Star
             Route("/api/terminals/{terminal}/signal", do.signal, methods=["POST"]),
             Route("/api/terminals/{terminal}/output", do.output),
             WebSocketRoute("/ws/events", events.socket),
-            WebSocketRoute("/ws/terminal/{terminal}", TerminalSocket(tower, stopping).serve),
+            WebSocketRoute("/ws/terminal/{terminal}", TerminalSocket(tower, parting).serve),
         ],
         middleware=[Middleware(Guard, gate=gate)],
         exception_handlers={

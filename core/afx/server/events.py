@@ -21,6 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from afx.tower.agents import Change
 from afx.tower.tower import Tower
 
+from .parting import Parting
 from .websocket import GOING_AWAY
 from .wire import StateEvent
 
@@ -31,9 +32,9 @@ _GATHER = 0.05
 class Events:
     """The handlers of ``/api/events`` and ``/ws/events`` of one Tower."""
 
-    def __init__(self, tower: Tower, stopping: anyio.Event) -> None:
+    def __init__(self, tower: Tower, parting: Parting) -> None:
         self._tower = tower
-        self._stopping = stopping
+        self._parting = parting
 
     async def stream(self, request: Request) -> Response:
         """Tell one reader of every change until one side leaves."""
@@ -43,6 +44,10 @@ class Events:
 
     async def socket(self, websocket: WebSocket) -> None:
         """Tell one page of every change until one side leaves."""
+        with self._parting.present():
+            await self._tell(websocket)
+
+    async def _tell(self, websocket: WebSocket) -> None:
         await websocket.accept()
         gone = False
 
@@ -98,7 +103,7 @@ class Events:
         try:
             if since is None:
                 told = agents.version
-            while not self._stopping.is_set():
+            while not self._parting.has_begun:
                 if told != agents.version:
                     yield self._event(told)
                     told = agents.version
@@ -109,13 +114,13 @@ class Events:
                 changed = anyio.Event()
                 # Changes often come in crowds; a moment's patience tells of them in one event.
                 with anyio.move_on_after(_GATHER):
-                    await self._stopping.wait()
+                    await self._parting.wait()
         finally:
             stop()
 
     async def _either(self, changed: anyio.Event) -> None:
         async def until_stopping() -> None:
-            await self._stopping.wait()
+            await self._parting.wait()
             both.cancel_scope.cancel()
 
         async with anyio.create_task_group() as both:

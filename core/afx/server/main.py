@@ -35,6 +35,7 @@ from .app import build_app
 from .auth import Gate, load_key
 from .home import prepare
 from .log import set_up_log
+from .parting import Parting
 from .patience import PatientProtocol
 from .port import bind, last_port, taken
 
@@ -42,6 +43,7 @@ log = logging.getLogger("afx.server")
 
 _LARGEST_INPUT = 1024 * 1024
 _LAST_WORDS = 2
+_PARTING = 1.0
 
 
 class Announcement:
@@ -140,8 +142,8 @@ async def _boot(announcement: Announcement, settings_for: RememberedSettings, ho
             listener = bind(settings_for(None)["tower.port"], last_port(home))
             port = listener.getsockname()[1]
             url = f"http://127.0.0.1:{port}"
-            stopping = anyio.Event()
-            app = build_app(tower, Gate(key, port), url, stopping)
+            parting = Parting()
+            app = build_app(tower, Gate(key, port), url, parting)
             server = Server(_server_config(app))
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_serve, server, listener, port)
@@ -153,7 +155,7 @@ async def _boot(announcement: Announcement, settings_for: RememberedSettings, ho
                     async for number in signals:
                         log.info("Stopping on %s; every terminal lives on.", signal.Signals(number).name)
                         break
-                    stopping.set()
+                    await parting.begin(_PARTING)
                     server.should_exit = True
 
 

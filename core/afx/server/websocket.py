@@ -19,6 +19,7 @@ from afx.tower.tower import Tower
 
 from .answers import error_response, query_number
 from .flow import Window
+from .parting import Parting
 
 WIRE_VERSION = 1
 NO_SUCH_TERMINAL = 4404
@@ -35,15 +36,19 @@ class TerminalSocket:
     """The handler of ``/ws/terminal/{terminal}`` of one Tower.
 
     Args:
-        stopping: Set when the Tower goes away: every socket is closed then, its terminal lives on.
+        parting: Begun when the Tower goes away: every socket is closed then, its terminal lives on.
     """
 
-    def __init__(self, tower: Tower, stopping: anyio.Event) -> None:
+    def __init__(self, tower: Tower, parting: Parting) -> None:
         self._tower = tower
-        self._stopping = stopping
+        self._parting = parting
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one onlooker until one side leaves."""
+        with self._parting.present():
+            await self._serve(websocket)
+
+    async def _serve(self, websocket: WebSocket) -> None:
         terminal_id = websocket.path_params["terminal"]
         try:
             since, tail, size = _asked_for(websocket)
@@ -75,7 +80,7 @@ class TerminalSocket:
 
         async def until_stopping() -> None:
             nonlocal code
-            await self._stopping.wait()
+            await self._parting.wait()
             code = GOING_AWAY
             both.cancel_scope.cancel()
 
