@@ -22,7 +22,7 @@ from .tab import Tab
 SOON = 2.0
 """How long after the Tower is ready a terminal may take to go on, in seconds."""
 OUTAGE = float(os.environ.get("AFX_TEST_OUTAGE", "3"))
-"""How long the Tower is down in the test of a long outage, in seconds. By then a page's pauses are the longest."""
+"""How long the Tower is down in the test of a long outage, in seconds: until a page's pauses are longest."""
 RESTARTS = int(os.environ.get("AFX_TEST_RESTARTS", "20"))
 
 
