@@ -25,14 +25,19 @@ class Tab:
         if not context.cookies(tower.url):
             code = tower.request("POST", "/api/login-codes")["code"]
             self.page.goto(f"{tower.url}/#code={code}")
-            expect(self.page.locator("[data-tower=live]")).to_be_visible(timeout=20_000)
+            self.await_link()
         if address or self.page.url == "about:blank":
             self.page.goto(f"{tower.url}/{address}")
         self.await_link()
 
     def await_link(self, timeout: float = 20) -> None:
-        """Wait until the page says that it is linked to the Tower."""
-        expect(self.page.locator("[data-tower=live]")).to_be_visible(timeout=timeout * 1000)
+        """Wait until the page says that it is linked to the Tower.
+
+        With every frame it is looked for: `expect` looks up to a second late.
+        """
+        self.page.wait_for_function(
+            "() => document.querySelector('[data-tower=live]')?.checkVisibility()", timeout=timeout * 1000
+        )
 
     def go(self, agent: dict[str, Any]) -> None:
         """Show an agent's terminal."""

@@ -21,8 +21,8 @@ from .tab import Tab
 
 SOON = 2.0
 """How long after the Tower is ready a terminal may take to go on, in seconds."""
-OUTAGE = float(os.environ.get("AFX_TEST_OUTAGE", "6"))
-"""How long the Tower is down in the test of a long outage, in seconds."""
+OUTAGE = float(os.environ.get("AFX_TEST_OUTAGE", "3"))
+"""How long the Tower is down in the test of a long outage, in seconds: until a page's pauses are longest."""
 RESTARTS = int(os.environ.get("AFX_TEST_RESTARTS", "20"))
 
 
@@ -153,6 +153,9 @@ def test_the_last_screen_of_a_terminal_can_be_scrolled_to_once_its_agent_is_back
     if seen == "before":
         tab = open_tab("#/shop/shell/editor")
         tab.await_text(agent, "of an editor")
+    else:
+        output = f"/api/terminals/{agent['terminal']['id']}/output"
+        tower.eventually(lambda: b"of an editor" in tower.request("GET", output))
     tower.request("POST", f"/api/agents/{agent['id']}/stop")
     if seen == "after":
         tab = open_tab("#/shop/shell/editor")
@@ -237,7 +240,9 @@ def test_a_tower_that_knows_nothing_of_a_terminal_is_no_reason_to_forget_it(
 def test_restarts_in_a_row_leak_nothing_on_either_side(
     tower: TowerProcess, workspace: str, open_tab: OpenTab
 ) -> None:
-    agents = [tower.shell(workspace, COUNTER, f"counter-{number}") for number in range(6)]
+    # Slow enough that it is not they who keep the machine from starting Towers.
+    slow = COUNTER.replace("sleep 0.02", "sleep 0.1")
+    agents = [tower.shell(workspace, slow, f"counter-{number}") for number in range(6)]
     tabs: list[Tab] = []
     for agent in agents:
         # Each on its own page: browsers count connections by host, over all pages.
@@ -245,21 +250,26 @@ def test_restarts_in_a_row_leak_nothing_on_either_side(
         tabs[-1].await_text(agent, "count 1$")
     before = [tab.weight() for tab in tabs]
     connections = tower.connections()
-    for _ in range(RESTARTS):
+    for number in range(RESTARTS):
         tower.stop()
         tower.start()
+        for tab in tabs:
+            if number % 2:
+                # Every other time a person looks at them, which ends a pause too.
+                tab.page.evaluate("window.dispatchEvent(new Event('focus'))")
         for tab in tabs:
             tab.await_link()
 
     for tab, agent in zip(tabs, agents, strict=True):
-        tab.await_more(agent, (tab.numbers(agent) or [0])[-1] + 10)
+        tab.await_more(agent, (tab.numbers(agent) or [0])[-1] + 2)
         assert counts_whole(tab.numbers(agent))
         assert tab.loads() == 1
         assert len(tab.open_sockets) == 2, tab.open_sockets
     assert tower.eventually(lambda: tower.connections() <= connections, timeout=30)
     for tab, (listeners, documents) in zip(tabs, before, strict=True):
         now = tab.weight()
-        assert now[0] <= listeners * 1.2 + 20, (now, listeners)
+        # Seen: not one more. One that every other restart leaves behind is too many.
+        assert now[0] < listeners + RESTARTS / 2, (now, listeners)
         assert now[1] <= documents
 
 
