@@ -62,16 +62,22 @@ async ([id, count]) => {
     const session = afx.sessions.get(id), { terminal } = session.screen, took = [];
     const line = () => {
         const { active } = terminal.buffer;
-        return active.getLine(active.baseY + active.cursorY).translateToString(true);
+        return active.getLine(active.baseY + active.cursorY).translateToString(true).trimEnd();
     };
+    const drawn = () => new Promise((next, fail) => {
+        const late = setTimeout(() => fail(new Error('Nothing was drawn for 10 s.')), 10000);
+        const one = terminal.onRender(() => { one.dispose(); clearTimeout(late); next(); });
+    });
     for (let typed = 0; typed < count; typed++) {
         const before = line().length, begin = performance.now();
         session.type('x');
-        while (line().length === before) await new Promise(next => terminal.onRender(next));
+        while (line().length === before) await drawn();
         took.push(performance.now() - begin);
         await new Promise(next => setTimeout(next, 20));
     }
-    session.type('\\r');
+    // Ctrl-U takes the line back: were it sent, what cat makes of it would come in between the next keys.
+    session.type('\\x15');
+    while (line().length > 0) await drawn();
     return took.sort((one, other) => one - other);
 }
 """
