@@ -129,7 +129,10 @@ def test_the_key_is_private_whole_and_a_file(tmp_path: Path) -> None:
     assert judge_key(key).level is ERROR
     key.unlink()
     key.symlink_to("/etc/passwd")
-    assert judge_key(key).level is ERROR
+    assert judge_key(key).command == f"rm {key}"
+    key.unlink()
+    key.mkdir()
+    assert judge_key(key).command == f"mv {key} {key}.old", "What is in a directory is not thrown away."
 
 
 @pytest.mark.parametrize(

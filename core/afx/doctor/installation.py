@@ -115,7 +115,10 @@ def judge_key(path: Path) -> Finding:
     except FileNotFoundError:
         return Finding.ok("There is no key yet; the Tower makes one when it starts.")
     if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
-        return Finding.error(f"The key {path} is not a plain file of yours.", why, shell("rm", "-r", path))
+        # Of a directory nobody knows what is in it. A link, a pipe or another's file holds nothing of ours.
+        is_directory = stat.S_ISDIR(facts.st_mode)
+        mend = shell("mv", path, f"{path}.old") if is_directory else shell("rm", path)
+        return Finding.error(f"The key {path} is not a plain file of yours.", why, mend)
     if facts.st_mode & 0o077:
         return Finding.error(
             f"Others may read or write the key {path} (mode {stat.S_IMODE(facts.st_mode):o}).",
