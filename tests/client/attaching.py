@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from afx.client.attach import Attachment, Ending, Target
 from afx.client.keys import DetachKeys
@@ -36,3 +37,15 @@ async def prompt(call: Call) -> None:
     await call.hello(0)
     await call.put(b"$ ")
     await call.listen()
+
+
+def prompt_to(heard: asyncio.Queue[object]) -> Callable[[Call], Awaitable[None]]:
+    """Return a terminal as `prompt`, whose input can be waited for."""
+
+    async def script(call: Call) -> None:
+        await call.hello(0)
+        await call.put(b"$ ")
+        async for message in call.socket:
+            heard.put_nowait(message)
+
+    return script

@@ -6,7 +6,7 @@ import asyncio
 
 from afx.client.attach import Ending
 from afx.client.screen import BACK, BELL, CLEAR, WAITING
-from client.attaching import attachment, finish, prompt
+from client.attaching import attachment, finish, prompt, prompt_to
 from client.stub import Call, FakeConsole, Stub
 
 
@@ -44,14 +44,7 @@ async def test_what_is_typed_ahead_waits_for_the_first_connection(tower: Stub) -
 
 async def test_a_single_detach_key_comes_through_after_a_moment(tower: Stub) -> None:
     typed: asyncio.Queue[object] = asyncio.Queue()
-
-    async def script(call: Call) -> None:
-        await call.hello(0)
-        await call.put(b"$ ")
-        async for message in call.socket:
-            typed.put_nowait(message)
-
-    tower.scripts = [script]
+    tower.scripts = [prompt_to(typed)]
     console = FakeConsole()
     async with asyncio.TaskGroup() as group:
         group.create_task(finish(attachment(tower, console)))
@@ -79,14 +72,7 @@ async def test_read_only_sends_neither_keys_nor_size(tower: Stub) -> None:
 
 async def test_a_new_size_is_told(tower: Stub) -> None:
     told: asyncio.Queue[object] = asyncio.Queue()
-
-    async def script(call: Call) -> None:
-        await call.hello(0)
-        await call.put(b"$ ")
-        async for message in call.socket:
-            told.put_nowait(message)
-
-    tower.scripts = [script]
+    tower.scripts = [prompt_to(told)]
     console = FakeConsole(screen=True)
     console.cells = (80, 24)
     async with asyncio.TaskGroup() as group:
