@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from afx.plugin import AgentKind, Command, HarnessProvider, LaunchRequest, Place
+import anyio
+
+from afx.plugin import (
+    AgentKind,
+    Command,
+    HarnessProvider,
+    HarnessSession,
+    LaunchRequest,
+    Place,
+    Transcript,
+)
+from afx.tower.echo import echoes
 
 from .loopback import read_for, read_until
 from .screen import Screen
@@ -40,12 +52,20 @@ def place_of(request: LaunchRequest) -> Place:
     return Place(cwd=Path(request.cwd), env=request.env)
 
 
+async def until_stored(session: HarnessSession, place: Place, screen: Screen) -> Sequence[Transcript]:
+    """Read what a program draws until it has written its conversation down, a moment after it has spoken."""
+    with anyio.fail_after(30):
+        while not (found := await session.discover(place)):
+            read_for(screen, 0.1)
+    return found
+
+
 def say(harness: HarnessProvider, screen: Screen, text: str) -> None:
     """Type a message as the Tower does, and read what the program draws meanwhile."""
     first, *others = harness.keystrokes(text)
-    drawn = len(screen.output)
+    before = echoes(first, screen.shown)
     screen.type(first)
-    read_until(screen, lambda: len(screen.output) > drawn)
+    read_until(screen, lambda: echoes(first, screen.shown) > before)
     for part in others:
         read_for(screen, PAUSE)
         screen.type(part)

@@ -15,7 +15,8 @@ import termios
 import time
 from collections.abc import Iterator
 
-from afx.plugin import Command
+from afx.plugin import Command, Size
+from afx.tower.screen import shown as rows_of
 
 # Full-screen programs place words one by one, so text is compared without the blanks between them.
 _CONTROL = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|\s")
@@ -28,7 +29,7 @@ class Screen:
 
     def __init__(self, command: Command) -> None:
         self._master, slave = pty.openpty()
-        self.cols = 120
+        self.rows, self.cols = 40, 120
         self.repaint()
         self.process = subprocess.Popen(
             command.argv,
@@ -49,6 +50,11 @@ class Screen:
         """What was written of late, without control sequences and blanks."""
         return _CONTROL.sub("", self.output[-_OF_LATE:].decode("utf-8", "replace"))
 
+    @property
+    def shown(self) -> str:
+        """What the terminal shows now, as the Tower sees it."""
+        return rows_of(self.output[-32 * 1024 :], Size(self.cols, self.rows))
+
     def type(self, *keys: bytes) -> None:
         """Type into the program, and read what it says meanwhile: neither side waits for the other."""
         pending = b"".join(keys)
@@ -63,7 +69,7 @@ class Screen:
     def repaint(self) -> None:
         """Give the terminal another width, upon which a full-screen program draws all of it anew."""
         self.cols ^= 1
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, self.cols, 0, 0))
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", self.rows, self.cols, 0, 0))
 
     def until(self, wanted: str | bytes, *, seconds: float = 30) -> None:
         """Read until `wanted` was written: as bytes, or as text in which blanks do not count.

@@ -22,7 +22,7 @@ from afx.plugin import (
 from afx_harness_codex.provider import CodexHarness
 
 from .conftest import Home
-from .launching import a_request, launch, place_of
+from .launching import a_request, launch, place_of, until_stored
 from .letting_go import until_let_go
 from .loopback import read_for, read_until
 from .model_server import QUESTION, ModelServer
@@ -114,8 +114,9 @@ def test_a_task_that_looks_like_a_flag_is_said_and_not_taken_for_one(
     task = "--version, please:\nthe code word is plum 'x' $(y)"
     request = msgspec.structs.replace(request, args=("--search",), task=task)
     with shown(launch(CodexHarness(), request)) as screen:
-        screen.until("Noted mulp.")
-        assert server.wait_for(lambda _: True).prompt == task
+        # To a task's answer that comes at once the screen is sometimes blind, and says "Working" for ever.
+        read_until(screen, lambda: bool(server.turns))
+    assert server.turns[0].prompt == task
 
 
 def test_a_refused_id_is_known_by_the_end(home: Home, workspace: Path, tmp_path: Path) -> None:
@@ -136,10 +137,10 @@ async def test_rollouts_say_where_a_conversation_was_begun_lesson_24(
     await anyio.Path(real).mkdir(parents=True)
     link = tmp_path / "link"
     await anyio.Path(link).symlink_to(real)
+    session = CodexHarness.session
     request = msgspec.structs.replace(a_request(link, home(real), tmp_path), task="hello")
     with shown(launch(CodexHarness(), request)) as screen:
-        screen.until("You said: hello")
-    session = CodexHarness.session
+        await until_stored(session, place_of(request), screen)
     for cwd in (real, link):
         place = Place(cwd=cwd, env=request.env)
         (found,) = await session.discover(place)

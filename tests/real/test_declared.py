@@ -12,7 +12,6 @@ import pytest
 
 from afx.plugin import (
     AgentKind,
-    Command,
     Evidence,
     Exit,
     ExitInfo,
@@ -25,7 +24,7 @@ from afx_harness_declared.provider import DeclaredHarness
 
 from . import chat_server
 from .conftest import Home
-from .loopback import read_for
+from .launching import launch, say, until_stored
 from .model_server import QUESTION, ModelServer
 from .programs import Program
 from .screen import shown
@@ -69,13 +68,6 @@ def program() -> Program:
     return QWEN
 
 
-def launch(request: LaunchRequest) -> Command:
-    command = declared("qwen").launch(request)
-    for path, content in command.files.items():
-        Path(path).write_text(content, encoding="utf-8")
-    return command
-
-
 async def test_qwen_is_resumed_with_all_that_was_said(
     home: Home, server: ModelServer, workspace: Path, tmp_path: Path
 ) -> None:
@@ -95,25 +87,23 @@ async def test_qwen_is_resumed_with_all_that_was_said(
     )
     place = Place(cwd=workspace, env=request.env)
     assert await session.verify(name, place) is Evidence.MISSING
-    with shown(launch(request)) as screen:
+    with shown(launch(harness, request)) as screen:
         screen.until("Noted napizram.", seconds=60)
         assert "Rhubarb" in server.wait_for(lambda turn: "marzipan" in turn.prompt).system
+        (found,) = await until_stored(session, place, screen)
         screen.kill()
+    assert found.session_id == name
     assert await session.verify(name, place) is Evidence.FOUND
-    assert [one.session_id for one in await session.discover(place)] == [name]
 
     again = msgspec.structs.replace(request, task=None, session_args=tuple(session.resume_args(name)))
-    with shown(launch(again)) as screen:
+    with shown(launch(harness, again)) as screen:
         screen.until(READY, seconds=60)
-        read_for(screen, 1)
-        for part in harness.keystrokes(QUESTION):
-            screen.type(part)
-            read_for(screen, 0.3)
+        say(harness, screen, QUESTION)
         screen.until("It was marzipan.", seconds=60)
         assert "Rhubarb" in server.wait_for(lambda turn: turn.prompt == QUESTION).system
 
     unknown = msgspec.structs.replace(again, session_args=tuple(session.resume_args(session.mint())))
-    with shown(launch(unknown)) as screen:
+    with shown(launch(harness, unknown)) as screen:
         code = screen.drain()
     info = ExitInfo(exit=Exit(code=code, at=0), ran_for=1, tail=screen.output.decode(errors="replace"))
     assert harness.classify_exit(info) is ExitKind.UNRESUMABLE

@@ -12,7 +12,7 @@ from afx.plugin import Evidence, Exit, ExitInfo, ExitKind, Place
 from afx_harness_gemini.provider import GeminiHarness
 
 from .conftest import Home
-from .launching import a_request, launch, say
+from .launching import a_request, launch, say, until_stored
 from .letting_go import until_let_go
 from .loopback import read_for, read_until
 from .model_server import QUESTION, ModelServer
@@ -42,6 +42,7 @@ async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_wa
         assert await session.verify(name, place) is Evidence.MISSING
         say(GeminiHarness(), screen, "Remember: the code word is marzipan")
         screen.until("Noted napizram.")
+        await until_stored(session, place, screen)
         turn = server.wait_for(lambda turn: "marzipan" in turn.prompt)
         assert "Rhubarb" in turn.system
         holder = await session.held_by(name, place)
@@ -141,7 +142,7 @@ async def test_chats_lie_where_the_harness_looks_lesson_24(
     name = session.mint()
     request = a_request(link, home(real), tmp_path, *session.new_session_args(name))
     with shown(launch(GeminiHarness(), msgspec.structs.replace(request, task="hello"))) as screen:
-        screen.until("You said: hello")
+        await until_stored(session, Place(cwd=real, env=request.env), screen)
     for cwd in (real, link):
         place = Place(cwd=cwd, env=request.env)
         assert await session.verify(name, place) is Evidence.FOUND

@@ -197,7 +197,10 @@ async def test_enter_waits_until_the_program_has_shown_the_text_lesson_38(
         tasks.start_soon(hub.deliver, [b"message", b"\r"], 0.0)
         await anyio.sleep(0.1)
         assert connection.typed == [b"message"]
-        connection.output = b"> message"
+        connection.output = b"what the program was drawing anyway: > "
+        await anyio.sleep(0.1)
+        assert connection.typed == [b"message"]
+        connection.output += b"message"
     assert connection.typed == [b"message", b"\r"]
 
 

@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 import anyio
 import anyio.to_thread
 
+from afx.api.errors import ConnectionLostError
 from afx.api.model import Position, Size, TerminalId
 from afx.api.strategy import Connection, TerminalFacts, Watch, WatchItem
 
+from .echo import echoes
 from .screen import shown
 
 # What a terminal sends by itself: answers to queries (cursor position, device attributes, modes, colours,
@@ -171,26 +173,36 @@ class TerminalHub:
     async def deliver(self, keystrokes: Sequence[bytes], pause: float) -> None:
         """Type a message, `pause` seconds between its parts. Whatever a person types meanwhile comes after.
 
-        The pause after the first part begins once the program has answered to it: one that a busy machine
-        holds up would else read all parts as one, and take the Enter at the end for a part of the text.
+        The pause after the first part begins once the program shows it: one that a busy machine holds up
+        would else read all parts as one, and take the Enter at the end for a part of the text.
 
         Raises:
             ConnectionLostError: It could not be delivered as a whole.
         """
         async with self._typing:
+            first, *others = keystrokes
             before = self.facts.end
-            for number, part in enumerate(keystrokes):
-                if number == 1:
-                    await self._until_written(before)
-                if number:
-                    await anyio.sleep(pause)
+            echoed = await self._echoes(first) if others else 0
+            await self.connection.write(first)
+            if others:
+                await self._until_echoed(first, before, echoed)
+            for part in others:
+                await anyio.sleep(pause)
                 await self.connection.write(part)
 
-    async def _until_written(self, before: Position) -> None:
-        """Wait for output after a place in it; not for ever, as a program may show nothing of its input."""
+    async def _until_echoed(self, typed: bytes, before: Position, echoed: int) -> None:
+        """Wait until more of it is on the screen; not for ever, as a program may show nothing of it."""
         with anyio.move_on_after(_ANSWERS_WITHIN):
-            while self.facts.end == before:  # noqa: ASYNC110 - the holder tells no more than where it ends
+            # The holder tells no more than where the output ends.
+            while self.facts.end == before or await self._echoes(typed) <= echoed:  # noqa: ASYNC110
                 await anyio.sleep(_LOOK_AGAIN)
+
+    async def _echoes(self, typed: bytes) -> int:
+        """Count how often the screen shows what was typed; a terminal that does not answer shows nothing."""
+        try:
+            return echoes(typed, await self.screen())
+        except ConnectionLostError:
+            return 0
 
     def note_start(self) -> None:
         """Note that another process is about to start; what is shown already is no longer its screen."""
