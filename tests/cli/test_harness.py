@@ -117,4 +117,4 @@ def test_an_installed_one_can_be_tried_and_an_unknown_one_not(afx: Afx, reposito
     del repository
     assert "afx_harness_claude" in afx("harness", "check", "claude").out
     done = afx("harness", "check", "nobody")
-    assert (done.status, "no harness 'nobody'" in done.err) == (1, True)
+    assert (done.status, "no harness 'nobody'" in done.err) == (2, True)

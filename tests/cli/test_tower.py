@@ -172,6 +172,22 @@ def test_a_restart_that_fails_says_that_the_tower_is_stopped(
     ]
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("AFX_STORAGE", "nope", "There is no storage 'nope'"),
+        ("AFX_DISABLED_PLUGINS", "sqlite", "There is no storage 'sqlite'"),
+    ],
+)
+def test_a_setting_with_which_no_tower_starts_is_bad_input(
+    afx: Afx, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    done = afx("tower", "start")
+    assert (done.status, says in done.err, "Hint: " in done.err) == (2, True, True), done.err
+    assert afx("tower", "status").status == 3
+
+
 def test_of_several_starts_at_once_none_fails() -> None:
     command = [sys.executable, "-m", "afx.cli", "tower", "start", "--json"]
     racers = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]

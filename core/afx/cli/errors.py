@@ -8,13 +8,14 @@ import sys
 
 import click
 
-from afx.api.errors import AfxError, BadInputError, ConflictError, NotFoundError
+from afx.api.errors import AfxError, BadInputError, ConflictError, NotFoundError, PluginError
 
 from .here import current_directory_or_none, directory_gone
 
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130
+_BAD_INPUT = (BadInputError, NotFoundError, ConflictError, PluginError)
 _LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
 
 
@@ -26,7 +27,7 @@ def report(error: Exception) -> int:
     match error:
         case AfxError():
             say(error.message, error.hint)
-            return BAD_INPUT if isinstance(error, (BadInputError, NotFoundError, ConflictError)) else FAILED
+            return BAD_INPUT if isinstance(error, _BAD_INPUT) else FAILED
         case click.exceptions.NoArgsIsHelpError():
             click.echo(error.ctx.get_help(), err=True)
             return BAD_INPUT

@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from afx.api.errors import AfxError, ConflictError, UnreachableError
+from afx.api.errors import AfxError, BadInputError, ConflictError, PluginError, UnreachableError
 
 # -P: what lies in the current directory must not stand in for a module of ours.
 COMMAND = (sys.executable, "-P", "-m", "afx.server")
 START_DEADLINE = 60.0
 _MOST_LOG = 1024 * 1024
-_BY_CODE = {"already-running": ConflictError, "conflict": ConflictError}
+_BY_CODE = {
+    "already-running": ConflictError,
+    **{kind.code: kind for kind in (BadInputError, ConflictError, PluginError)},
+}
 
 
 class Serving(NamedTuple):
@@ -32,7 +35,9 @@ def run(home: Path, env: Mapping[str, str]) -> Serving:
     """Run a Tower in a state directory that is there, and return when it serves.
 
     Raises:
+        BadInputError: A setting cannot be used.
         ConflictError: One runs there already, or the port is taken.
+        PluginError: The storage that the settings name cannot be had.
         UnreachableError: It has not said in time whether it serves.
         AfxError: It could not start.
     """
