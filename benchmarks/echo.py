@@ -1,23 +1,23 @@
 """How long a keystroke takes to come back, in quiet and while neighbours flood.
 
-Beside it the same is typed into a bare PTY, while as many bare floods are read by another process, and into a
-terminal of terminado. Each neighbour has a viewer: a flood that nobody looks at would not reach the Tower at
-all.
+Beside it the same is typed into a bare PTY, while as many bare floods are read by another process, and into
+terminals of other servers. Each neighbour has a viewer: a flood that nobody looks at would not reach the
+Tower at all.
 """
 
 from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 
 from .bare_pty import BarePty
 from .flooding import helper, producer
 from .measure import Options, Samples
+from .rivals import RIVALS, Rival
 from .stage import QUIET, Stage, stage
 from .table import Beside, Finding
-from .terminado_server import TerminadoViewer, is_installed, serving
 from .viewer import Viewer
 
 _PACE = 0.005
@@ -35,29 +35,34 @@ def run(options: Options) -> list[Finding]:
                 through_tower = _type_through_tower(here, options.seconds)
             with helper("bare_pty", [str(neighbours)]):
                 bare = _type_bare(options.seconds)
-            terminado = _type_through_terminado(neighbours, options.seconds) if is_installed() else None
+            others = {
+                name: _type_through(rival, neighbours, options.seconds) if rival.is_installed() else None
+                for name, rival in RIVALS.items()
+            }
+            beside = {"bare PTY": bare, **others}
             for percent, target in zip((50, 99), _TARGETS[neighbours], strict=True):
-                findings.append(
-                    Finding(
-                        figure="echo",
-                        what=f"keystroke to echo, {name}, p{percent}",
-                        value=through_tower.percentile(percent) * 1e3,
-                        unit="ms",
-                        samples=len(through_tower),
-                        low=min(through_tower) * 1e3,
-                        high=max(through_tower) * 1e3,
-                        beside=(
-                            Beside("bare PTY", bare.percentile(percent) * 1e3),
-                            Beside(
-                                "terminado",
-                                terminado.percentile(percent) * 1e3 if terminado else None,
-                                "not installed",
-                            ),
-                        ),
-                        target=target,
-                    )
-                )
+                what = f"keystroke to echo, {name}, p{percent}"
+                findings.append(_finding(what, percent, through_tower, beside, target))
     return findings
+
+
+def _finding(
+    what: str, percent: int, through_tower: Samples, beside: Mapping[str, Samples | None], target: str
+) -> Finding:
+    return Finding(
+        figure="echo",
+        what=what,
+        value=through_tower.percentile(percent) * 1e3,
+        unit="ms",
+        samples=len(through_tower),
+        low=min(through_tower) * 1e3,
+        high=max(through_tower) * 1e3,
+        beside=tuple(
+            Beside(name, times.percentile(percent) * 1e3 if times else None, "not installed")
+            for name, times in beside.items()
+        ),
+        target=target,
+    )
 
 
 def _flood(stack: ExitStack, here: Stage, count: int) -> None:
@@ -79,12 +84,12 @@ def _type_through_tower(here: Stage, seconds: float) -> Samples:
         here.tower.request("DELETE", f"/api/agents/{agent['id']}")
 
 
-def _type_through_terminado(neighbours: int, seconds: float) -> Samples:
+def _type_through(rival: Rival, neighbours: int, seconds: float) -> Samples:
     commands = [("/bin/sh", "-c", QUIET), producer("lines", 0)]
     with (
-        serving(*commands) as url,
-        helper("neighbours", ["", *[f"{url}1"] * neighbours]),
-        closing(TerminadoViewer(f"{url}0")) as viewer,
+        rival.serving(*commands) as (quiet, loud),
+        helper("neighbours", [rival.name, *[loud] * neighbours]),
+        closing(rival.viewer(quiet)) as viewer,
     ):
         return _typed(seconds, viewer.type, viewer.read_output)
 

@@ -12,9 +12,9 @@ from contextlib import closing
 from .bare_pty import BarePty
 from .flooding import Flood, follow, producer
 from .measure import Options, Samples, finding
+from .rivals import RIVALS, Rival
 from .stage import Stage, stage
 from .table import Beside, Finding
-from .terminado_server import TerminadoViewer, is_installed, serving
 from .viewer import Viewer
 
 _SIZES = {"lines": 32_000_000, "frames": 192_000_000}
@@ -32,14 +32,16 @@ def run(options: Options) -> list[Finding]:
 
 
 def _measure(here: Stage, kind: str, runs: int) -> Finding:
-    bare, delivered, terminado = Samples(), Samples(), Samples()
+    bare, delivered = Samples(), Samples()
+    others = {name: Samples() for name in RIVALS}
     lost: list[str] = []
     for _ in range(runs):
         bare.append(_through_bare(kind).rate)
         flood, resyncs = _through_tower(here, kind)
         delivered.append(flood.rate)
-        if is_installed():
-            terminado.append(_through_terminado(kind).rate)
+        for name, rival in RIVALS.items():
+            if rival.is_installed():
+                others[name].append(_through(rival, kind).rate)
         if not flood.whole:
             lost.append(f"{flood.received} of {flood.expected} bytes, {resyncs} resyncs")
     return finding(
@@ -50,7 +52,10 @@ def _measure(here: Stage, kind: str, runs: int) -> Finding:
         scale=1e-6,
         beside=[
             Beside("bare PTY", bare.median * 1e-6),
-            Beside("terminado", terminado.median * 1e-6 if terminado else None, "not installed"),
+            *(
+                Beside(name, rates.median * 1e-6 if rates else None, "not installed")
+                for name, rates in others.items()
+            ),
         ],
         target=_TARGETS[kind],
         note="; ".join(lost) or f"checksums of all {runs} floods are right",
@@ -65,8 +70,8 @@ def _through_bare(kind: str) -> Flood:
         terminal.close()
 
 
-def _through_terminado(kind: str) -> Flood:
-    with serving(producer(kind, _SIZES[kind])) as url, closing(TerminadoViewer(url + "0")) as viewer:
+def _through(rival: Rival, kind: str) -> Flood:
+    with rival.serving(producer(kind, _SIZES[kind])) as (url,), closing(rival.viewer(url)) as viewer:
         return follow(kind, _SIZES[kind], viewer.read_output, viewer.type)
 
 

@@ -1,7 +1,7 @@
-"""Onlookers of floods: ``python -m benchmarks.neighbours KEY_FILE URL ...``.
+"""Onlookers of floods: ``python -m benchmarks.neighbours SERVER URL ...``.
 
-They tell each terminal's flood to begin, read it and throw it away, until standard input ends. Without a key
-file (an empty argument) the terminals are terminado's.
+They tell each terminal's flood to begin, read it and throw it away, until standard input ends. SERVER is the
+path of the Tower's key, or the name of another server, see `rivals`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import sys
 from pathlib import Path
 
 from .producer import GO
-from .terminado_server import TerminadoViewer
+from .rivals import RIVALS
 from .viewer import Viewer
 
 
 def main() -> None:
     """Look on until standard input ends."""
-    key_file, *urls = sys.argv[1:]
+    server, *urls = sys.argv[1:]
+    rival = RIVALS.get(server)
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin, selectors.EVENT_READ)
     for url in urls:
-        viewer = Viewer(url, Path(key_file).read_text(encoding="ascii")) if key_file else TerminadoViewer(url)
+        viewer = rival.viewer(url) if rival else Viewer(url, Path(server).read_text(encoding="ascii"))
         viewer.type(GO)
         selector.register(viewer.socket, selectors.EVENT_READ, viewer)
     print("reading", flush=True)

@@ -41,8 +41,8 @@ class TerminadoViewer(Viewer):
 
 
 @contextlib.contextmanager
-def serving(*commands: Sequence[str]) -> Iterator[str]:
-    """Serve commands with a server of its own, and yield the URL that their numbers are added to.
+def serving(*commands: Sequence[str]) -> Iterator[list[str]]:
+    """Serve commands with a server of its own, and yield their URLs.
 
     What it says of viewers that leave in the middle of a flood is not shown.
     """
@@ -57,7 +57,7 @@ def serving(*commands: Sequence[str]) -> Iterator[str]:
             port = int(process.stdout.readline() or 0) if process.stdout else 0
             if not port:
                 raise RuntimeError("terminado did not begin.")
-            yield f"ws://127.0.0.1:{port}/"
+            yield [f"ws://127.0.0.1:{port}/{number}" for number in range(len(commands))]
         finally:
             process.kill()
 

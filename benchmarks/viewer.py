@@ -20,20 +20,26 @@ class Viewer:
         key: The Tower's secret; another server's terminals need none.
 
     Attributes:
+        protocol: The subprotocol that is asked for, where the server has several.
+        messages: How many messages have begun so far.
         resyncs: How often it was told to begin anew.
 
     Raises:
         ConnectionError: The server refused.
     """
 
+    protocol = ""
+
     def __init__(self, url: str, key: str = "") -> None:
         parts = urlsplit(url)
         self.socket = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        protocol = f"Sec-WebSocket-Protocol: {self.protocol}\r\n" if self.protocol else ""
         self.socket.sendall(
             f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
             f"Authorization: Bearer {key}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+            f"{protocol}Sec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
         )
         head = b""
         while b"\r\n\r\n" not in head:
@@ -41,7 +47,7 @@ class Viewer:
         head, _, self._data = head.partition(b"\r\n\r\n")
         if b" 101 " not in head.partition(b"\r\n")[0]:
             raise ConnectionError(head.decode(errors="replace"))
-        self.resyncs = 0
+        self.messages = self.resyncs = 0
         self._opcode = 0
         self._left = 0
 
@@ -98,7 +104,9 @@ class Viewer:
 
     def _begin_message(self) -> None:
         first, length = self._take(2)
-        self._opcode = first & 0x0F or self._opcode
+        if opcode := first & 0x0F:  # Else a message goes on.
+            self._opcode = opcode
+            self.messages += 1
         if length == 126:
             length = int.from_bytes(self._take(2), "big")
         elif length == 127:
