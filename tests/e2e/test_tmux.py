@@ -198,6 +198,7 @@ def test_no_name_reaches_another_session_lesson_47(tower: TowerProcess, workspac
 def test_neither_arguments_nor_environment_show_anything_lesson_41(
     tower: TowerProcess, workspace: str, tmux: Tmux
 ) -> None:
+    needs("ps")
     tower.kill()
     tower.env["API_TOKEN"] = "precious"
     tower.start()
