@@ -65,7 +65,7 @@ def test_whoever_uses_what_is_to_go_is_named(
         "It uses the argument 'event' of afx_terminal_event, which is to go. Ask for `news`.",
     )
     assert "The plugin old of afx-old 1.0: Its class Harness has commands" in caplog.text
-    found = [one for one in judge_plugins(rows.values()) if one.level is Level.WARNING]
+    found = [one for one in judge_plugins(list(rows.values())) if one.level is Level.WARNING]
     assert sorted(one.what.split(" of ")[1][:11] for one in found) == ["afx-ear 1.0", "afx-old 1.0"]
 
 

@@ -286,6 +286,7 @@ def test_screen_is_the_same_cell_by_cell_after_a_restart(
         tower.eventually(lambda: showing("F10Quit"), timeout=20)
         type_into(tower, terminal_id, b"Z")
     before = tower.eventually(lambda: showing(marks[program]), timeout=20)
+    assert before is not None
     tower.kill()
     if recorder_dies:
         recorder = TmuxHolding(tower).recorder(terminal_id)

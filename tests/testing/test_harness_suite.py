@@ -47,6 +47,10 @@ def test_what_cannot_be_run_is_told() -> None:
     assert not examine("").ok
 
 
+def collected(suite: type[HarnessSuite]) -> set[str]:
+    return {name for name in dir(suite) if name.startswith("test_") and callable(getattr(suite, name))}
+
+
 def test_what_a_harness_cannot_have_is_not_even_collected() -> None:
     class Plain(HarnessSuite):
         has_session = False
@@ -58,10 +62,11 @@ def test_what_a_harness_cannot_have_is_not_even_collected() -> None:
         def record(self, place: Place, session_id: str) -> Path:
             return place.cwd / session_id
 
-    assert Plain.test_a_resume_names_the_conversation is None
+    of_a_session, of_a_record = "test_a_resume_names_the_conversation", "test_a_torn_transcript_is_no_error"
+    assert of_a_session not in collected(Plain)
     assert Plain.not_tested[0].startswith("The harness has no session")
-    assert Unrecorded.test_a_resume_names_the_conversation is not None
-    assert Unrecorded.test_a_torn_transcript_is_no_error is None
+    assert of_a_session in collected(Unrecorded)
+    assert of_a_record not in collected(Unrecorded)
     assert Unrecorded.not_tested[0].startswith("`record` is not defined")
-    assert Recorded.test_a_torn_transcript_is_no_error is not None
+    assert of_a_record in collected(Recorded)
     assert Recorded.not_tested == ()

@@ -15,7 +15,7 @@ WIDE, NARROW = Size(200, 50), Size(40, 20)
 
 
 class OpenWatch(Watch):
-    end = Position("e", 0)  # type: ignore[assignment]  # a constant is enough here
+    end = Position("e", 0)
 
     async def receive(self) -> WatchItem:
         return Reset(self.end)

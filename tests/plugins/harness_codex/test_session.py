@@ -120,10 +120,10 @@ async def test_a_conversation_is_found_by_its_directory_lesson_24(
         assert await session.verify(ID, at(directory)) is Evidence.FOUND
         (found,) = await session.discover(at(directory))
         assert found == await session.describe(ID, at(directory))
-    assert (found.session_id, found.path, found.cwd) == (ID, str(path), str(cwd))
-    assert (found.first, found.last) == ("Mend the roof", "It is mended.")
-    assert found.began_at == pytest.approx(BEGAN_AT)
-    assert found.size == path.stat().st_size
+        assert (found.session_id, found.path, found.cwd) == (ID, str(path), str(cwd))
+        assert (found.first, found.last) == ("Mend the roof", "It is mended.")
+        assert found.began_at == pytest.approx(BEGAN_AT)
+        assert found.size == path.stat().st_size
 
 
 async def test_a_directory_that_is_a_link_in_the_rollout_is_the_real_one(

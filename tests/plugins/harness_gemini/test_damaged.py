@@ -36,8 +36,8 @@ async def test_a_chat_of_another_directory_that_strayed_in_is_left_out(
 async def test_a_file_that_was_cut_short_tells_what_is_left_of_it(
     write: Write, tmp_path: Path, content: str, evidence: Evidence, at: At
 ) -> None:
-    hashes = [sha256(name.encode()).hexdigest() for name in ("CWD", str(tmp_path))]
-    write(tmp_path, content=content.replace(*hashes))
+    placeholder, here = (sha256(name.encode()).hexdigest() for name in ("CWD", str(tmp_path)))
+    write(tmp_path, content=content.replace(placeholder, here))
     assert await GeminiSession().verify(ID, at(tmp_path)) is evidence
     assert len(await GeminiSession().discover(at(tmp_path))) == (evidence is Evidence.FOUND)
 
