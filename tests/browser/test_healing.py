@@ -306,7 +306,8 @@ def test_scroll_position_and_selection_stay_where_they_were(
     tab.await_text(counter, "count 120")
     terminal = f"afx.sessions.get('{counter['id']}').screen.terminal"
     tab.page.evaluate(f"{terminal}.scrollToLine(10); {terminal}.select(0, 12, 8)")
-    tab.page.wait_for_timeout(200)  # xterm.js rounds to whole lines with its next frame.
+    # xterm.js rounds to whole lines with its next frame.
+    tab.page.evaluate("() => new Promise(then => requestAnimationFrame(() => requestAnimationFrame(then)))")
     place = tab.page.evaluate(f"{terminal}.buffer.active.viewportY")
     selected = tab.page.evaluate(f"{terminal}.getSelection()")
     assert selected.startswith("count ")
