@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-
-import pytest
+from types import ModuleType
+from typing import ClassVar
 
 from afx.api.harness import Place
-from afx.testing.conformance import Failure, Outcome, examine
+from afx.testing.conformance import examine
 from afx.testing.harness_suite import HarnessSuite
-
-TEXT = Path(__file__).with_name("wrong_harnesses.py").read_text()
-CAUGHT_BY = dict(re.findall(r'class (Test\w+)\(Suite\):\n    caught_by = "(\w+)"', TEXT))
-
-
-@pytest.fixture(scope="module")
-def outcome() -> Outcome:
-    outcome = examine(TEXT)
-    assert not outcome.trouble
-    return outcome
+from testing import wrong_harnesses
+from testing.catching import SuiteTests, caught_by
 
 
-def test_there_are_enough_wrong_ones() -> None:
-    assert len(CAUGHT_BY) >= 12
-    assert len(set(CAUGHT_BY.values())) == len(CAUGHT_BY)
+class TestHarnessSuite(SuiteTests):
+    module: ClassVar[ModuleType] = wrong_harnesses
+    least = 31
 
-
-def test_the_right_one_passes(outcome: Outcome) -> None:
-    assert outcome.suites["TestRight"] > 30
-    assert [failure for failure in outcome.failures if failure.suite == "TestRight"] == []
-
-
-@pytest.mark.parametrize("suite", CAUGHT_BY)
-def test_a_wrong_one_is_caught_by_name(outcome: Outcome, suite: str) -> None:
-    caught = {failure.test: failure for failure in outcome.failures if failure.suite == suite}
-    assert CAUGHT_BY[suite] in caught
-    failure = caught[CAUGHT_BY[suite]]
-    assert isinstance(failure, Failure)
-    assert failure.why.endswith(".")
-    assert failure.message
+    def test_there_are_enough_wrong_ones_no_two_caught_by_one_test(self) -> None:
+        tests = caught_by(wrong_harnesses).values()
+        assert len(tests) >= 12
+        assert len(set(tests)) == len(tests)
 
 
 def test_what_cannot_be_run_is_told() -> None:
