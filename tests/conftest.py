@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -93,3 +94,17 @@ def a_world_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TMUX", raising=False)
     for name in ("AFX_PORT", "AFX_DISABLED_PLUGINS", "AFX_HOST_ID", "AFX_AGENT", "AFX_TERMINAL"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory of packages that every Python of the test finds; this one forgets it again."""
+    before = set(sys.modules)
+    path = tmp_path / "site"
+    path.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
+    monkeypatch.syspath_prepend(str(path))
+    yield path
+    for name in set(sys.modules) - before:
+        if str(path) in str(getattr(sys.modules[name], "__file__", None)):
+            del sys.modules[name]

@@ -16,6 +16,18 @@ def write_distribution(site: Path, name: str, points: str, version: str = "1.0",
         (site / f"{module}.py").write_text(textwrap.dedent(text))
 
 
+def write_plugin(
+    site: Path, name: str, text: str, *, point: str = "", version: str = "1.0", **modules: str
+) -> None:
+    """Write a distribution afx-NAME with one plugin, of this text, in the module NAME_plugin.
+
+    Its entry point is called like it unless `point` says otherwise.
+    """
+    module = f"{name.replace('-', '_')}_plugin"
+    points = f"{point or name} = {module}"
+    write_distribution(site, f"afx-{name}", points, version, **{module: text}, **modules)
+
+
 HARNESS = """
     from afx.plugin import Command, HarnessEntry, HarnessProvider, hookimpl
 

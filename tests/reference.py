@@ -141,10 +141,10 @@ def attribute_texts(body: list[ast.stmt]) -> dict[str, str]:
     """Return the text after each attribute that has one."""
     found = {}
     for node, following in pairwise(body):
-        is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-        if is_text and isinstance(following.value.value, str):  # type: ignore[attr-defined]
-            for name in names_of(node):
-                found[name] = inspect.cleandoc(following.value.value)  # type: ignore[attr-defined]
+        match following:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                for name in names_of(node):
+                    found[name] = inspect.cleandoc(text)
     return found
 
 

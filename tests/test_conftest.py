@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from distribution import write_distribution
+from distribution import write_plugin
 from strangers import write_shadows
 
 TESTS = """
@@ -52,9 +52,7 @@ def test_a_skip_under_ci_is_a_failure(tmp_path: Path, ci: str, said: str) -> Non
 
 
 def test_plugins_that_somebody_installed_are_hidden_from_every_process(tmp_path: Path) -> None:
-    write_distribution(
-        tmp_path / "site", "afx-stranger", "foo = stranger_plugin", stranger_plugin="import nowhere"
-    )
+    write_plugin(tmp_path / "site", "stranger", "import nowhere", point="foo")
     write_shadows(tmp_path / "shadows", ["afx-stranger"])
 
     def listed(*path: Path) -> list[str]:

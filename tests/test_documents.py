@@ -86,7 +86,7 @@ def test_every_snippet_runs_or_is_a_piece_of_a_tested_package(text: str, tmp_pat
     if text.startswith(("from ", "import ", "#!")):
         path = tmp_path / "snippet.py"
         path.write_text(text)
-        command = [sys.executable, "-W", "error", path]
+        command = [sys.executable, "-W", "error", str(path)]
         subprocess.run(command, check=True, timeout=60, stdin=subprocess.DEVNULL)
     else:
         (shown,) = ast.parse(textwrap.dedent(text)).body

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from distribution import harness, write_distribution
+from distribution import harness, write_plugin
 
 LIST = """
 import sys
@@ -32,8 +32,8 @@ def listed(tmp_path: Path, marks: Path) -> subprocess.CompletedProcess[str]:
 
 def test_what_ends_the_process_is_not_loaded_the_next_time(tmp_path: Path, marks: Path) -> None:
     site = tmp_path / "site"
-    write_distribution(site, "afx-end", "end = end_plugin", end_plugin="import os; os._exit(7)")
-    write_distribution(site, "afx-good", "good = good_plugin", good_plugin=harness("good"))
+    write_plugin(site, "end", "import os; os._exit(7)")
+    write_plugin(site, "good", harness("good"))
     assert listed(tmp_path, marks).returncode == 7
     for _ in range(2):
         done = listed(tmp_path, marks)
@@ -47,7 +47,7 @@ def test_what_ends_the_process_is_not_loaded_the_next_time(tmp_path: Path, marks
 
 
 def test_who_was_only_killed_while_loading_is_not_blamed(tmp_path: Path, marks: Path) -> None:
-    write_distribution(tmp_path / "site", "afx-good", "good = good_plugin", good_plugin=harness("good"))
+    write_plugin(tmp_path / "site", "good", harness("good"))
     marks.mkdir()
     (marks / "good%20good_plugin").touch()
     assert "good active" in listed(tmp_path, marks).stdout

@@ -42,7 +42,7 @@ class InTower(msgspec.Struct, frozen=True, kw_only=True):
         return f"is {'still ' if self.state == 'active' else ''}{self.state} in the running Tower"
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class TowerPlugins(msgspec.Struct, frozen=True, kw_only=True):
     """What a running Tower says of plugins.
 
     Attributes:
@@ -54,7 +54,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int
 
     @classmethod
-    def of(cls, answer: Mapping[str, Any]) -> Known | None:
+    def of(cls, answer: Mapping[str, Any]) -> TowerPlugins | None:
         """Return what ``GET /api/plugins`` answered; None where a Tower of another afx says it otherwise."""
         try:
             rows = msgspec.convert(answer["plugins"], list[PluginInfo])

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, ViewportSize, expect
 
 from afx.testing.tower_process import TowerProcess
 from e2e.conftest import make_repository, short_path
@@ -22,8 +22,8 @@ from e2e.conftest import make_repository, short_path
 from .chromium import chromium
 from .tab import Tab
 
-DESK = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 800}
+DESK = ViewportSize(width=1280, height=800)
+PHONE = ViewportSize(width=390, height=800)
 
 # What an agent program may look like in the middle of its work.
 _WORKING = r"""

@@ -150,16 +150,17 @@ def test_the_last_screen_of_a_terminal_can_be_scrolled_to_once_its_agent_is_back
 ) -> None:
     script = r"seq 1 100; printf '\033[?1049h\033[2J\033[Hthe whole screen\033[3;1Hof an editor'; sleep 1000"
     agent = tower.shell(workspace, script, "editor")
-    if seen == "before":
+
+    def look() -> Tab:
         tab = open_tab("#/shop/shell/editor")
         tab.await_text(agent, "of an editor")
-    else:
-        output = f"/api/terminals/{agent['terminal']['id']}/output"
-        tower.eventually(lambda: b"of an editor" in tower.request("GET", output))
+        return tab
+
+    output = f"/api/terminals/{agent['terminal']['id']}/output"
+    tower.eventually(lambda: b"of an editor" in tower.request("GET", output))
+    early = look() if seen == "before" else None
     tower.request("POST", f"/api/agents/{agent['id']}/stop")
-    if seen == "after":
-        tab = open_tab("#/shop/shell/editor")
-        tab.await_text(agent, "of an editor")
+    tab = early or look()
     ending = tab.page.locator(".ending")
     expect(ending).to_contain_text("Stopped.")
 
@@ -305,7 +306,8 @@ def test_scroll_position_and_selection_stay_where_they_were(
     tab.await_text(counter, "count 120")
     terminal = f"afx.sessions.get('{counter['id']}').screen.terminal"
     tab.page.evaluate(f"{terminal}.scrollToLine(10); {terminal}.select(0, 12, 8)")
-    tab.page.wait_for_timeout(200)  # xterm.js rounds to whole lines with its next frame.
+    # xterm.js rounds to whole lines with its next frame.
+    tab.page.evaluate("() => new Promise(then => requestAnimationFrame(() => requestAnimationFrame(then)))")
     place = tab.page.evaluate(f"{terminal}.buffer.active.viewportY")
     selected = tab.page.evaluate(f"{terminal}.getSelection()")
     assert selected.startswith("count ")

@@ -230,7 +230,7 @@ def best_share_of_frames(tab: Tab, flood: dict[str, Any], enough: float) -> floa
     Each round measures both, one right after the other. Other work of this machine may spoil one, but not
     each of them.
     """
-    shares = []
+    shares: list[float] = []
     for _ in range(ROUNDS):
         halt(tab, flood, "STOP")
         tab.page.wait_for_function(

@@ -144,14 +144,14 @@ class Invariants:
         running = {agent["terminal"]["id"] for agent in self.agents() if agent["state"] == "running"}
         for terminal, number in written.items():
             if terminal in running:
-                until(
-                    lambda terminal=terminal, number=number: self._is_shown(terminal, number),
-                    f"line {number} of terminal {terminal}, which its program has written, is shown",
-                )
+                self._await_shown(terminal, number)
 
-    def _is_shown(self, terminal: str, number: int) -> bool:
-        # One that was started again meanwhile has begun to count anew.
-        return self.followers[terminal].shown() >= min(number, self._written(terminal))
+    def _await_shown(self, terminal: str, number: int) -> None:
+        def is_shown() -> bool:
+            # One that was started again meanwhile has begun to count anew.
+            return self.followers[terminal].shown() >= min(number, self._written(terminal))
+
+        until(is_shown, f"line {number} of terminal {terminal}, which its program has written, is shown")
 
     def _written(self, terminal: str) -> int:
         try:

@@ -127,9 +127,9 @@ def test_a_tower_without_descriptors_says_so_and_recovers(tower: TowerProcess, w
                 except (RequestFailedError, OSError) as refused:
                     refusals.append(refused)
     assert refusals, "it was meant to be too few"
-    for refused in refusals:
-        if isinstance(refused, RequestFailedError):
-            assert refused.error["code"] != "internal", refused
+    for refusal in refusals:
+        if isinstance(refusal, RequestFailedError):
+            assert refusal.error["code"] != "internal", refusal
     tower.eventually(lambda: tower.shell(workspace, "sleep 1000", "after")["state"] == "running", PATIENCE)
     last = follower.numbers()[-1]
     follower.wait_for(rb"count %d\r\n" % (last + 20))
@@ -210,21 +210,20 @@ def test_a_clock_that_jumps_loses_nothing(tower: TowerProcess, workspace: str, s
     follower = Follower(tower, agent["terminal"]["id"])
     tower.start()
     for jump in (-86400 * 400, 86400 * 400):
-        before: Any = tower.agents()["shell/before"]
         clock.jump(jump)
-        found: Any = tower.agents()["shell/before"]
-        assert (found["state"], found["terminal"]["pid"]) == ("running", before["terminal"]["pid"])
+        found = tower.agents()["shell/before"]
+        assert (found["state"], found["terminal"]["pid"]) == ("running", agent["terminal"]["pid"])
         tower.request("POST", f"/api/agents/{found['id']}/stop")
-        again = tower.request("POST", f"/api/agents/{found['id']}/resume", {})["agent"]
-        assert abs(again["terminal"]["started_at"] - time.time() - jump) < 3600, "the clock was not forged"
+        agent = tower.request("POST", f"/api/agents/{found['id']}/resume", {})["agent"]
+        assert abs(agent["terminal"]["started_at"] - time.time() - jump) < 3600, "the clock was not forged"
         tower.kill()
         tower.start()
         found = tower.agents()["shell/before"]
-        assert (found["state"], found["terminal"]["pid"]) == ("running", again["terminal"]["pid"])
+        assert (found["state"], found["terminal"]["pid"]) == ("running", agent["terminal"]["pid"])
     clock.jump(0)
     tower.kill()
     tower.start()
-    assert tower.agents()["shell/before"]["terminal"]["pid"] == again["terminal"]["pid"]
+    assert tower.agents()["shell/before"]["terminal"]["pid"] == agent["terminal"]["pid"]
     follower.close()
 
 
@@ -243,8 +242,8 @@ def test_of_a_corrupt_database_the_living_come_back_by_what_their_holders_know(
     for follower in followers.values():
         follower.wait_for(rb"count 10\r\n")
     tower.kill()
-    for log in tower.home.glob("afx.db-*"):
-        log.unlink()
+    for beside in tower.home.glob("afx.db-*"):
+        beside.unlink()
     (tower.home / "afx.db").write_bytes(b"garbage " * 4096)
     tower.start()
 

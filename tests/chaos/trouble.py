@@ -12,6 +12,7 @@ import resource
 import sqlite3
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,6 +98,8 @@ class Clock:
 @contextmanager
 def few_descriptors(pid: int, spare: int) -> Iterator[None]:
     """Let a process open only `spare` more files than it has open now."""
+    if sys.platform != "linux":
+        raise NotImplementedError("Only on Linux one process limits another.")
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     used = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + spare, before[1]))

@@ -99,6 +99,7 @@ def stub_tower(home: Path) -> Iterator[StubTower]:
             body = json.loads(self.rfile.read(length)) if length else None
             stub.asked.append((self.command, self.path, body))
             path = urlsplit(self.path).path
+            answer: Any
             if self.headers["Authorization"] != f"Bearer {KEY}":
                 status, answer = 401, {"error": {"code": "no-key", "message": "No key.", "hint": ""}}
             else:

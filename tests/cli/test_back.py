@@ -77,7 +77,12 @@ def spawn(afx: Afx, *names: str) -> None:
         done = afx("spawn", name, "--task", f"I am {name}", "--harness", "claude")
         assert (done.status, done.err) == (0, "")
     for name in names:
-        eventually(lambda name=name: f"heard 1: I am {name}" in afx("logs", name).out)
+        await_words(afx, name, f"heard 1: I am {name}")
+
+
+def await_words(afx: Afx, agent: str, words: str) -> None:
+    """Wait until an agent's terminal shows these words."""
+    eventually(lambda: words in afx("logs", agent).out)
 
 
 def id_of(afx: Afx, name: str) -> str:
@@ -102,7 +107,7 @@ def test_all_is_killed_and_recovered_with_its_own_conversations(afx: Afx, home: 
     assert done.status == 0
     assert f"builder/a is back with its conversation {ids['a']} (stored)" in done.out
     assert done.out.endswith("1 brought back, 0 failed.\n")
-    eventually(lambda: "heard 2: [afx] You were interrupted" in afx("logs", "a").out)
+    await_words(afx, "a", "heard 2: [afx] You were interrupted")
     assert f"conversation {ids['a']} is resumed (stored, certain)" in afx("explain", "a").out
     listed = afx("conversations", "a").out
     assert listed.startswith(f"* {ids['a']}  claude  minted")
@@ -133,7 +138,7 @@ def test_spawn_resume_attaches_resumes_begins_and_takes_in(afx: Afx, repository:
     )
     done = afx("spawn", "old", "--resume", "--task", "Go on", "--harness", "claude")
     assert "builder/old has begun a new conversation" in done.out
-    eventually(lambda: "heard 1: Go on" in afx("logs", "old").out)
+    await_words(afx, "old", "heard 1: Go on")
     done = afx("spawn", "nothing", "--resume")
     assert done.status == 2
     assert "nor a worktree" in done.err
@@ -147,7 +152,7 @@ def test_siblings_come_back_with_what_is_stored_lesson_16(afx: Afx) -> None:
         assert afx("send", f"architect/{name}", f"I am {name}").status == 0
     ids = {}
     for name in ("main", "review"):
-        eventually(lambda name=name: f"heard 1: I am {name}" in afx("logs", f"architect/{name}").out)
+        await_words(afx, f"architect/{name}", f"heard 1: I am {name}")
         ids[name] = id_of(afx, f"architect/{name}")
         assert afx("architect", "stop", name).status == 0
     for name, id_ in ids.items():
@@ -212,7 +217,7 @@ def test_logs_follow_through_a_restart_and_a_crash(afx: Afx) -> None:
         assert process.stdout.readline() == "heard 1: I am a\n"
         assert afx("tower", "restart").status == 0
         assert afx("send", "a", "more").status == 0
-        seen = []
+        seen: list[str] = []
         while not seen or "heard 2: more" not in seen[-1]:
             seen.append(process.stdout.readline())
         assert len(seen) <= 2, "the echo of the message at most"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def registered(tower: StubTower, repository: Path) -> StubTower:
     return tower
 
 
-def made(tower: StubTower, kind: str, name: str, *notes: str, **facts: object) -> None:
+def made(tower: StubTower, kind: str, name: str, *notes: str, **facts: Any) -> None:
     tower.answers["POST", "/api/agents"] = (201, {"agent": agent(kind, name, **facts), "notes": list(notes)})
 
 
@@ -317,8 +318,13 @@ def test_up_says_that_an_architect_keeps_its_program(afx: Afx, registered: StubT
 def test_down_names_the_agents_it_could_not_stop_and_goes_on(
     afx: Afx, registered: StubTower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopped = []
-    monkeypatch.setattr("afx.cli.launcher.stop", lambda home: stopped.append(home) or 1)
+    stopped: list[Path] = []
+
+    def stop(home: Path) -> int:
+        stopped.append(home)
+        return 1
+
+    monkeypatch.setattr("afx.cli.launcher.stop", stop)
     refusal = {"code": "unreachable", "message": "It does not answer.", "hint": "Wait."}
     registered.answers["POST", "/api/agents/id-architect-main/stop"] = (503, {"error": refusal})
     for name in ("builder-fix", "shell-one"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from afx.deprecation import Attribute, Hook
 from afx.doctor.installation import judge_plugins
 from afx.loader import Plugins
 from cli.conftest import Afx
-from distribution import harness, write_distribution
+from distribution import harness, write_plugin
 
 OBSERVER = """
     from afx.plugin import hookimpl
@@ -31,16 +30,6 @@ TO_GO = """
 """
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory of packages that this Python and every other of the test finds."""
-    path = tmp_path / "site"
-    path.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
-    monkeypatch.syspath_prepend(str(path))
-    return path
-
-
 def test_whoever_uses_what_is_to_go_is_named(
     site: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -51,8 +40,8 @@ def test_whoever_uses_what_is_to_go_is_named(
         Attribute("HarnessProvider", "keystrokes", "Say `types`."),
     )
     monkeypatch.setattr(deprecation, "DEPRECATED", to_go)
-    write_distribution(site, "afx-old", "old = old_plugin", old_plugin=harness("old"))
-    write_distribution(site, "afx-ear", "ear = ear_plugin", ear_plugin=OBSERVER)
+    write_plugin(site, "old", harness("old"))
+    write_plugin(site, "ear", OBSERVER)
     with caplog.at_level(logging.WARNING, "afx.plugins"):
         plugins = Plugins.load()
         assert plugins.harness("old").name == "old", "it works as before"
@@ -65,12 +54,12 @@ def test_whoever_uses_what_is_to_go_is_named(
         "It uses the argument 'event' of afx_terminal_event, which is to go. Ask for `news`.",
     )
     assert "The plugin old of afx-old 1.0: Its class Harness has commands" in caplog.text
-    found = [one for one in judge_plugins(rows.values()) if one.level is Level.WARNING]
+    found = [one for one in judge_plugins(list(rows.values())) if one.level is Level.WARNING]
     assert sorted(one.what.split(" of ")[1][:11] for one in found) == ["afx-ear 1.0", "afx-old 1.0"]
 
 
 def test_it_is_said_in_the_list(afx: Afx, site: Path) -> None:
-    write_distribution(site, "afx-old", "old = old_plugin", old_plugin=harness("old"), sitecustomize=TO_GO)
+    write_plugin(site, "old", harness("old"), sitecustomize=TO_GO)
     said = " ".join(afx("plugins").out.split())
     assert (
         "harness old of afx-old 1.0: It uses the hook afx_harnesses, which is to go. Use afx_programs."

@@ -9,13 +9,12 @@ import re
 import shutil
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cli.conftest import Afx
-from distribution import harness, write_distribution
+from distribution import harness, write_distribution, write_plugin
 
 DOCUMENTS = Path(__file__).parents[2] / "docs/plugin-authors"
 
@@ -60,22 +59,8 @@ WRONG = """
 """
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory of packages that this Python and every other of the test finds."""
-    before = set(sys.modules)
-    path = tmp_path / "site"
-    path.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
-    monkeypatch.syspath_prepend(str(path))
-    yield path
-    for name in set(sys.modules) - before:
-        if name.endswith("_plugin"):
-            del sys.modules[name]
-
-
 def test_wrong_strategies_and_storages_are_caught_by_name(afx: Afx, site: Path) -> None:
-    write_distribution(site, "afx-wrong", "wrong = wrong_plugin", wrong_plugin=WRONG)
+    write_plugin(site, "wrong", WRONG)
     done = afx("plugin", "check", "afx-wrong", "--json")
     assert done.status == 1
     said = json.loads(done.out)
@@ -89,7 +74,7 @@ def test_wrong_strategies_and_storages_are_caught_by_name(afx: Afx, site: Path) 
 
 
 def test_what_failed_and_why_it_matters_is_said_in_words(afx: Afx, site: Path) -> None:
-    write_distribution(site, "afx-foo", "foo = foo_plugin", foo_plugin=harness("foo"))
+    write_plugin(site, "foo", harness("foo"))
     done = afx("plugin", "check", "afx-foo")
     assert done.status == 1
     assert "failed harness foo: the task reaches the program" in done.out
@@ -114,7 +99,7 @@ def test_one_thing_of_a_distribution_is_checked_by_its_name(afx: Afx) -> None:
 
 
 def test_two_plugins_for_one_name_fail_the_check_of_either(afx: Afx, site: Path) -> None:
-    write_distribution(site, "afx-rival", "rival = rival_plugin", rival_plugin=harness("codex"))
+    write_plugin(site, "rival", harness("codex"))
     done = afx("plugin", "check", "afx-rival")
     assert done.status == 1
     assert "failed harness codex: it is active\n  The harness 'codex' is claimed by afx" in done.out
@@ -152,7 +137,7 @@ OBSERVER = """
 
 
 def test_what_no_suite_is_for_is_a_sentence(afx: Afx, site: Path) -> None:
-    write_distribution(site, "afx-watch", "watch = watch_plugin", watch_plugin=OBSERVER)
+    write_plugin(site, "watch", OBSERVER)
     done = afx("plugin", "check", "afx-watch")
     assert (done.status, done.out) == (2, "")
     assert "afx-watch brings nothing that there is a suite for." in done.err

@@ -16,7 +16,7 @@ import pytest
 from afx.settings import config_file, state_directory
 from cli.conftest import Afx, Done
 from cli.stub import NOW, StubTower
-from distribution import harness, write_distribution
+from distribution import harness, write_plugin
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_plugin_is_switched_off_and_on(afx: Afx, site: Path) -> None:
-    write_distribution(site, "afx-foo", "point = foo_plugin", foo_plugin=harness("foo"))
+    write_plugin(site, "foo", harness("foo"), point="point")
     assert "afx-foo 1.0" in afx("plugins").out
     done = afx("plugins", "disable", "AFX_foo")
     assert (done.status, str(config_file()) in done.out) == (0, True)
@@ -49,7 +49,7 @@ def tower_rows(
     afx: Afx, site: Path, tower: StubTower, monkeypatch: pytest.MonkeyPatch
 ) -> list[dict[str, Any]]:
     """What a Tower that loaded everything says of plugins; changing it changes the answer."""
-    write_distribution(site, "afx-foo", "point = foo_of_tower", foo_of_tower=harness("foo"))
+    write_plugin(site, "foo", harness("foo"), point="point")
     monkeypatch.syspath_prepend(str(site))  # The doctor loads plugins in this process.
     rows: list[dict[str, Any]] = json.loads(afx("plugins", "--json").out)
     assert all(row.pop("tower") is None for row in rows)
@@ -145,12 +145,7 @@ def test_a_plugin_that_is_none_is_refused(afx: Afx) -> None:
 
 
 def test_a_plugin_that_ends_the_process_ends_no_command_of_ours(afx: Afx, site: Path) -> None:
-    write_distribution(
-        site,
-        "afx-foo",
-        "foo = foo_plugin",
-        foo_plugin="import os, sys; print('ouch', file=sys.stderr); os._exit(7)",
-    )
+    write_plugin(site, "foo", "import os, sys; print('ouch', file=sys.stderr); os._exit(7)")
     done = afx("plugins")
     assert done.status == 1
     assert "status 7: ouch" in done.err
@@ -158,7 +153,7 @@ def test_a_plugin_that_ends_the_process_ends_no_command_of_ours(afx: Afx, site: 
 
 
 def test_where_there_is_a_state_directory_it_is_named(afx: Afx, site: Path) -> None:
-    write_distribution(site, "afx-foo", "foo = foo_plugin", foo_plugin="import os; os._exit(7)")
+    write_plugin(site, "foo", "import os; os._exit(7)")
     state_directory().mkdir(parents=True)
     done = afx("plugins")
     assert done.status == 0
@@ -183,7 +178,7 @@ NEVER = ("afx_harness", "afx_reconnect", "afx_storage", "afx.server", "afx.tower
     "arguments", [["plugins"], ["--help"], ["status"], ["--version"], ["plugins", "--help"]]
 )
 def test_no_plugin_and_no_server_is_imported(arguments: list[str], tmp_path: Path, site: Path) -> None:
-    write_distribution(site, "afx-foo", "foo = stranger_plugin", stranger_plugin=harness("foo"))
+    write_plugin(site, "stranger", harness("foo"))
     done = subprocess.run(
         [sys.executable, "-c", WATCH.format(arguments=arguments)],
         capture_output=True,

@@ -15,7 +15,7 @@ from cli.stub import StubTower, agent, workspace
 from cli.test_resuming import FRESH, ONE, STORED, plan
 
 MISSING = plan("refuse", None, None, "The directory it works in is gone.")
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"agent": "1", "name": "architect/main", "eligibility": "eligible", "plan": STORED},
     {"agent": "2", "name": "builder/a", "eligibility": "eligible", "plan": FRESH},
     {"agent": "3", "name": "builder/b", "eligibility": "stopped on purpose", "plan": STORED},
@@ -118,7 +118,7 @@ def test_apply_tells_of_each_in_the_order_it_happens(afx: Afx, down: StubTower) 
 
 def test_a_shell_has_no_conversation_to_tell_of(afx: Afx, down: StubTower) -> None:
     anew = plan("begin", "fresh", None, "A shell has no conversation; it is started anew.")
-    news = [
+    news: list[dict[str, Any]] = [
         {"event": "begin", "agents": ["1"]},
         {"event": "revived", "agent": "1", "name": "shell/1", "plan": anew},
     ]
@@ -181,7 +181,12 @@ def test_a_person_is_asked(
 
     monkeypatch.setattr("sys.stdin", Seat(says))
     asked: list[str] = []
-    monkeypatch.setattr("click.termui.visible_prompt_func", lambda text: asked.append(text) or says.strip())
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return says.strip()
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", answer)
     done = afx("workspace", "recover", "--apply")
     assert done.status == status
     # Which of the two gets the question depends on click's version.

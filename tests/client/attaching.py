@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 from afx.client.attach import Attachment, Ending, Target
 from afx.client.keys import DetachKeys
@@ -12,24 +14,24 @@ from client.stub import Call, FakeConsole, Stub
 KEYS = (ord("\\"), ord("\\"))
 
 
-def attachment(
-    tower: Stub,
-    console: FakeConsole,
-    *,
-    position: str = "",
-    read_only: bool = False,
-    stay: bool | None = False,
-    since: str = "",
-) -> Attachment:
+async def attach(
+    tower: Stub, console: FakeConsole, *, position: str = "", stay: bool | None = False, **more: Any
+) -> Ending:
+    """Be attached to the terminal t1 until that ends, and the Tower has heard all that was sent."""
     target = Target("a1", "builder/fix", "t1", position)
-    return Attachment(
-        tower.home, target, console, DetachKeys(KEYS), read_only=read_only, stay=stay, since=since
-    )
-
-
-async def finish(attached: Attachment) -> Ending:
+    attachment = Attachment(tower.home, target, console, DetachKeys(KEYS), stay=stay, **more)
     async with asyncio.timeout(10):
-        return await attached.run()
+        ending = await attachment.run()
+        for call in tower.calls:
+            await call.over.wait()
+    return ending
+
+
+@asynccontextmanager
+async def attached(tower: Stub, console: FakeConsole, **how: Any) -> AsyncIterator[asyncio.Task[Ending]]:
+    """`attach` meanwhile, and be through with it at the end of the block."""
+    async with asyncio.TaskGroup() as group:
+        yield group.create_task(attach(tower, console, **how))
 
 
 async def prompt(call: Call) -> None:
@@ -37,15 +39,3 @@ async def prompt(call: Call) -> None:
     await call.hello(0)
     await call.put(b"$ ")
     await call.listen()
-
-
-def prompt_to(heard: asyncio.Queue[object]) -> Callable[[Call], Awaitable[None]]:
-    """Return a terminal as `prompt`, whose input can be waited for."""
-
-    async def script(call: Call) -> None:
-        await call.hello(0)
-        await call.put(b"$ ")
-        async for message in call.socket:
-            heard.put_nowait(message)
-
-    return script

@@ -28,8 +28,10 @@ class Call:
         parts = urlsplit(socket.request.path)
         self.socket = socket
         self.received: list[str | bytes] = []
+        self.over = asyncio.Event()
         self.terminal = parts.path.rpartition("/")[2]
         self.query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        self._news = asyncio.Condition()
 
     async def hello(
         self, offset: int, *, resumed: bool = False, epoch: str = "e", prologue: bytes = b""
@@ -51,6 +53,11 @@ class Call:
     async def put(self, data: bytes) -> None:
         await self.socket.send(data)
 
+    async def end(self, code: int | None = 0, signal: int | None = None) -> None:
+        """Say that the program has ended, and wait until the onlooker has gone."""
+        await self.tell(type="exit", code=code, signal=signal, at=1.0)
+        await self.socket.wait_closed()
+
     async def drop(self) -> None:
         """End the connection as a killed Tower does."""
         self.socket.transport.abort()
@@ -58,14 +65,30 @@ class Call:
     async def listen(self) -> None:
         """Keep what is sent in `received` until the connection ends."""
         async for message in self.socket:
-            self.received.append(message)
+            async with self._news:
+                self.received.append(message)
+                self._news.notify_all()
 
-    async def wait(self) -> None:
-        await self.socket.wait_closed()
+    @property
+    def typed(self) -> bytes:
+        """What was typed, in one piece."""
+        return b"".join(message for message in self.received if isinstance(message, bytes))
+
+    async def first_received(self) -> str | bytes:
+        """Wait until something is received, and return what came first."""
+        async with asyncio.timeout(5), self._news:
+            await self._news.wait_for(lambda: self.received)
+        return self.received[0]
 
 
 class Stub:
-    """The Tower: each connection runs the next script. State reads answer with `state`."""
+    """The Tower: each connection runs the next script. State reads answer with `state`.
+
+    Attributes:
+        gone: Terminals that it does not know.
+        asked: The paths that were asked for, in their order.
+        called: Told of each that is asked for, and each connection.
+    """
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -73,6 +96,7 @@ class Stub:
         self.calls: list[Call] = []
         self.state: dict[str, Any] = {"workspaces": []}
         self.gone: set[str] = set()
+        self.asked: list[str] = []
         self.called = asyncio.Condition()
         self._server: Server | None = None
 
@@ -99,7 +123,15 @@ class Stub:
         agent = {"id": "a1", "kind": "builder", "name": "fix", "state": "running", "reason": "", **facts}
         self.state = {"workspaces": [{"path": "/w", "agents": [{**agent, "terminal": terminal}]}]}
 
-    def _answer(self, socket: ServerConnection, request: Request) -> Response | None:
+    async def until(self, look: Callable[[], bool]) -> None:
+        """Wait until what was asked for, or who is connected, is as wanted."""
+        async with asyncio.timeout(5), self.called:
+            await self.called.wait_for(look)
+
+    async def _answer(self, socket: ServerConnection, request: Request) -> Response | None:
+        async with self.called:
+            self.asked.append(urlsplit(request.path).path)
+            self.called.notify_all()
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             return socket.respond(HTTPStatus.UNAUTHORIZED, "")
         if request.path == "/api/state":
@@ -113,7 +145,10 @@ class Stub:
         async with self.called:
             self.calls.append(call)
             self.called.notify_all()
-        await self.scripts.pop(0)(call)
+        try:
+            await self.scripts.pop(0)(call)
+        finally:
+            call.over.set()
 
 
 @asynccontextmanager
@@ -127,23 +162,42 @@ async def stub_tower(home: Path) -> AsyncIterator[Stub]:
 
 
 class FakeConsole:
-    """A console of memory. What is typed is put into `keys`."""
+    """A console of memory."""
 
     def __init__(self, *, typed: bool = True, screen: bool = False) -> None:
         self.typed = typed
         self.screen = screen
         self.resized = asyncio.Event()
-        self.keys: asyncio.Queue[bytes] = asyncio.Queue()
         self.output = bytearray()
         self.said: list[str] = []
         self.cells: tuple[int, int] | None = None
+        self._keys: asyncio.Queue[bytes] = asyncio.Queue()
+        self._last_is_dealt_with = True
         self._news = asyncio.Condition()
 
     def size(self) -> tuple[int, int] | None:
         return self.cells
 
+    def type(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self._keys.put_nowait(piece)
+
+    def leave(self) -> None:
+        """Press the detach keys."""
+        self.type(b"\x1c\x1c")
+
     async def read(self) -> bytes:
-        return await self.keys.get()
+        if not self._last_is_dealt_with:
+            self._keys.task_done()
+        self._last_is_dealt_with = True
+        piece = await self._keys.get()
+        self._last_is_dealt_with = False
+        return piece
+
+    async def until_dealt_with(self) -> None:
+        """Wait until all that was typed was read, and more was asked for."""
+        async with asyncio.timeout(5):
+            await self._keys.join()
 
     async def write(self, data: bytes) -> None:
         async with self._news:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from afx.client.attach import Ending
 from afx.client.screen import CLEAR
-from client.attaching import attachment, finish
+from client.attaching import attach, attached
 from client.stub import Call, FakeConsole, Stub
 
 
@@ -18,17 +19,18 @@ async def test_output_is_exact_and_the_end_is_told(tower: Stub) -> None:
         await call.put(every_byte)
         await call.tell(type="something-new", x=1)
         await call.put(b"last")
-        await call.tell(type="exit", code=3, signal=None, at=1.0)
-        await call.wait()
+        await call.end(3)
 
     tower.scripts = [script]
     console = FakeConsole()
-    assert await finish(attachment(tower, console)) == Ending("exited", 3, None, over=True)
+    assert await attach(tower, console) == Ending("exited", 3, None, over=True)
     assert console.output == every_byte + b"last"
     assert tower.calls[0].query == {}
 
 
-async def test_every_byte_once_across_drops_and_a_new_port_lesson_14(tower: Stub) -> None:
+async def test_every_byte_once_across_drops_and_a_new_port_lesson_14(
+    tower: Stub, missed: asyncio.Queue[Path]
+) -> None:
     output = b"".join(b"%d\n" % number for number in range(20_000))
     sent = 0
 
@@ -47,8 +49,7 @@ async def test_every_byte_once_across_drops_and_a_new_port_lesson_14(tower: Stub
         for start in range(begin, min(sent, len(output)), 1000):
             await call.put(output[start : min(start + 1000, sent)])
         if sent >= len(output):
-            await call.tell(type="exit", code=0, signal=None, at=1.0)
-            await call.wait()
+            await call.end()
         elif len(tower.calls) == 2:
             tower.scripts.append(piece)
             await call.socket.close(1001)
@@ -56,17 +57,14 @@ async def test_every_byte_once_across_drops_and_a_new_port_lesson_14(tower: Stub
             tower.scripts.append(piece)
             await call.drop()
 
-    async def move() -> None:
-        await console.until(b"\n2000\n")
-        await tower.stop()
-        await asyncio.sleep(0.3)
-        await tower.start()
-
     tower.scripts = [piece]
     console = FakeConsole()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(move())
-        assert (await finish(attachment(tower, console))).manner == "exited"
+    async with attached(tower, console) as ending:
+        await console.until(b"\n2000\n")
+        await tower.stop()
+        await missed.get()
+        await tower.start()
+    assert ending.result().manner == "exited"
     assert console.output == output
     assert len(tower.calls) > 4
 
@@ -81,13 +79,12 @@ async def test_a_screen_is_cleared_and_gets_the_prologue(tower: Stub) -> None:
 
     async def again(call: Call) -> None:
         await call.hello(9005, resumed=True)
-        await call.tell(type="exit", code=None, signal=9, at=1.0)
-        await call.wait()
+        await call.end(None, 9)
 
     tower.scripts = [script, again]
     console = FakeConsole(screen=True)
     console.cells = (100, 30)
-    assert await finish(attachment(tower, console)) == Ending("exited", None, 9, over=True)
+    assert await attach(tower, console) == Ending("exited", None, 9, over=True)
     assert console.output == CLEAR + b"\x1b[?1049hscreen" + CLEAR + b"later"
     assert tower.calls[0].query["cols"] == "100"
     assert tower.calls[0].query["rows"] == "30"
@@ -106,12 +103,11 @@ async def test_lost_output_is_said_where_nothing_can_be_cleared_lesson_31(tower:
     async def other_epoch(call: Call) -> None:
         await call.hello(0, epoch="f")
         await call.put(b"c")
-        await call.tell(type="exit", code=0, signal=None, at=1.0)
-        await call.wait()
+        await call.end()
 
     tower.scripts = [script, other_epoch]
     console = FakeConsole()
-    await finish(attachment(tower, console))
+    await attach(tower, console)
     assert console.output == b"abc"
     assert console.said == ["[some output before this point is lost]"] * 2
 
@@ -121,10 +117,9 @@ async def test_it_begins_at_a_place_in_the_output(tower: Stub) -> None:
         assert call.query["seq"] == "e:42"
         await call.hello(42, resumed=True)
         await call.put(b"rest")
-        await call.tell(type="exit", code=0, signal=None, at=1.0)
-        await call.wait()
+        await call.end()
 
     tower.scripts = [script]
     console = FakeConsole(typed=False)
-    await finish(attachment(tower, console, since="e:42"))
+    await attach(tower, console, since="e:42")
     assert console.output == b"rest"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from afx.api.errors import AfxError
 from afx.client.attach import Ending
 from afx.client.screen import CLEAR, notice
-from client.attaching import attachment, finish
+from client.attaching import attach, attached
 from client.stub import Call, FakeConsole, Stub
 
 
@@ -26,12 +24,11 @@ async def test_a_person_stays_at_the_end_and_enter_reaches_the_tower_lesson_25(t
 
     tower.scripts = [script]
     console = FakeConsole(screen=True)
-    async with asyncio.TaskGroup() as group:
-        ending = group.create_task(finish(attachment(tower, console, stay=None)))
+    async with attached(tower, console, stay=None) as ending:
         await console.until(b"[Enter starts another]")
-        console.keys.put_nowait(b"\r")
+        console.type(b"\r")
         await console.until(b"again")
-        console.keys.put_nowait(b"\x1c\x1c")
+        console.leave()
     assert ending.result() == Ending("detached")
     told = notice("ctrl-\\ ctrl-\\ leaves this terminal.")
     assert console.output == CLEAR + b"bye" + told + b"[Enter starts another]" + b"again"
@@ -52,10 +49,9 @@ async def test_who_leaves_after_the_end_is_told_of_it_lesson_35(tower: Stub) -> 
 
     tower.scripts = [script, again]
     console = FakeConsole(screen=True)
-    async with asyncio.TaskGroup() as group:
-        ending = group.create_task(finish(attachment(tower, console, stay=None)))
+    async with attached(tower, console, stay=None) as ending:
         await console.until(b"second")
-        console.keys.put_nowait(b"\x1c\x1c")
+        console.leave()
     assert ending.result() == Ending("detached", None, 9, over=True)
     assert console.output.count(b"leaves this terminal") == 1
 
@@ -73,10 +69,9 @@ async def test_a_process_that_began_while_the_tower_was_away_has_not_ended(tower
 
     tower.scripts = [script, again]
     console = FakeConsole()
-    async with asyncio.TaskGroup() as group:
-        ending = group.create_task(finish(attachment(tower, console, stay=None)))
+    async with attached(tower, console, stay=None) as ending:
         await console.until(b"new")
-        console.keys.put_nowait(b"\x1c\x1c")
+        console.leave()
     assert ending.result() == Ending("detached")
 
 
@@ -85,15 +80,13 @@ async def test_a_successor_that_is_still_to_come_is_waited_for_lesson_13(tower: 
         assert call.terminal == "t2"
         await call.hello(0, epoch="n")
         await call.put(b"new")
-        await call.tell(type="exit", code=0, signal=None, at=1.0)
-        await call.wait()
+        await call.end()
 
     tower.scripts = [second]
     tower.gone = {"t1"}
     tower.agent(None, state="lost", reason="Its holder was killed.")
-    async with asyncio.TaskGroup() as group:
-        ending = group.create_task(finish(attachment(tower, FakeConsole())))
-        await asyncio.sleep(0.3)
+    async with attached(tower, FakeConsole()) as ending:
+        await tower.until(lambda: tower.asked.count("/ws/terminal/t1") > 1)
         assert not ending.done()
         tower.agent({"id": "t2", "position": "n:0", "predecessors": ["t1"]})
     assert ending.result().manner == "exited"
@@ -113,26 +106,23 @@ async def test_the_successor_is_followed_lesson_13(tower: Stub, how: str) -> Non
         assert "seq" not in call.query
         await call.hello(0, epoch="n")
         await call.put(b"new")
-        await call.tell(type="exit", code=0, signal=None, at=1.0)
-        await call.wait()
+        await call.end()
 
     tower.scripts = [first, second]
     console = FakeConsole(screen=True)
-    await finish(attachment(tower, console))
+    await attach(tower, console)
     assert console.output == CLEAR + b"old" + CLEAR + b"new"
 
 
 async def test_the_same_id_that_returns_is_taken_up_again_lesson_13(tower: Stub) -> None:
     async def script(call: Call) -> None:
         await call.hello(0)
-        await call.tell(type="exit", code=0, signal=None, at=1.0)
-        await call.wait()
+        await call.end()
 
     tower.scripts = [script]
     tower.gone = {"t1"}
-    async with asyncio.TaskGroup() as group:
-        ending = group.create_task(finish(attachment(tower, FakeConsole())))
-        await asyncio.sleep(0.3)
+    async with attached(tower, FakeConsole()) as ending:
+        await tower.until(lambda: tower.asked.count("/ws/terminal/t1") > 1)
         tower.gone = set()
     assert ending.result().manner == "exited"
 
@@ -159,7 +149,7 @@ async def test_a_terminal_that_is_gone_for_good_is_said_in_one_sentence(
     else:
         tower.agent(None, state=state, reason=reason)
     with pytest.raises(AfxError) as caught:
-        await finish(attachment(tower, FakeConsole()))
+        await attach(tower, FakeConsole())
     assert caught.value.message == says
     assert caught.value.code == "terminal-gone"
 
@@ -167,6 +157,6 @@ async def test_a_terminal_that_is_gone_for_good_is_said_in_one_sentence(
 async def test_a_wrong_key_is_not_tried_again(tower: Stub) -> None:
     (tower.home / "key").write_text("x" * 43)
     with pytest.raises(AfxError) as caught:
-        await finish(attachment(tower, FakeConsole()))
+        await attach(tower, FakeConsole())
     assert caught.value.code == "no-key"
     assert "xxx" not in str(caught.value) + caught.value.hint

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import select
 import termios
 import tty
 from collections.abc import Iterator
@@ -62,8 +63,10 @@ async def test_a_slow_terminal_gets_everything_and_holds_up_nothing(terminal: tu
     data = os.urandom(300_000)
     with ProcessConsole(theirs, theirs) as console:
         writing = asyncio.create_task(console.write(data))
-        await asyncio.sleep(0.05)
-        assert not writing.done()
+        async with asyncio.timeout(5):
+            while select.select([], [theirs], [], 0)[1]:  # noqa: ASYNC110 - a terminal has no event
+                await asyncio.sleep(0)
+        assert not writing.done(), "the terminal is full"
         read = b""
         while len(read) < len(data):
             read += await asyncio.to_thread(os.read, ours, 65536)

@@ -19,8 +19,7 @@ from afx.doctor.installation import (
     judge_program,
     judge_tower,
 )
-from afx.loader import PluginInfo, PluginState
-from afx.quarantine import Kind
+from afx.quarantine import Kind, PluginInfo, PluginState
 from afx.settings import Settings
 
 OK, WARNING, ERROR = Level.OK, Level.WARNING, Level.ERROR

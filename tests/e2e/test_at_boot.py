@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-
-from afx.api.process import is_alive, send_signal
-from afx.testing.tower_process import TowerProcess, processes_of
-
-
-def lose_everything(tower: TowerProcess) -> None:
-    """Kill the Tower and everything that it started, as a reboot does."""
-    tower.kill()
-    for process in processes_of(tower.home):
-        send_signal(process, signal.SIGKILL)
-        tower.eventually(lambda process=process: not is_alive(process))
+from afx.testing.tower_process import TowerProcess
+from e2e.steps import kill_everything
 
 
 def spawn(tower: TowerProcess, workspace: str, kind: str, name: str) -> str:
@@ -30,22 +20,27 @@ def output_of(tower: TowerProcess, name: str) -> bytes:
     return bytes(tower.request("GET", f"/api/terminals/{terminal['id']}/output"))
 
 
+def await_return(tower: TowerProcess, name: str, conversation: str) -> None:
+    """Wait until an agent runs, and greets with its conversation."""
+    tower.eventually(lambda: tower.agents()[name]["state"] == "running", timeout=20)
+    greeting = f"session={conversation} turns=1".encode()
+    tower.eventually(lambda: greeting in output_of(tower, name), timeout=20)
+
+
 def test_lost_agents_come_back_by_themselves_with_their_conversations(
     tower: TowerProcess, workspace: str
 ) -> None:
     ids = {name: spawn(tower, workspace, *name.split("/")) for name in ("builder/b", "architect/a")}
     stopped = tower.shell(workspace, "sleep 1000", "stopped")
     tower.request("POST", f"/api/agents/{stopped['id']}/stop")
-    lose_everything(tower)
+    kill_everything(tower)
     tower.start()
     assert {agent["state"] for agent in tower.agents().values()} == {"lost", "stopped"}, "ask is the default"
-    lose_everything(tower)
+    kill_everything(tower)
     tower.env |= {"AFX_RECOVER_AT_BOOT": "auto", "AFX_RECOVER_MAX_LOAD": "1000"}
     tower.start()
-    for name, session in ids.items():
-        tower.eventually(lambda name=name: tower.agents()[name]["state"] == "running", timeout=20)
-        greeting = f"session={session} turns=1".encode()
-        tower.eventually(lambda name=name, said=greeting: said in output_of(tower, name), timeout=20)
+    for name, conversation in ids.items():
+        await_return(tower, name, conversation)
     assert tower.agents()["shell/stopped"]["state"] == "stopped"
     log = (tower.home / "tower.log").read_text()
     assert "Bringing back 2 agents that were lost." in log

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from afx.testing.follower import Follower, open_terminal
 from afx.testing.tower_process import RequestFailedError, TowerFailedError, TowerProcess
@@ -215,9 +216,9 @@ def test_a_terminal_that_is_not_there(tower: TowerProcess) -> None:
         open_terminal(tower, "nope")
     assert refused.value.response.status_code == 404
     headers = {"Authorization": f"Bearer {tower.key}"}
-    origin = f"http://127.0.0.1:{tower.port}"
+    origin = Origin(f"http://127.0.0.1:{tower.port}")
     url = tower.websocket_url("nope")
-    with connect(url, additional_headers=headers, origin=origin, proxy=None) as page:  # type: ignore[arg-type]
+    with connect(url, additional_headers=headers, origin=origin, proxy=None) as page:
         with pytest.raises(ConnectionClosed):
             page.recv(timeout=5)
         assert page.close_code == 4404
@@ -228,14 +229,14 @@ def test_a_terminal_without_the_key_lesson_45(tower: TowerProcess, workspace: st
     with pytest.raises(InvalidStatus) as refused:
         connect(url, proxy=None)
     assert refused.value.response.status_code == 401
-    origin = f"http://127.0.0.1:{tower.port}"
-    with connect(url, origin=origin, proxy=None) as page:  # type: ignore[arg-type]
+    origin = Origin(f"http://127.0.0.1:{tower.port}")
+    with connect(url, origin=origin, proxy=None) as page:
         with pytest.raises(ConnectionClosed):
             page.recv(timeout=5)
         assert page.close_code == 4401
     headers = {"Authorization": f"Bearer {tower.key}"}
     with pytest.raises(InvalidStatus) as refused:
-        connect(url, additional_headers=headers, origin="http://evil.example", proxy=None)  # type: ignore[arg-type]
+        connect(url, additional_headers=headers, origin=Origin("http://evil.example"), proxy=None)
     assert refused.value.response.status_code == 403
 
 
@@ -352,16 +353,17 @@ def test_one_tower_for_a_state_directory(tower: TowerProcess) -> None:
     second = TowerProcess(tower.home)
     with pytest.raises(TowerFailedError, match="already serves"):
         second.start()
-    assert tower.state()["tower"]["pid"] == tower.process.pid  # type: ignore[union-attr]
+    assert tower.process is not None
+    assert tower.state()["tower"]["pid"] == tower.process.pid
 
 
 def test_a_taken_port_is_named_and_left_alone_lesson_12(tower: TowerProcess, short_directory: Path) -> None:
     second = TowerProcess(short_directory / "other", {"AFX_PORT": str(tower.port)})
-    with pytest.raises(
-        TowerFailedError, match=rf"Port {tower.port} is taken by pid {tower.process.pid} \("
-    ) as e:  # type: ignore[union-attr]
+    assert tower.process is not None
+    taken = rf"Port {tower.port} is taken by pid {tower.process.pid} \("
+    with pytest.raises(TowerFailedError, match=taken) as refused:
         second.start()
-    assert "python" in str(e.value)
+    assert "python" in str(refused.value)
     assert tower.state()
 
 

@@ -26,8 +26,7 @@ def test_the_last_screen_of_the_stopped_and_the_lost_lesson_35(
     halted = tower.shell(workspace, f"{script} exec sleep 1000", "halted")
     failed = tower.shell(workspace, f"{script} exit 3", "failed")
     path = f"/api/agents/{halted['id']}/screen"
-    for agent in (halted, failed):
-        tower.eventually(lambda agent=agent: b"word" in output_of(tower, agent))
+    tower.eventually(lambda: all(b"word" in output_of(tower, agent) for agent in (halted, failed)))
     assert tower.request("GET", path) == b"", "it runs, and nothing was kept yet"
 
     tower.request("POST", f"/api/agents/{halted['id']}/stop")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from afx.testing.tower_process import RequestFailedError, TowerProcess
-from distribution import harness, write_distribution
+from distribution import harness, write_distribution, write_plugin
 from e2e.conftest import serve
 
 HOOK = """
@@ -52,8 +52,8 @@ def site(short_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, (text, _) in BROKEN.items():
         module = f"broken_{name.replace('-', '_')}"
         write_distribution(path, f"afx-{name}", f"{name} = {module}", **{module: text})
-    write_distribution(path, "afx-good", "good = good_plugin", good_plugin=harness("good"))
-    write_distribution(path, "afx-late", "late = late_plugin", late_plugin=LATE)
+    write_plugin(path, "good", harness("good"))
+    write_plugin(path, "late", LATE)
     monkeypatch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
     return path
 

@@ -21,6 +21,7 @@ from afx.testing.follower import Follower, type_into
 from afx.testing.tower_process import TowerProcess, processes_of
 from e2e.holding import Holding, holder_of
 from e2e.rows import rows
+from e2e.steps import wait_until_gone
 
 built_in = pytest.mark.parametrize("strategy", ["shellper", "tmux"])
 with_that_of_the_docs = pytest.mark.parametrize("strategy", ["shellper", "tmux", "dtach"])
@@ -125,7 +126,7 @@ def test_dead_are_pruned_and_the_stopped_waited_for_lesson_02(
         assert agents[name]["state"] == holding.ended_state
         assert agents[name]["reason"]
         assert agents[name]["terminal"] is None
-        tower.eventually(lambda name=name: not is_alive(recorders[name]))
+        wait_until_gone(recorders[name])
     assert agents["builder/b"]["state"] == "unreachable"
     assert agents["builder/b"]["terminal"]["id"] == five["builder/b"][0]
     for name in ("builder/c", "shell/2"):

@@ -23,7 +23,7 @@ import pytest
 from afx.api.process import is_alive, send_signal
 from afx.testing.follower import Follower, open_terminal, type_into
 from afx.testing.tower_process import RequestFailedError, TowerProcess
-from e2e.holding import TmuxHolding
+from e2e.holding import TmuxHolding, holder_of
 from e2e.rows import rows
 from e2e.steps import recover, spawn, talk
 from e2e.tmux import Tmux, needs
@@ -49,6 +49,13 @@ def state_of(tower: TowerProcess, name: str) -> str:
 def predecessors(tower: TowerProcess, name: str) -> list[str]:
     terminal = tower.agents()[name]["terminal"]
     return [] if terminal is None else list(terminal["predecessors"])
+
+
+def lose_and_regain_another(tower: TowerProcess, workspace: str) -> None:
+    """Have an agent that tmux does not hold lost and resumed; so were, by then, those lost before it."""
+    other = spawn(tower, workspace, "other", strategy="shellper")
+    assert send_signal(holder_of(tower, other["terminal"]["id"]), signal.SIGKILL)
+    tower.eventually(lambda: other["terminal"]["id"] in predecessors(tower, "builder/other"), timeout=20)
 
 
 def test_stopped_server_holds_nobody_up_and_comes_back_lesson_02(
@@ -96,7 +103,7 @@ def test_killed_server_is_named_and_its_agents_recovered(
     if not tower_runs:
         tower.start()
     tower.eventually(lambda: {state_of(tower, f"builder/{name}") for name in agents} == {"lost"})
-    time.sleep(1)  # A crash would have been resumed by now.
+    lose_and_regain_another(tower, workspace)
     for name in agents:
         found = tower.agents()[f"builder/{name}"]
         assert (found["state"], found["terminal"]) == ("lost", None)
@@ -150,7 +157,7 @@ def test_sessions_that_a_person_ends_are_no_crashes_be_it_the_last_one(
     tmux.run("kill-session", "-t", sessions[1], ";", "kill-session", "-t", sessions[2])
     tower.eventually(lambda: exited() == 3, timeout=10)
     tower.eventually(lambda: not is_alive(server), timeout=10)
-    time.sleep(1)  # A crash would have been resumed by now.
+    lose_and_regain_another(tower, workspace)
     assert exited() == 3
     answer = tower.request("POST", f"/api/agents/{agents['builder/c']['id']}/resume", {})
     assert answer["agent"]["state"] == "running"
@@ -287,6 +294,7 @@ def test_screen_is_the_same_cell_by_cell_after_a_restart(
         tower.eventually(lambda: showing("F10Quit"), timeout=20)
         type_into(tower, terminal_id, b"Z")
     before = tower.eventually(lambda: showing(marks[program]), timeout=20)
+    assert before is not None
     tower.kill()
     if recorder_dies:
         recorder = TmuxHolding(tower).recorder(terminal_id)

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from distribution import write_distribution
+from distribution import write_plugin
 from loader.plugins import Install
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Install a distribution with one entry point and the modules given, for this test only."""
-    site = tmp_path / "site"
-    site.mkdir()
-    monkeypatch.syspath_prepend(str(site))
-    before = set(sys.modules)
-
-    def put(distribution: str, points: str, version: str = "1.0", **modules: str) -> None:
-        write_distribution(site, distribution, points, version, **modules)
-
-    yield put
-    for name in set(sys.modules) - before:
-        if str(site) in str(getattr(sys.modules[name], "__file__", None)):
-            del sys.modules[name]
+def install(site: Path) -> Install:
+    """Install a distribution with one plugin for this test, see `write_plugin`."""
+    return partial(write_plugin, site)
 
 
 @pytest.fixture

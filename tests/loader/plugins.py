@@ -21,6 +21,11 @@ HARNESS = """
 """
 
 
+def provider(name: str = "foo", cls: str = "") -> str:
+    """Return the text of a module with the class of a harness, which is called like it but capitalized."""
+    return HARNESS.format(name=name, cls=cls or name.capitalize())
+
+
 def plugin(entries: str, hook: str = "afx_harnesses") -> str:
     return f"""
     '''A plugin of a test.

@@ -8,7 +8,8 @@ import pytest
 
 from afx.api.errors import PluginError
 from afx.quarantine import PluginState, recall
-from loader.plugins import HARNESS, Install, entry, load, only, plugin, rows
+from distribution import write_distribution
+from loader.plugins import Install, entry, load, only, plugin, provider, rows
 
 BROKEN = {
     "import error": ("import nowhere_to_be_found", "nowhere_to_be_found"),
@@ -121,12 +122,11 @@ BROKEN = {
 
 @pytest.mark.parametrize(("text", "error"), BROKEN.values(), ids=BROKEN.keys())
 def test_a_broken_plugin_is_kept_apart(install: Install, text: str, error: str) -> None:
-    install("afx-bad", "bad = bad_plugin", version="0.3", bad_plugin=text)
+    install("bad", text, version="0.3")
     install(
-        "afx-foo",
-        "foo = good_plugin",
-        good_plugin=plugin(f"[{entry('good', 'good_provider:Good')}]"),
-        good_provider=HARNESS.format(cls="Good", name="good"),
+        "foo",
+        plugin(f"[{entry('good', 'good_provider:Good')}]"),
+        good_provider=provider("good"),
     )
     plugins = load()
     good, bad = rows(plugins)
@@ -143,7 +143,7 @@ def test_a_broken_plugin_is_kept_apart(install: Install, text: str, error: str) 
 @pytest.mark.parametrize(("version", "words"), [(99, "Upgrade afx"), (0, "Upgrade the plugin")])
 def test_an_entry_for_another_api_is_incompatible(install: Install, version: int, words: str) -> None:
     entries = f"[{entry('old', api_version=version)}, {entry('new')}]"
-    install("afx-foo", "foo = version_plugin", version_plugin=plugin(entries))
+    install("foo", plugin(entries))
     plugins = load()
     new, old = rows(plugins)
     assert (new.state, old.state) == (PluginState.ACTIVE, PluginState.INCOMPATIBLE)
@@ -160,7 +160,7 @@ def test_an_entry_for_another_api_is_incompatible(install: Install, version: int
         ("Bar = 1", "no attribute 'Foo'"),
         ("Foo = 1", "no subclass of HarnessProvider"),
         ("class Foo: name = 'foo'", "no subclass of HarnessProvider"),
-        (HARNESS.format(cls="Foo", name="fu"), "calls itself 'fu'"),
+        (provider("fu", cls="Foo"), "calls itself 'fu'"),
         ("from afx.plugin import HarnessProvider\nclass Foo(HarnessProvider): name = 'foo'", "abstract"),
         (
             (
@@ -175,7 +175,7 @@ def test_an_entry_for_another_api_is_incompatible(install: Install, version: int
     ],
 )
 def test_a_class_that_cannot_be_made_becomes_broken(install: Install, provider: str, error: str) -> None:
-    install("afx-foo", "foo = made_plugin", made_plugin=plugin(f"[{entry()}]"), foo_provider=provider)
+    install("foo", plugin(f"[{entry()}]"), foo_provider=provider)
     plugins = load()
     assert only(plugins).state is PluginState.ACTIVE
     with pytest.raises(PluginError, match=r"The harness 'foo' of afx-foo 1\.0 is broken") as caught:
@@ -195,11 +195,9 @@ HANGS = "import threading; threading.Event().wait(20)"
 
 @pytest.mark.usefixtures("impatient")
 def test_a_plugin_that_hangs_is_given_up(install: Install) -> None:
-    install("afx-a", "a = hang_import", hang_import=HANGS)
-    install(
-        "afx-b", "b = hang_hook", hang_hook=plugin(f"(__import__('threading').Event().wait(20), {entry()})")
-    )
-    install("afx-c", "c = hang_class", hang_class=plugin(f"[{entry('c', 'hang_made:C')}]"), hang_made=HANGS)
+    install("a", HANGS)
+    install("b", plugin(f"(__import__('threading').Event().wait(20), {entry()})"))
+    install("c", plugin(f"[{entry('c', 'hang_made:C')}]"), hang_made=HANGS)
     plugins = load()
     broken = {row.name: row.error for row in rows(plugins) if row.state is PluginState.BROKEN}
     assert broken == {
@@ -211,7 +209,7 @@ def test_a_plugin_that_hangs_is_given_up(install: Install) -> None:
 
 
 def test_since_when_is_remembered(install: Install, tmp_path: Path) -> None:
-    install("afx-a", "a = since_a", since_a="import nowhere")
+    install("a", "import nowhere")
     first = load()
     first.remember(tmp_path / "plugins.json")
     later = load()
@@ -223,9 +221,9 @@ def test_since_when_is_remembered(install: Install, tmp_path: Path) -> None:
     assert recall(tmp_path / "plugins.json")
 
 
-def test_an_unreadable_distribution_costs_nobody_else(install: Install) -> None:
-    install("afx-foo", "foo = near_plugin", near_plugin=plugin(f"[{entry()}]"))
-    install("afx-torn", "this line is no entry point")
+def test_an_unreadable_distribution_costs_nobody_else(install: Install, site: Path) -> None:
+    install("foo", plugin(f"[{entry()}]"))
+    write_distribution(site, "afx-torn", "this line is no entry point")
     found = {row.name: row.state for row in rows(load())}
     assert found["foo"] is PluginState.ACTIVE
     assert found.get("afx-torn", PluginState.BROKEN) is PluginState.BROKEN

@@ -31,7 +31,7 @@ def check_plugin(factory: str) -> str:
 
 
 def test_a_plugin_brings_checks_for_the_doctor(install: Install) -> None:
-    install("afx-foo", "foo = foo_plugin", foo_plugin=check_plugin("foo_check:Foo"), foo_check=CHECK)
+    install("foo", check_plugin("foo_check:Foo"), foo_check=CHECK)
     plugins = load()
     assert only(plugins).kind == "check"
     assert "foo_check" not in sys.modules
@@ -41,7 +41,7 @@ def test_a_plugin_brings_checks_for_the_doctor(install: Install) -> None:
 
 
 def test_a_check_that_cannot_be_made_is_broken_and_left_out(install: Install) -> None:
-    install("afx-foo", "foo = foo_plugin", foo_plugin=check_plugin("foo_check:Gone"), foo_check=CHECK)
+    install("foo", check_plugin("foo_check:Gone"), foo_check=CHECK)
     plugins = load()
     assert plugins.doctor_checks() == []
     assert only(plugins).state is PluginState.BROKEN

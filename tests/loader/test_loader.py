@@ -12,11 +12,12 @@ from afx.api.storage import StorageContext
 from afx.api.strategy import StrategyContext
 from afx.loader import Plugins
 from afx.quarantine import PluginInfo, PluginState
-from loader.plugins import HARNESS, Install, entry, load, only, plugin, rows
+from distribution import write_distribution
+from loader.plugins import Install, entry, load, only, plugin, provider, rows
 
 
 def test_a_plugin_is_listed_without_importing_what_is_behind_it(install: Install) -> None:
-    install("afx-foo", "foo = foo_plugin", foo_plugin=plugin(f"[{entry()}]"), foo_provider=HARNESS)
+    install("foo", plugin(f"[{entry()}]"), foo_provider=provider())
     plugins = load()
     assert only(plugins) == PluginInfo(
         kind="harness",
@@ -33,12 +34,7 @@ def test_a_plugin_is_listed_without_importing_what_is_behind_it(install: Install
 
 
 def test_a_harness_is_made_once_on_first_use(install: Install) -> None:
-    install(
-        "afx-foo",
-        "foo = foo_plugin",
-        foo_plugin=plugin(f"[{entry()}]"),
-        foo_provider=HARNESS.format(cls="Foo", name="foo"),
-    )
+    install("foo", plugin(f"[{entry()}]"), foo_provider=provider())
     plugins = load()
     harness = plugins.harness("foo")
     assert (type(harness).__name__, harness.name) == ("Foo", "foo")
@@ -52,8 +48,9 @@ def test_the_built_in_plugins_are_found() -> None:
     assert {distribution for _, distribution in found} == {"afx"}
 
 
-def test_strategies_and_storages_get_their_context(install: Install, tmp_path: Path) -> None:
-    install(
+def test_strategies_and_storages_get_their_context(site: Path, tmp_path: Path) -> None:
+    write_distribution(
+        site,
         "afx-kept",
         "kept = kept_plugin:Kept",
         kept_plugin="""
@@ -88,9 +85,9 @@ def test_strategies_and_storages_get_their_context(install: Install, tmp_path: P
 
 
 def test_rows_are_sorted_and_stable(install: Install) -> None:
-    install("afx-b", "b = order_b", order_b=plugin(f"[{entry('z')}, {entry('y')}]"))
-    install("afx-a", "a = order_a", order_a="import nowhere")
-    install("afx-c", "c = order_c", order_c=plugin(f"[{entry('x')}]"))
+    install("b", plugin(f"[{entry('z')}, {entry('y')}]"))
+    install("a", "import nowhere")
+    install("c", plugin(f"[{entry('x')}]"))
     assert [row.name for row in rows(load())] == ["x", "y", "z", "a"]
     plugins = load()
     assert plugins.rows() == plugins.rows()

@@ -8,23 +8,22 @@ import pytest
 
 from afx.api.errors import PluginError
 from afx.quarantine import PluginState
-from loader.plugins import HARNESS, Install, entry, load, only, plugin, rows
+from loader.plugins import Install, entry, load, only, plugin, provider, rows
 
 
 def test_two_distributions_may_use_one_entry_point_name(install: Install) -> None:
-    install("afx-a", "same = same_a", same_a=plugin(f"[{entry('a')}]"))
-    install("afx-b", "same = same_b", same_b=plugin(f"[{entry('b')}]"))
+    install("a", plugin(f"[{entry('a')}]"), point="same")
+    install("b", plugin(f"[{entry('b')}]"), point="same")
     assert [(row.name, row.distribution) for row in rows(load())] == [("a", "afx-a"), ("b", "afx-b")]
 
 
 def test_a_name_claimed_twice_fails_when_it_is_asked_for(install: Install) -> None:
-    install("afx-a", "a = claim_a", claim_a=plugin(f"[{entry('foo')}]"))
+    install("a", plugin(f"[{entry('foo')}]"))
     install(
-        "afx-b",
-        "b = claim_b",
+        "b",
+        plugin(f"[{entry('foo')}, {entry('bar', 'bar_provider:Bar')}]"),
         version="2.0",
-        claim_b=plugin(f"[{entry('foo')}, {entry('bar', 'bar_provider:Bar')}]"),
-        bar_provider=HARNESS.format(cls="Bar", name="bar"),
+        bar_provider=provider("bar"),
     )
     plugins = load()
     with pytest.raises(PluginError, match=r"afx-a 1\.0 and by afx-b 2\.0") as caught:
@@ -44,7 +43,7 @@ def test_a_name_claimed_twice_fails_when_it_is_asked_for(install: Install) -> No
 def test_a_plugin_can_be_switched_off(
     install: Install, monkeypatch: pytest.MonkeyPatch, disabled: str, kind: str, how: str
 ) -> None:
-    install("afx-foo", "point = off_plugin", off_plugin=plugin(f"[{entry()}]"))
+    install("foo", plugin(f"[{entry()}]"), point="point")
     if how == "environment":
         monkeypatch.setenv("AFX_DISABLED_PLUGINS", f"other, {disabled}")
         plugins = load()
@@ -57,7 +56,7 @@ def test_a_plugin_can_be_switched_off(
         how == "environment",
         how == "argument",
     )
-    assert ("off_plugin" in sys.modules) == (kind == "harness")
+    assert ("foo_plugin" in sys.modules) == (kind == "harness")
     with pytest.raises(PluginError):
         plugins.harness("foo")
 
@@ -72,7 +71,7 @@ def test_a_plugin_can_be_switched_off(
 def test_a_name_whose_plugin_was_not_loaded_is_answered_with_the_reason(
     install: Install, text: str, disabled: list[str], says: str, hint: str
 ) -> None:
-    install("afx-harness-foo", "foo = unloaded_plugin", unloaded_plugin=text)
+    install("harness-foo", text, point="foo")
     with pytest.raises(PluginError, match="no harness 'foo'") as caught:
         load(*disabled).harness("foo")
     assert says in caught.value.message
@@ -80,7 +79,7 @@ def test_a_name_whose_plugin_was_not_loaded_is_answered_with_the_reason(
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(install: Install) -> None:
-    install("afx-foo", "foo = known_plugin", known_plugin=plugin(f"[{entry('one')}, {entry('another')}]"))
+    install("foo", plugin(f"[{entry('one')}, {entry('another')}]"))
     with pytest.raises(PluginError, match="no harness 'tow'") as caught:
         load().harness("tow")
     assert caught.value.hint == "Known are: another, one."

@@ -12,6 +12,18 @@ from afx.api.model import AgentState
 from afx.quarantine import PluginState
 from loader.plugins import Install, entry, load, only, plugin, rows
 
+OBSERVER = """
+    '''Watches.'''
+    from afx.plugin import hookimpl
+
+    seen = []
+
+    @hookimpl
+    def afx_terminal_event(event):
+        seen.append(event)
+        {then}
+"""
+
 
 def an_event(reason: str = "") -> TerminalEvent:
     return TerminalEvent(
@@ -29,20 +41,9 @@ def an_event(reason: str = "") -> TerminalEvent:
 def test_one_raising_observer_does_not_stop_the_others(
     install: Install, caplog: pytest.LogCaptureFixture
 ) -> None:
-    observer = """
-    '''Watches.'''
-    from afx.plugin import hookimpl
-
-    seen = []
-
-    @hookimpl
-    def afx_terminal_event(event):
-        seen.append(event)
-        {then}
-    """
-    install("afx-a", "a = watch_a", watch_a=observer.format(then=""))
-    install("afx-b", "b = watch_b", watch_b=observer.format(then="raise RuntimeError('dizzy')"))
-    install("afx-c", "c = watch_c", watch_c=observer.format(then=""))
+    install("a", OBSERVER.format(then=""))
+    install("b", OBSERVER.format(then="raise RuntimeError('dizzy')"))
+    install("c", OBSERVER.format(then=""))
     plugins = load()
     assert [(row.kind, row.name, row.summary) for row in rows(plugins)] == [
         ("plugin", "a", "Watches."),
@@ -52,7 +53,7 @@ def test_one_raising_observer_does_not_stop_the_others(
     event = an_event()
     with caplog.at_level(logging.ERROR, logger="afx.plugins"):
         plugins.emit(event)
-    assert [sys.modules[f"watch_{which}"].seen for which in "abc"] == [[event], [event], [event]]
+    assert [sys.modules[f"{which}_plugin"].seen for which in "abc"] == [[event], [event], [event]]
     (record,) = caplog.records
     assert "b of afx-b" in record.getMessage()
 
@@ -64,7 +65,7 @@ def test_the_first_that_an_observer_raised_is_a_warning(install: Install, brings
     def afx_terminal_event(event):
         raise RuntimeError(event.reason)
     """
-    install("afx-a", "a = raises_a", raises_a=plugin(brings) + observer)
+    install("a", plugin(brings) + observer)
     plugins = load()
     assert only(plugins).warnings == ()
     for reason in ("dizzy", "dizzier"):
@@ -76,22 +77,10 @@ def test_the_first_that_an_observer_raised_is_a_warning(install: Install, brings
 
 @pytest.mark.usefixtures("impatient")
 def test_an_observer_that_hangs_is_told_once(install: Install) -> None:
-    observer = """
-    from afx.plugin import hookimpl
-
-    seen = []
-
-    @hookimpl
-    def afx_terminal_event(event):
-        seen.append(event)
-        {then}
-    """
-    install(
-        "afx-a", "a = stuck_a", stuck_a=observer.format(then="import threading; threading.Event().wait(20)")
-    )
-    install("afx-b", "b = stuck_b", stuck_b=observer.format(then=""))
+    install("a", OBSERVER.format(then="import threading; threading.Event().wait(20)"))
+    install("b", OBSERVER.format(then=""))
     plugins = load()
     for _ in range(3):
         plugins.emit(an_event())
-    assert [len(sys.modules[f"stuck_{which}"].seen) for which in "ab"] == [1, 3]
+    assert [len(sys.modules[f"{which}_plugin"].seen) for which in "ab"] == [1, 3]
     assert [(row.name, row.state) for row in rows(plugins)] == [("a", "broken"), ("b", "active")]

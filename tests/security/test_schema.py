@@ -58,7 +58,7 @@ def test_what_fits_the_served_schema_is_answered_and_never_breaks_the_tower(
 
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(case_of)
-    def attack(case: schemathesis.Case) -> None:
+    def attack(case: schemathesis.Case[Any]) -> None:
         status, said = ask(target, "POST", path, with_key(target), json.dumps(whole(case.body)).encode())
         assert status < 500, said
         # What the schema lets in is of a shape that the Tower reads; it may be refused for what it says.

@@ -28,6 +28,7 @@ from afx.plugin import (
     Transcript,
 )
 from afx.testing.harness_suite import HarnessSuite
+from testing.catching import WrongOnes
 
 
 class Session(HarnessSession):
@@ -90,16 +91,8 @@ class Right(HarnessProvider):
         )
 
 
-class Suite(HarnessSuite):
-    caught_by = ""
+class Suite(WrongOnes, HarnessSuite):
     made: type[HarnessProvider] = Right
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        for name in dir(cls):
-            # Who is wrong meets the test that catches it, and no other.
-            if cls.caught_by and name.startswith("test_") and name != cls.caught_by:
-                setattr(cls, name, None)
 
     def harness(self) -> HarnessProvider:
         return self.made()

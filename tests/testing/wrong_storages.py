@@ -9,18 +9,11 @@ import msgspec
 from afx.plugin import Agent, AgentId, Changes, ProcessIdentity, Snapshot, Storage, StorageContext
 from afx.testing.memory_storage import MemoryStorage
 from afx.testing.storage_suite import StorageSuite
+from testing.catching import WrongOnes
 
 
-class Suite(StorageSuite):
-    caught_by = ""
+class Suite(WrongOnes, StorageSuite):
     made: type[Storage] = MemoryStorage
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        for name in dir(cls):
-            # Who is wrong meets the test that catches it, and no other.
-            if cls.caught_by and name.startswith("test_") and name != cls.caught_by:
-                setattr(cls, name, None)
 
     def storage_factory(self, directory: Path) -> Storage:
         return self.made(StorageContext(directory, {}))

@@ -22,6 +22,7 @@ from afx.plugin import (
 )
 from afx.testing.memory_strategy import Holder, MemoryStrategy, World
 from afx.testing.strategy_suite import Stage, StrategySuite
+from testing.catching import WrongOnes
 
 
 def puppet(holder: Holder, typed: bytes) -> None:
@@ -85,17 +86,9 @@ class MemoryStage(Stage):
         """It is forgotten with this object."""
 
 
-class Suite(StrategySuite):
-    caught_by = ""
+class Suite(WrongOnes, StrategySuite):
     can_be_closed = True
     made: type[MemoryStrategy] = PuppetStrategy
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        for name in dir(cls):
-            # Who is wrong meets the test that catches it, and no other.
-            if cls.caught_by and name.startswith("test_") and name != cls.caught_by:
-                setattr(cls, name, None)
 
     def stage_factory(self, directory: Path) -> Stage:
         del directory

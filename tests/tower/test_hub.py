@@ -9,13 +9,19 @@ import pytest
 
 from afx.api.model import Exit, Position, Size
 from afx.api.strategy import Connection, Notice, Reset, TerminalFacts, Watch, WatchItem
+from afx.testing.clock import FakeClock
 from afx.tower.hub import TerminalHub
 
 WIDE, NARROW = Size(200, 50), Size(40, 20)
 
 
+@pytest.fixture
+def anyio_backend(fake_clock: FakeClock) -> object:
+    return fake_clock.backend
+
+
 class OpenWatch(Watch):
-    end = Position("e", 0)  # type: ignore[assignment]  # a constant is enough here
+    end = Position("e", 0)
 
     async def receive(self) -> WatchItem:
         return Reset(self.end)

@@ -9,11 +9,17 @@ import anyio
 import pytest
 
 from afx.api.model import AgentState, Exit, Size
+from afx.testing.clock import FakeClock
 from afx.tower import lastscreen
 from afx.tower.agents import Agents
 from afx.tower.lastscreen import LastScreens
 from afx.tower.terminals import Terminals
 from tower.lab import Lab, until
+
+
+@pytest.fixture
+def anyio_backend(fake_clock: FakeClock) -> object:
+    return fake_clock.backend
 
 
 @pytest.fixture
@@ -63,21 +69,21 @@ async def test_it_is_kept_before_the_tower_ends_a_terminal_and_when_a_process_en
 
 
 async def test_what_runs_is_kept_now_and_then_and_only_when_it_wrote(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: Lab,
 ) -> None:
-    monkeypatch.setattr(lastscreen, "EVERY", 0.01)
     await lab.begin("a", "b")
     lab.world.holders["t-a"].write(b"one")
     async with lab.tower() as (agents, terminals), anyio.create_task_group() as tasks:
         screens = screens_of(lab, agents, terminals)
         tasks.start_soon(screens.run)
-        await until((lab.directory / "agents/b/screen").exists)
+        await anyio.sleep(lastscreen.EVERY + 1)
+        assert (lab.directory / "agents/b/screen").exists()
         file = lab.directory / "agents/a/screen"
         file.unlink()
-        await anyio.sleep(0.1)
+        await anyio.sleep(10 * lastscreen.EVERY)
         assert not file.exists(), "it wrote nothing since"
         lab.world.holders["t-a"].write(b" two")
-        await until(file.exists)
+        await anyio.sleep(lastscreen.EVERY + 1)
         lab.world.kill("t-a")
         kept = await screens.of("a")
         tasks.cancel_scope.cancel()
@@ -88,7 +94,6 @@ async def test_what_runs_is_kept_now_and_then_and_only_when_it_wrote(
 async def test_a_holder_that_hangs_a_full_disk_and_a_torn_file_cost_the_screen_only(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lastscreen, "_WITHIN", 0.05)
     await lab.begin("a")
     async with lab.tower() as (agents, terminals):
         screens = screens_of(lab, agents, terminals)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from afx.api.errors import SpawnError
-from afx.api.harness import HarnessProvider, HarnessSession, LaunchRequest, Place
+from afx.api.harness import Evidence, HarnessProvider, HarnessSession, LaunchRequest, Place
 from afx.api.model import Agent, AgentKind, AgentState, Command, ConversationSource
 from afx.tower import launch
 
@@ -43,7 +43,7 @@ class FooSession(HarnessSession):
     def resume_args(self, session_id: str) -> tuple[str, ...]:
         return ("--resume", session_id)
 
-    async def verify(self, session_id: str, place: Place) -> object:  # type: ignore[override]
+    async def verify(self, session_id: str, place: Place) -> Evidence:
         raise NotImplementedError
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -49,7 +51,7 @@ def an_agent(name: str = "a", kind: AgentKind = AgentKind.BUILDER, parent: str |
         (AgentState.LOST, {"last_seen": 85.0 * DAY}, Eligibility.STALE),
     ],
 )
-def test_eligibility(state: AgentState, facts: dict[str, object], expected: Eligibility) -> None:
+def test_eligibility(state: AgentState, facts: dict[str, Any], expected: Eligibility) -> None:
     agent = msgspec.structs.replace(an_agent(), state=state)
     given_facts = {
         "runs": False,
@@ -60,7 +62,7 @@ def test_eligibility(state: AgentState, facts: dict[str, object], expected: Elig
         "max_age": 14 * DAY,
         **facts,
     }
-    assert eligibility(agent, **given_facts) is expected  # type: ignore[arg-type]
+    assert eligibility(agent, **given_facts) is expected
 
 
 def test_architects_first_and_parents_before_children_lesson_27() -> None:

@@ -372,6 +372,7 @@ def test_what_always_holds(given_facts: Facts) -> None:
     if made.action is Action.RESUME:
         assert given_facts.chain, "a harness without sessions gets no flag"
         assert given_facts.harness is not None
+        assert made.session_id is not None
         assert not given_facts.only_fresh
         known = {one.id: one for one in given_facts.stored}
         if made.rung is Rung.DISCOVERED:

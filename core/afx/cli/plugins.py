@@ -19,7 +19,7 @@ from .commands import Command, LazyGroup
 from .output import duration, json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from afx.differing import Known
+    from afx.differing import TowerPlugins
     from afx.quarantine import PluginInfo
 
 _PATIENCE = 60.0
@@ -47,13 +47,13 @@ def plugins(context: click.Context, *, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     rows = listed()
-    known = _known_to_the_tower()
-    if known is not None:
-        rows = known.warned(rows)
+    in_tower = _plugins_of_the_tower()
+    if in_tower is not None:
+        rows = in_tower.warned(rows)
     if as_json:
         import msgspec
 
-        differences = [None if known is None else known.differs(row, rows) for row in rows]
+        differences = [None if in_tower is None else in_tower.differs(row, rows) for row in rows]
         print_json(
             [
                 {**msgspec.to_builtins(row), "tower": msgspec.to_builtins(there)}
@@ -62,8 +62,8 @@ def plugins(context: click.Context, *, as_json: bool) -> None:
         )
         return
     _print(rows)
-    if known is not None:
-        _print_what_the_tower_goes_by(known, rows)
+    if in_tower is not None:
+        _print_what_the_tower_goes_by(in_tower, rows)
 
 
 @plugins.command("disable", cls=Command, example="afx plugins disable codex\n")
@@ -171,12 +171,12 @@ def _print(rows: Sequence[PluginInfo]) -> None:
             click.echo(f"\n{row.kind} {row.name} of {_distribution(row)}: {warning}")
 
 
-def _print_what_the_tower_goes_by(known: Known, rows: Sequence[PluginInfo]) -> None:
+def _print_what_the_tower_goes_by(in_tower: TowerPlugins, rows: Sequence[PluginInfo]) -> None:
     for row in rows:
-        if (there := known.differs(row, rows)) is not None:
+        if (there := in_tower.differs(row, rows)) is not None:
             _explain(f"{row.kind} {row.name} {there.words}", there.since, there.error, there.hint)
-    if known.dropped:
-        click.echo(f"\nObservers are too slow: {known.dropped} events were told to none of them.")
+    if in_tower.dropped:
+        click.echo(f"\nObservers are too slow: {in_tower.dropped} events were told to none of them.")
 
 
 def _explain(what: str, since: float | None, error: str, hint: str) -> None:
@@ -187,14 +187,14 @@ def _explain(what: str, since: float | None, error: str, hint: str) -> None:
         click.echo(f"  {hint}")
 
 
-def _known_to_the_tower() -> Known | None:
+def _plugins_of_the_tower() -> TowerPlugins | None:
     """Ask a running Tower what it goes by; None where none answers."""
     from afx.api.errors import AfxError
-    from afx.differing import Known
+    from afx.differing import TowerPlugins
 
     from .door import connect
 
     try:
-        return Known.of(connect(timeout=2.0).get("/api/plugins"))
+        return TowerPlugins.of(connect(timeout=2.0).get("/api/plugins"))
     except AfxError:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 from afx.api.doctor import DoctorContext, Finding
 from afx.api.errors import AfxError, BadInputError
 from afx.client.http import TowerClient, TowerDownError
-from afx.differing import Known
+from afx.differing import TowerPlugins
 from afx.loader import Plugins
 from afx.quarantine import PluginInfo, earlier, recall
 from afx.settings import Settings
@@ -99,11 +99,11 @@ def _ask_tower(home: Path) -> tuple[list[Finding], Mapping[str, Any] | None]:
 def _plugins(rows: Sequence[PluginInfo], home: Path) -> Iterator[Finding]:
     """Judge what is installed, beside what a running Tower goes by."""
     try:
-        known = Known.of(TowerClient.connect(home, timeout=_ANSWER_WITHIN).get("/api/plugins"))
+        in_tower = TowerPlugins.of(TowerClient.connect(home, timeout=_ANSWER_WITHIN).get("/api/plugins"))
     except AfxError:
-        known = None  # Whether a Tower runs, and why it does not answer, is another check's.
+        in_tower = None  # Whether a Tower runs, and why it does not answer, is another check's.
     seen = earlier(rows, recall(home / "plugins.json"))
-    yield from judge_plugins(seen if known is None else known.warned(seen), known)
+    yield from judge_plugins(seen if in_tower is None else in_tower.warned(seen), in_tower)
 
 
 def _terminals(state: Mapping[str, Any]) -> frozenset[str]:

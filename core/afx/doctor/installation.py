@@ -16,7 +16,7 @@ from afx.api.errors import AfxError, UnreachableError
 from afx.api.harness import HarnessProvider
 from afx.api.process import ProcessIdentity
 from afx.client.presence import absence, lock_holder
-from afx.differing import RESTART, Known
+from afx.differing import RESTART, TowerPlugins
 from afx.quarantine import PluginInfo
 from afx.settings import SETTINGS, Settings
 
@@ -132,12 +132,12 @@ def judge_key(path: Path) -> Finding:
     return Finding.ok("The key is private.")
 
 
-def judge_plugins(rows: Sequence[PluginInfo], known: Known | None = None) -> Iterator[Finding]:
+def judge_plugins(rows: Sequence[PluginInfo], in_tower: TowerPlugins | None = None) -> Iterator[Finding]:
     """Say which plugins are not as they should be.
 
     Args:
         rows: What is installed.
-        known: What the running Tower goes by; None where none answers.
+        in_tower: What the running Tower goes by; None where none answers.
     """
     active = 0
     for row in rows:
@@ -159,7 +159,7 @@ def judge_plugins(rows: Sequence[PluginInfo], known: Known | None = None) -> Ite
                 f"What it brings cannot be used. {row.hint}",
                 "afx plugins",
             )
-        if known is not None and (there := known.differs(row, rows)) is not None:
+        if in_tower is not None and (there := in_tower.differs(row, rows)) is not None:
             is_restart = there.hint == RESTART
             reason = f": {there.error}" if there.error else "."
             yield Finding.warning(
@@ -167,9 +167,9 @@ def judge_plugins(rows: Sequence[PluginInfo], known: Known | None = None) -> Ite
                 "The Tower goes by what was there when it started." if is_restart else there.hint,
                 "afx tower restart" if is_restart else "afx plugins",
             )
-    if known is not None and known.dropped:
+    if in_tower is not None and in_tower.dropped:
         yield Finding.warning(
-            f"Observers are too slow: {known.dropped} events were told to none of them.",
+            f"Observers are too slow: {in_tower.dropped} events were told to none of them.",
             "Who relies on being notified was not. Which observes is said by `afx plugins`.",
         )
     yield Finding.ok(f"{active} things that plugins bring are active.")

@@ -76,7 +76,7 @@ class FakeClock:
         """Be the clock that Python goes by, until the end of the block."""
         kept = time.time, time.monotonic, anyio.to_thread.run_sync
         time.time, time.monotonic = self.time, self.monotonic
-        anyio.to_thread.run_sync = _at_once  # type: ignore[assignment]
+        anyio.to_thread.run_sync = _at_once  # type: ignore[assignment]  # takes any options
         try:
             yield self
         finally:

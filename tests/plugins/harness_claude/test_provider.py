@@ -24,20 +24,10 @@ class TestProvider(ProviderTests):
     package = "@anthropic-ai/claude-code"
 
 
-def test_without_role_and_task_there_are_only_the_sessions_arguments(request_: LaunchRequest) -> None:
-    command = ClaudeHarness().launch(request_)
-    assert command.argv == (f"{request_.env['PATH']}/claude", "--session-id", "ID")
-    assert command.env == request_.env
-    assert command.cwd == request_.cwd
-    assert command.files == {}
-
-
-def test_a_role_goes_through_a_file_and_not_through_argv_lesson_41(request_: LaunchRequest) -> None:
-    role = "You are the architect.\n" * 10_000
-    command = ClaudeHarness().launch(msgspec.structs.replace(request_, role=role))
+def test_the_role_is_added_to_the_system_prompt(request_: LaunchRequest) -> None:
+    command = ClaudeHarness().launch(msgspec.structs.replace(request_, role="Role."))
     (path,) = command.files
-    assert Path(path).parent == Path(request_.directory)
-    assert command.files[path] == role
+    assert command.files[path] == "Role."
     assert command.argv[3:] == ("--append-system-prompt-file", path)
 
 

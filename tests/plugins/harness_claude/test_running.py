@@ -50,9 +50,9 @@ def alive(pid: int) -> ProcessIdentity:
 
 
 def name_of(pid: int) -> str:
-    if sys.platform == "linux":
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
-    return subprocess.check_output(("ps", "-o", "comm=", "-p", str(pid)), text=True).strip()
+    if sys.platform != "linux":
+        return subprocess.check_output(("ps", "-o", "comm=", "-p", str(pid)), text=True).strip()
+    return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
 
 
 def child_of(process: subprocess.Popen[bytes]) -> ProcessIdentity:

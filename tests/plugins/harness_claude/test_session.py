@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -13,10 +12,12 @@ import pytest
 from afx.plugin import Evidence, Place, identify
 from afx_harness_claude.session import ClaudeSession
 from afx_harness_claude.transcripts import transcript
-
-At = Callable[[Path], Place]
+from plugins.session_tests import At, SessionTests, Write
 
 ID = "2647dc37-f7cf-4647-9e62-e47afe148df3"
+OTHER = "3647dc37-f7cf-4647-9e62-e47afe148df3"
+BEGAN = "2026-11-21T11:04:21.927Z"
+BEGAN_AT = 1795259061.927
 
 
 @pytest.fixture
@@ -30,10 +31,27 @@ def at(env: dict[str, str]) -> At:
     return lambda cwd: Place(cwd=cwd, env=env)
 
 
-def write(path: Path, content: str) -> Path:
+def put(path: Path, content: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def write(env: dict[str, str]) -> Write:
+    def write(cwd: Path, session_id: str = ID) -> Path:
+        turns = said(cwd, "Mend\n the roof", BEGAN) + said(cwd, "It is mended.", BEGAN, type="assistant")
+        return put(transcript(session_id, cwd, env), turns)
+
+    return write
+
+
+class TestSession(SessionTests):
+    session = ClaudeSession
+    home = "CLAUDE_CONFIG_DIR"
+    written = ID
+    other = OTHER
+    began_at = BEGAN_AT
 
 
 def test_ids_are_minted_as_uuids_each_of_its_own() -> None:
@@ -54,14 +72,22 @@ async def test_a_conversation_is_missing_before_its_first_turn_and_found_after_l
 ) -> None:
     session = ClaudeSession()
     assert await session.verify(ID, at(tmp_path)) is Evidence.MISSING
-    path = write(transcript(ID, tmp_path, env), '{"type":"queue-operation"}\n')
+    path = put(transcript(ID, tmp_path, env), '{"type":"queue-operation"}\n')
     assert await session.verify(ID, at(tmp_path)) is Evidence.MISSING
-    write(path, '{"type":"queue-operation"}\n{"type":"user"}\n')
+    put(path, '{"type":"queue-operation"}\n{"type":"user"}\n')
     assert await session.verify(ID, at(tmp_path)) is Evidence.FOUND
 
 
+async def test_what_the_towers_own_project_is_called_does_not_matter(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At
+) -> None:
+    monkeypatch.setenv("CLAUDE_CODE_PROJECT_DIR_NAME", "outer")
+    write(tmp_path)
+    assert await ClaudeSession().verify(ID, at(tmp_path)) is Evidence.FOUND
+
+
 async def test_the_case_of_an_id_matters(env: dict[str, str], tmp_path: Path, at: At) -> None:
-    write(transcript(ID.upper(), tmp_path, env), '{"type":"user"}\n')
+    put(transcript(ID.upper(), tmp_path, env), '{"type":"user"}\n')
     if transcript(ID, tmp_path, env).exists():
         pytest.skip("this file system does not tell upper from lower case")
     assert await ClaudeSession().verify(ID.upper(), at(tmp_path)) is Evidence.FOUND
@@ -71,44 +97,8 @@ async def test_the_case_of_an_id_matters(env: dict[str, str], tmp_path: Path, at
 async def test_a_conversation_of_another_directory_may_or_may_not_be_resumable(
     env: dict[str, str], tmp_path: Path, at: At
 ) -> None:
-    write(transcript(ID, tmp_path / "other", env), '{"type":"user"}\n')
+    put(transcript(ID, tmp_path / "other", env), '{"type":"user"}\n')
     assert await ClaudeSession().verify(ID, at(tmp_path)) is Evidence.UNKNOWN
-
-
-@pytest.mark.parametrize("shape", ["directory", "loop"])
-async def test_what_cannot_be_read_is_not_missing_lesson_03(
-    env: dict[str, str], tmp_path: Path, shape: str, at: At
-) -> None:
-    path = transcript(ID, tmp_path, env)
-    path.parent.mkdir(parents=True)
-    if shape == "directory":
-        path.mkdir()
-    else:
-        path.symlink_to(path)
-    assert await ClaudeSession().verify(ID, at(tmp_path)) is Evidence.UNKNOWN
-
-
-@pytest.mark.parametrize("name", ["", "../x", "x" * 300, "-t", "a\nb", "\0", f"{{{ID}}}", f" {ID}"])
-async def test_what_is_no_uuid_names_no_conversation_lesson_47(
-    env: dict[str, str], tmp_path: Path, name: str, at: At
-) -> None:
-    assert "CLAUDE_CONFIG_DIR" in env
-    session = ClaudeSession()
-    assert not session.is_id(name)
-    assert await session.verify(name, at(tmp_path)) is Evidence.MISSING
-    assert await session.describe(name, at(tmp_path)) is None
-    assert await session.held_by(name, at(tmp_path)) is None
-
-
-async def test_the_agents_environment_says_where_and_not_the_towers(
-    env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At
-) -> None:
-    monkeypatch.setenv("CLAUDE_CODE_PROJECT_DIR_NAME", "outer")
-    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "of-the-tower"))
-    write(transcript(ID, tmp_path, env), '{"type":"user"}\n')
-    session = ClaudeSession()
-    assert await session.verify(ID, at(tmp_path)) is Evidence.FOUND
-    assert await session.verify(ID, Place(cwd=tmp_path, env={"HOME": str(tmp_path)})) is Evidence.MISSING
 
 
 def said(cwd: Path, text: str, at: str, **fields: object) -> str:
@@ -136,7 +126,7 @@ async def test_only_conversations_of_exactly_this_directory_are_discovered_lesso
     older, newer, other, empty, broken = (session.mint() for _ in range(5))
 
     def lies(stem: str, content: str, changed: int) -> None:
-        path = write(transcript(stem, cwd, env), content)
+        path = put(transcript(stem, cwd, env), content)
         os.utime(path, (changed, changed))
 
     # A resume that said nothing touched the older one since.
@@ -169,12 +159,12 @@ async def test_a_conversation_is_described_wherever_it_lies(
     session = ClaudeSession()
     there = tmp_path / "there"
     assert await session.describe(ID, at(tmp_path)) is None
-    path = write(transcript(ID, there, env), said(there, "hi", "2026-11-01T00:00:00Z"))
+    path = put(transcript(ID, there, env), said(there, "hi", "2026-11-01T00:00:00Z"))
     found = await session.describe(ID, at(tmp_path))
     assert found is not None
     assert (found.session_id, found.path, found.cwd, found.first) == (ID, str(path), str(there), "hi")
     assert found.size == path.stat().st_size
-    write(transcript(ID, tmp_path, env), '{"type":"mode"}\n')
+    put(transcript(ID, tmp_path, env), '{"type":"mode"}\n')
     assert await session.describe(ID, at(tmp_path)) == found
 
 
@@ -184,6 +174,6 @@ async def test_the_holder_is_found_by_its_record_lesson_20(
     me = identify(os.getpid())
     assert me is not None
     record = {"pid": me.pid, "sessionId": ID, "procStart": me.start}
-    write(Path(env["CLAUDE_CONFIG_DIR"], "sessions", f"{me.pid}.json"), json.dumps(record))
+    put(Path(env["CLAUDE_CONFIG_DIR"], "sessions", f"{me.pid}.json"), json.dumps(record))
     assert await ClaudeSession().held_by(ID, at(tmp_path)) == me
     assert await ClaudeSession().held_by(ClaudeSession().mint(), at(tmp_path)) is None

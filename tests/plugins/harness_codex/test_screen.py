@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from afx.plugin import Doing
 from afx_harness_codex.provider import CodexHarness
+from plugins.provider_tests import seen
 
-
-def screen(name: str) -> str:
-    """Return a screen that the real program was seen to show."""
-    return (Path(__file__).parent / "screens" / f"{name}.txt").read_text(encoding="utf-8")
+screen = partial(seen, "codex")
 
 
 @pytest.mark.parametrize(
@@ -23,6 +21,18 @@ def screen(name: str) -> str:
         (screen("working"), Doing.WORKING, True),
         (screen("approval"), Doing.WAITING, False),
         (screen("login"), Doing.WAITING, False),
+        (
+            "  Would you like to run the following command?\n  $ rm x\n\u203a 1. Yes, proceed (y)",
+            Doing.WAITING,
+            False,
+        ),
+        (
+            "Working (3s • esc to interrupt)\nWould you like to make the following edits?",
+            Doing.WAITING,
+            False,
+        ),
+        ("Working (3s • esc to interrupt)\n" + "said\n" * 20, Doing.UNKNOWN, None),
+        (">_ OpenAI Codex (v0.169.0)\n\n loading", Doing.UNKNOWN, None),
         # What was said may quote anything.
         (
             "• " + "Press enter to confirm\n" + "said\n" * 12 + "\u203a a draft\n\n  gpt-5",

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from afx.plugin import Place
+from plugins.session_tests import At, Write
 
-from .written import CONTEXT, ID, SAID, At, Write, head, lines, message
+from .written import CONTEXT, ID, SAID, head, lines, message
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def at(home: Path) -> At:
     return lambda cwd: Place(cwd=cwd, env={"GEMINI_CLI_HOME": str(home.parent)})
 
 
-@pytest.fixture(params=["0.61", "0.38", "0.26", "unregistered", "link"])
+@pytest.fixture(params=["0.61", "0.38", "0.26", "unregistered"])
 def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

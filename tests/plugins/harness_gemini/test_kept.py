@@ -11,8 +11,9 @@ from afx.plugin import AgentKind, Evidence, LaunchRequest, Place
 from afx_harness_gemini.chats import keep, set_apart
 from afx_harness_gemini.provider import GeminiHarness
 from afx_harness_gemini.session import GeminiSession
+from plugins.session_tests import At, Write
 
-from .written import ID, OTHER, At, Write, lines
+from .written import ID, OTHER, lines
 
 
 def resume(place: Place, directory: Path) -> None:

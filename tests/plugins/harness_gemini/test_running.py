@@ -12,13 +12,15 @@ import termios
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from afx.plugin import Launched, identify
 from afx_harness_gemini.session import GeminiSession
+from plugins.session_tests import At, Write
 
-from .written import BEGAN_AT, ID, OTHER, SAID, At, Write
+from .written import BEGAN_AT, ID, OTHER, SAID
 
 
 @pytest.fixture
@@ -56,11 +58,11 @@ def started(tmp_path: Path) -> Iterator[Callable[..., int]]:
 @pytest.mark.parametrize(
     ("arguments", "in_terminal", "holds"),
     [
-        (("--resume", ID), True, True),
-        ((f"--session-id={ID}",), True, True),
-        (("--resume", ID), False, False),
+        (("--resume", "MINE"), True, True),
+        (("--session-id=MINE",), True, True),
+        (("--resume", "MINE"), False, False),
         (("--resume", OTHER), True, False),
-        ((ID,), True, False),
+        (("MINE",), True, False),
     ],
 )
 async def test_a_process_that_was_started_with_the_id_holds_it_lesson_20(
@@ -72,8 +74,9 @@ async def test_a_process_that_was_started_with_the_id_holds_it_lesson_20(
     holds: bool,
     at: At,
 ) -> None:
-    pid = started(*arguments, in_terminal=in_terminal)
-    holder = await GeminiSession().held_by(ID, at(tmp_path))
+    mine = str(uuid4())  # All processes of the machine are looked at, those of other tests too.
+    pid = started(*(argument.replace("MINE", mine) for argument in arguments), in_terminal=in_terminal)
+    holder = await GeminiSession().held_by(mine, at(tmp_path))
     assert (None if holder is None else holder.pid) == (pid if holds else None)
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from afx.plugin import Doing, identify
 from afx_harness_gemini import provider
 from afx_harness_gemini.provider import GeminiHarness
+from plugins.provider_tests import seen
 
-
-def screen(name: str) -> str:
-    """Return a screen that the real program was seen to show."""
-    return (Path(__file__).parent / "screens" / f"{name}.txt").read_text(encoding="utf-8")
+screen = partial(seen, "gemini")
 
 
 @pytest.mark.parametrize(
@@ -28,6 +26,16 @@ def screen(name: str) -> str:
         (screen("trust"), Doing.WAITING, False),
         (screen("login"), Doing.WAITING, False),
         (screen("settings"), Doing.WAITING, False),
+        (" > Type your message or @path/to/file\n", Doing.WAITING, True),
+        (
+            "Allow execution of: 'rm'?\n 1. Allow once\n Waiting for user confirmation...",
+            Doing.WAITING,
+            False,
+        ),
+        (" (esc to cancel, 3s)\n Apply this change?", Doing.WAITING, False),
+        ("Do you trust the files in this folder?", Doing.WAITING, False),
+        ("(esc to cancel, 3s)\n" + "said\n" * 20, Doing.UNKNOWN, None),
+        ("Gemini CLI v0.61.0", Doing.UNKNOWN, None),
         # What was said may quote anything.
         ("Allow execution of it?\n" + "said\n" * 20 + " > Type your message", Doing.WAITING, True),
         # In a field with an exclamation mark it would be run by a shell.

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 import anyio
 import pytest
 
-from afx.plugin import Evidence, Place
+from afx.plugin import Evidence
 from afx_harness_gemini.session import GeminiSession
+from plugins.session_tests import At, SessionTests, Write
 
-from .written import BEGAN_AT, ID, OTHER, SAID, At, Write, lines
+from .written import BEGAN_AT, ID, OTHER, lines
+
+
+class TestSession(SessionTests):
+    session = GeminiSession
+    home = "GEMINI_CLI_HOME"
+    written = ID
+    other = OTHER
+    began_at = BEGAN_AT
+
+    @pytest.fixture
+    def write(self, write: Write, version: str) -> Write:
+        return partial(write, version=version)
 
 
 def test_ids_are_minted_as_uuids_and_named_in_the_arguments() -> None:
@@ -22,57 +36,6 @@ def test_ids_are_minted_as_uuids_and_named_in_the_arguments() -> None:
     assert first != second
     assert tuple(session.new_session_args(ID)) == ("--session-id", ID)
     assert tuple(session.resume_args(ID)) == ("--resume", ID)
-
-
-async def test_the_agents_environment_says_where_and_not_the_towers(
-    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: At
-) -> None:
-    monkeypatch.setenv("GEMINI_CLI_HOME", str(tmp_path / "of-the-tower"))
-    write(tmp_path, ID, *SAID)
-    session = GeminiSession()
-    assert await session.verify(ID, at(tmp_path)) is Evidence.FOUND
-    assert await session.verify(ID, Place(cwd=tmp_path, env={"HOME": str(tmp_path)})) is Evidence.MISSING
-
-
-@pytest.mark.usefixtures("home")
-@pytest.mark.parametrize("name", ["", "../x", "x" * 300, "-t", "a\nb", "\0", f"{{{ID}}}", "latest", "5"])
-async def test_what_is_no_uuid_names_no_conversation_lesson_47(tmp_path: Path, name: str, at: At) -> None:
-    session = GeminiSession()
-    assert not session.is_id(name)
-    assert await session.verify(name, at(tmp_path)) is Evidence.MISSING
-    assert await session.describe(name, at(tmp_path)) is None
-    assert await session.held_by(name, at(tmp_path)) is None
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        ("plain",),
-        ("two  words", "a.b_c"),
-        ("Gru\u0308n \u00fc 😀 日本",),
-        ("x" * 100, "ü" * 60, "😀" * 30, "y" * 50),
-        ('quo"te', "back\\slash"),
-    ],
-    ids=["plain", "spaces-dots", "letters", "long", "json"],
-)
-async def test_a_conversation_is_found_by_its_directory_lesson_24(
-    write: Write, version: str, tmp_path: Path, parts: tuple[str, ...], at: At
-) -> None:
-    cwd = tmp_path.joinpath(*parts)
-    cwd.mkdir(parents=True)
-    path = write(cwd, version=version)
-    asked = cwd
-    if version == "link":
-        asked = tmp_path / "link"
-        asked.symlink_to(cwd)
-    session = GeminiSession()
-    assert await session.verify(ID, at(asked)) is Evidence.FOUND
-    (found,) = await session.discover(at(asked))
-    assert found == await session.describe(ID, at(asked))
-    assert (found.session_id, found.path, found.cwd) == (ID, str(path), str(cwd))
-    assert (found.first, found.last) == ("Mend the roof", "It is mended.")
-    assert found.began_at == pytest.approx(BEGAN_AT)
-    assert found.size == path.stat().st_size
 
 
 @pytest.mark.parametrize(

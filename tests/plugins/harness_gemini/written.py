@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from hashlib import sha256
-from pathlib import Path
-
-from afx.plugin import Place
 
 # Nobody on this machine has these.
 ID = "2647dc37-f7cf-4647-9e62-00000000000a"
@@ -17,9 +13,6 @@ BEGAN_AT = 1795259061.927
 
 SAID = (("user", "Mend\n the roof"), ("gemini", "It is mended."))
 CONTEXT = "<session_context>\nThis is the Gemini CLI.\n</session_context>"
-
-At = Callable[[Path], Place]
-Write = Callable[..., Path]
 
 
 def message(kind: str, text: str) -> dict[str, object]:

@@ -125,13 +125,17 @@ async def test_works_on_when_its_package_is_removed_lesson_40(
 
 async def test_husk_ends_by_itself_lesson_43(world: World) -> None:
     world.settings = {"husk_after": 0.1}
-    connection = (await world.spawn(await world.tower(), "$exit 4")).connection
-    ended = await next_notice(connection, Ended)
-    await connection.acknowledge(ended.exit)
-    await anyio.sleep(0.3)
-    assert is_alive(world.holder()), "somebody is connected"
+    strategy = await world.tower()
+    watched, left = [
+        (await world.spawn(strategy, "$exit 4", terminal_id=name)).connection for name in ("t1", "t2")
+    ]
+    for connection in (watched, left):
+        await connection.acknowledge((await next_notice(connection, Ended)).exit)
+    await left.aclose()
+    await until(lambda: not is_alive(world.holder("t2")), "the end of the husk")
+    assert is_alive(world.holder("t1")), "somebody is connected"
     await world.tower_stops()
-    await until(lambda: not is_alive(world.holder()), "the end of the husk")
+    await until(lambda: not is_alive(world.holder("t1")), "the end of the husk")
     assert list(world.directory.iterdir()) == []
 
 

@@ -58,14 +58,14 @@ async def test_new_program_in_the_same_terminal(world: World) -> None:
     nothing = command(QUIET).__class__(argv=("nonesuch",), env={"PATH": "/bin"}, cwd="/")
     with pytest.raises(SpawnError, match="no program 'nonesuch'"):
         await strategy.respawn(connection, nothing)
-    assert connection.facts.exit == end.exit
-    before = connection.facts.process
+    before = connection.facts
+    assert before.exit == end.exit
     await strategy.respawn(connection, command("$echo second; read x; exit 9"))
-    assert connection.facts.exit is None
-    assert connection.facts.process != before
-    assert connection.facts.process == identify(
-        connection.facts.process.pid if connection.facts.process else 0
-    )
+    after = connection.facts
+    assert after.exit is None
+    assert after.process is not None
+    assert after.process != before.process
+    assert after.process == identify(after.process.pid)
     output = await output_until(watch, b"second\r\n")
     assert b"\x1b[?1003l" in output, "the mouse is off again, and lines end as in a fresh terminal"
     await connection.write(b"\n")

@@ -31,7 +31,7 @@ class Stage:
         """Start one as tmux does, and return tmux's end of its pipe."""
         ours, theirs = socket.socketpair()
         argv = [*PYTHON, "record", str(self.directory), "t", "65536", "/dev/null", seed]
-        process = subprocess.Popen(argv, stdin=theirs, cwd="/")
+        process = subprocess.Popen(argv, stdin=theirs.fileno(), cwd="/")
         theirs.close()
         self.processes.append(process)
         self.sockets.append(ours)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import apsw
 import msgspec
 import pytest
@@ -30,6 +31,7 @@ from afx.testing.storage_records import (
 )
 from afx.testing.storage_suite import StorageSuite
 from afx_storage_sqlite.schema import APPLICATION_ID, MIGRATIONS
+from afx_storage_sqlite.storage import SqliteStorage
 from plugins.storage_sqlite.file import BASE, NEXT, contents, filled, looking, make, modes, number
 
 
@@ -199,6 +201,13 @@ class TestWhatIsRefused:
         await storage.aclose()
 
 
+async def has_begun(storage: SqliteStorage) -> None:
+    """Wait until the storage is at work, in its thread."""
+    with anyio.fail_after(5):
+        while not storage._turn.borrowed_tokens:
+            await anyio.lowlevel.checkpoint()
+
+
 class TestWaiting:
     async def test_the_event_loop_goes_on_while_another_process_writes(self, tmp_path: Path) -> None:
         await filled(tmp_path)
@@ -208,8 +217,7 @@ class TestWaiting:
             connection.execute("BEGIN IMMEDIATE")
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(storage.apply, HOST, put(a_conversation("B")))
-                for _ in range(10):
-                    await anyio.sleep(0.01)
+                await has_begun(storage)
                 assert connection.execute("SELECT count(*) FROM conversations").fetchone() == (1,)
                 # Were the loop held up, nobody would come here before the storage had given up waiting.
                 connection.execute("COMMIT")
@@ -222,7 +230,8 @@ class TestWaiting:
             connection.execute("BEGIN IMMEDIATE; CREATE TABLE t (c)")
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(storage.open)
-                await anyio.sleep(0.1)
+                await has_begun(storage)
+                await anyio.sleep(0.1)  # For it to meet the other, of which SQLite tells nobody.
                 assert connection.pragma("journal_mode") == "delete"
                 connection.execute("ROLLBACK")
         assert number(tmp_path) == len(MIGRATIONS)
@@ -232,20 +241,22 @@ class TestWaiting:
         await filled(tmp_path)
         storage = make(tmp_path)
         await storage.open()
-        returned = False
+        returned = anyio.Event()
+        scope = anyio.CancelScope()
 
-        async def cancelled() -> None:
-            nonlocal returned
-            with anyio.move_on_after(0.1):
+        async def apply() -> None:
+            with scope:
                 await storage.apply(HOST, put(a_conversation("B")))
-            returned = True
+            returned.set()
 
         with looking(tmp_path) as connection:
             connection.execute("BEGIN IMMEDIATE")
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(cancelled)
-                await anyio.sleep(0.3)
-                assert not returned
+                tasks.start_soon(apply)
+                await has_begun(storage)
+                scope.cancel()
+                await anyio.wait_all_tasks_blocked()
+                assert not returned.is_set()
                 connection.execute("COMMIT")
         assert len((await storage.load(HOST)).conversations) == 2
         await storage.aclose()

@@ -165,7 +165,7 @@ class WatchedStrategy(ReconnectStrategy):
 
     def __init__(self, inner: ReconnectStrategy, ledger: Ledger, reach: Reach) -> None:
         super().__init__(StrategyContext(inner.context.directory, inner.context.settings))
-        self.name = inner.name  # type: ignore[misc]
+        self.name = inner.name  # type: ignore[misc]  # a ClassVar of other strategies
         self._inner = inner
         self._ledger = ledger
         self._reach = reach

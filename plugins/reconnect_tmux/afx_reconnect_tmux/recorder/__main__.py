@@ -18,9 +18,9 @@ if __name__ == "__main__":
     if task == "launch":
         from afx_reconnect_tmux.recorder import launcher as module
     elif task == "attend":
-        from afx_reconnect_tmux.recorder import attend as module  # type: ignore[no-redef]
+        from afx_reconnect_tmux.recorder import attend as module  # type: ignore[no-redef]  # one of three
     else:
-        from afx_reconnect_tmux.recorder import record as module  # type: ignore[no-redef]
+        from afx_reconnect_tmux.recorder import record as module  # type: ignore[no-redef]  # one of three
     # Everything is imported now. Whatever happens to the packages on disk from here on changes nothing.
     sys.path[:] = standard
     module.main(*arguments)
