@@ -158,7 +158,7 @@ class Adoption:
         wanted = AgentRequest(
             workspace=workspace.path, kind=kind, name=name, harness=harness, strategy=orphan.strategy
         )
-        agent, _ = self._lifecycle.design(workspace, wanted)
+        agent = self._lifecycle.design(workspace, wanted)
         cwd = orphan.cwd or agent.cwd
         branch = None
         if kind is AgentKind.BUILDER:
