@@ -130,7 +130,7 @@ class Agents(Known):
         return await self.amend(agent_id, state=state, reason=reason)
 
     async def note_end(self, terminal_id: TerminalId, end: Exit, still: Callable[[], bool]) -> bool:
-        """Note that a terminal's process ended, if that is `still` so when its turn comes; tell whether it is.
+        """Note that a terminal's process ended, if that is `still` so by then; tell whether it is.
 
         A stopped agent stays stopped.
 
