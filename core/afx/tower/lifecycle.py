@@ -143,7 +143,7 @@ class Lifecycle:
             ConflictError: It still has agents.
         """
         self._agents.workspace(path)
-        names = [f"{agent.kind}/{agent.name}" for agent in self._agents.of_workspace(path)]
+        names = [agent.label for agent in self._agents.of_workspace(path)]
         if names:
             count = "an agent" if len(names) == 1 else f"{len(names)} agents"
             raise ConflictError(
@@ -262,7 +262,7 @@ class Lifecycle:
             losses = await self._at_stake(agent)
             if losses is not None and losses.anything and not force:
                 raise ConflictError(
-                    f"Removing {agent.kind}/{agent.name} would lose work: {losses.sentence()}",
+                    f"Removing {agent.label} would lose work: {losses.sentence()}",
                     hint="Commit and merge or push it, or add --force to lose it.",
                     code="would-lose-work",
                 )
@@ -385,7 +385,7 @@ class Lifecycle:
         except UnreachableError:
             # What was asked of the holder may reach it yet, so the wish stays: once it answers it is ended.
             raise UnreachableError(
-                f"The terminal of {agent.kind}/{agent.name} does not answer. It is ended as soon as it does.",
+                f"The terminal of {agent.label} does not answer. It is ended as soon as it does.",
                 hint="If its holder was stopped, continue it (SIGCONT); `afx status` shows when it is gone.",
             ) from None
 

@@ -155,7 +155,7 @@ class Recovery:
                 rows.append(
                     RecoveryRow(
                         agent=agent.id,
-                        name=f"{agent.kind}/{agent.name}",
+                        name=agent.label,
                         eligibility=found,
                         reason=self._agents.state_of(agent)[1],
                         plan=made,

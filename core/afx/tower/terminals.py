@@ -192,6 +192,6 @@ class Terminals:
 
 def _refused_by_system(agent: Agent, error: OSError) -> SpawnError:
     return SpawnError(
-        f"No terminal can be started for {agent.kind}/{agent.name}: {error.strerror or error}.",
+        f"No terminal can be started for {agent.label}: {error.strerror or error}.",
         hint="`afx doctor` says what is short.",
     )
