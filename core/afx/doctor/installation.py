@@ -170,7 +170,7 @@ def judge_plugins(rows: Sequence[PluginInfo], known: Known | None = None) -> Ite
     if known is not None and known.dropped:
         yield Finding.warning(
             f"Observers are too slow: {known.dropped} events were told to none of them.",
-            "Who relies on being notified was not. Which observes is said by `afx plugins`.",
+            "Whoever relies on them missed some events. `afx plugins` says which plugins observe.",
         )
     yield Finding.ok(f"{active} things that plugins bring are active.")
 
