@@ -165,9 +165,9 @@ class Plugins:
         )
 
     def remember(self, path: Path) -> None:
-        """Remember in a file since when what cannot be used cannot be used, and since when it was so before.
+        """Keep in a file since when each thing has been unusable, and take over what it says of those before.
 
-        What cannot be read or written there is no error: then it is since now.
+        A file that cannot be read or written is no error: then they are unusable since now.
         """
         self._past = remember(path, self.rows())
 
