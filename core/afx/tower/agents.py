@@ -178,7 +178,9 @@ class Agents(Known):
             holder = await self._storage.claim(self.host, agent_id, me, displacing=holder)
         if holder != me:
             raise ConflictError(
-                f"Process {holder.pid} is bringing this agent back already.", code="being-revived"
+                f"Process {holder.pid} is bringing this agent back already.",
+                code="being-revived",
+                hint="`afx status` shows when it is back.",
             )
         try:
             yield
