@@ -23,6 +23,16 @@ from .process import ProcessIdentity
 _LONGEST_ARGUMENT = 100_000
 
 
+def is_uuid(text: str) -> bool:
+    """Tell whether `text` is a UUID in its usual form, with hyphens and without braces, in either case."""
+    import uuid
+
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
 class Evidence(StrEnum):
     """What can be said of a conversation's transcript."""
 
