@@ -38,7 +38,7 @@ from .discovery import (
     sentence,
 )
 from .quarantine import KINDS, PluginInfo, PluginState, Switches, earlier, remember, switch_hint
-from .sections import NoSettings, SettingsView
+from .sections import NoSections, Sections
 from .trial import Marks
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Plugins:
         claims: Sequence[Claim],
         whole: Sequence[PluginInfo],
         registered: Sequence[Registered],
-        settings: SettingsView,
+        settings: Sections,
     ) -> None:
         self._claims = claims
         self._whole = whole
@@ -90,7 +90,7 @@ class Plugins:
         cls,
         disabled: Iterable[str] = (),
         entry_points: Iterable[EntryPoint] | None = None,
-        settings: SettingsView | None = None,
+        settings: Sections | None = None,
         marks: Path | None = None,
     ) -> Plugins:
         """Load every installed plugin. Nothing that a plugin does wrong is raised; it stands in `rows`.
@@ -133,7 +133,7 @@ class Plugins:
                 claim.warnings = plugin.warnings
             _warn(origin, plugin.warnings)
         settle(claims, switches)
-        return cls(claims, whole, registered, settings or NoSettings())
+        return cls(claims, whole, registered, settings or NoSections())
 
     def rows(self) -> list[PluginInfo]:
         """Return one line for everything that plugins bring and for each that was not loaded.
@@ -165,9 +165,9 @@ class Plugins:
         )
 
     def remember(self, path: Path) -> None:
-        """Remember in a file since when what cannot be used cannot be used, and since when it was so before.
+        """Keep in a file since when each thing has been unusable, and take over what it says of those before.
 
-        What cannot be read or written there is no error: then it is since now.
+        A file that cannot be read or written is no error: then they are unusable since now.
         """
         self._past = remember(path, self.rows())
 
@@ -179,7 +179,7 @@ class Plugins:
             if claim.state is PluginState.ACTIVE and not declares(claim.entry)
         ]
 
-    def harness_names(self, settings: SettingsView | None = None) -> list[str]:
+    def harness_names(self, settings: Sections | None = None) -> list[str]:
         """Return the name of every harness that can be asked for. Nothing is imported for it."""
         installed = {entry.name for entry in self.harness_entries()}
         return sorted({*installed, *self._declared(settings or self._settings)})
@@ -189,7 +189,7 @@ class Plugins:
         entries = [claim.entry for claim in self._active("harness") if isinstance(claim.entry, HarnessEntry)]
         return sorted((entry for entry in entries if not entry.declares), key=lambda entry: entry.name)
 
-    def harness(self, name: str, settings: SettingsView | None = None) -> HarnessProvider:
+    def harness(self, name: str, settings: Sections | None = None) -> HarnessProvider:
         """Return the harness of this name. It is imported and made when it is first asked for.
 
         Args:
@@ -214,7 +214,7 @@ class Plugins:
             self._harnesses[key] = made
         return self._harnesses[key]
 
-    def harnesses(self, settings: SettingsView | None = None) -> list[HarnessProvider]:
+    def harnesses(self, settings: Sections | None = None) -> list[HarnessProvider]:
         """Return every harness that can be made, by name. One that cannot turns up as broken in `rows`."""
         made = []
         for name in self.harness_names(settings):
@@ -224,7 +224,7 @@ class Plugins:
                 _log.warning("%s", error)
         return made
 
-    def _declared(self, settings: SettingsView) -> list[str]:
+    def _declared(self, settings: Sections) -> list[str]:
         """Return the names of sections ``[harness.NAME]`` that are harnesses by themselves."""
         claimed = {
             claim.entry.name

@@ -29,6 +29,7 @@ from .api.harness import (
     Place,
     Rung,
     Transcript,
+    is_uuid,
 )
 from .api.hookspecs import (
     API_VERSION,
@@ -170,6 +171,7 @@ __all__ = [
     "host_id",
     "identify",
     "is_alive",
+    "is_uuid",
     "read_to_end",
     "send_signal",
 ]

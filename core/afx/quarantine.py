@@ -111,7 +111,7 @@ class Switches(NamedTuple):
 
 
 def earlier(rows: Iterable[PluginInfo], past: Mapping[str, float]) -> list[PluginInfo]:
-    """Return the rows, those that were the same before with the time since when."""
+    """Return the rows; one that was unusable for the same reason before has the time when that began."""
     return [
         row if row.since is None else msgspec.structs.replace(row, since=past.get(_key(row), row.since))
         for row in rows
@@ -119,17 +119,17 @@ def earlier(rows: Iterable[PluginInfo], past: Mapping[str, float]) -> list[Plugi
 
 
 def recall(path: Path) -> dict[str, float]:
-    """Return since when what could not be used before was so, as `remember` stored it."""
+    """Return since when each thing has been unusable, by the keys under which `remember` stored it."""
     with suppress(OSError, msgspec.DecodeError):
         return msgspec.json.decode(path.read_bytes(), type=dict[str, float])
     return {}
 
 
 def remember(path: Path, rows: Sequence[PluginInfo]) -> Mapping[str, float]:
-    """Store since when each row is so, and return that of this time and of the times before.
+    """Store since when each row has been unusable, and return that with what was stored before.
 
-    What is not seen now may be seen later, since classes are imported late; it is kept for as long as the
-    same version of its distribution is installed.
+    What is usable now may turn out not to be later, since classes are imported late. So what was stored
+    before is kept for as long as the same version of its distribution is installed.
     """
     past = recall(path)
     there = tuple(_prefix(row) for row in rows)

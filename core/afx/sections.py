@@ -1,4 +1,4 @@
-"""The settings, as far as they are handed to plugins: sections, and where things in them are written."""
+"""The sections of the settings that are handed to plugins, and where things in them are written."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 def is_name(text: str) -> bool:
-    """Tell whether what a plugin brings, and so its section, may be called so."""
+    """Tell whether `text` may be the name of something that a plugin brings, and so of its section."""
     return _NAME.fullmatch(text) is not None
 
 
-class SettingsView(Protocol):
-    """The settings of a place, as far as they are handed to harnesses."""
+class Sections(Protocol):
+    """The settings of a workspace, or of the person, as far as they are handed to plugins."""
 
     def section(self, name: str) -> Mapping[str, Any]:
         """Return what is set in a section, such as ``harness.foo``."""
@@ -26,8 +26,8 @@ class SettingsView(Protocol):
         ...
 
 
-class NoSettings:
-    """Settings in which nothing is set."""
+class NoSections:
+    """Sections in which nothing is set."""
 
     def section(self, name: str) -> Mapping[str, Any]:
         """Return nothing."""
@@ -35,6 +35,6 @@ class NoSettings:
         return {}
 
     def place(self, *path: str | int) -> str:
-        """Say where nothing is."""
+        """Say no more than that it would be in the settings."""
         del path
         return "the settings"

@@ -11,7 +11,7 @@ HELLO           1  Tower, onlooker, pipe     version, client ("tower", "terminal
                                              unseen; a "pipe" hands its descriptor over with it
 WELCOME         2  holder                    version, pid, pid_start, terminal_id, agent_id, label, epoch,
                                              start, offset, cols, rows, started_at, last_output_at, child,
-                                              exit, resumed, release, piped
+                                             exit, resumed, release, piped
 REPLAY          3  holder, to onlookers      epoch, offset, prologue (base64)
 DATA            4  holder, to onlookers      raw output
 INPUT           5  both clients              raw input

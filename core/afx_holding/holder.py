@@ -34,6 +34,33 @@ _set_handler: Final = import_module("_signal").signal
 """What `signal.signal` calls, without turning numbers into enums, which writes to many pages."""
 
 
+_IGNORED: Final = (
+    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN,
+    signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2,
+)  # fmt: skip
+
+
+def take_descriptor() -> int:
+    """Return another descriptor of what 0 is; leave 0, 1 and 2 to ``/dev/null``."""
+    taken = os.dup(0)
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.close(nothing)
+    return taken
+
+
+def ignore_signals() -> None:
+    """See to it that no signal that can be ignored ends this process, nor those that are forked from it.
+
+    SIGTERM wakes a holder, which then ends its program, and itself. To others it does nothing.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+
+
 class Holder(Keeper):
     """One terminal, its program, and who is connected to it."""
 

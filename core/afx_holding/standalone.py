@@ -6,20 +6,14 @@ The Tower's side of it is `afx_holding.tower.strategy`.
 from __future__ import annotations
 
 import os
-import signal
 
 from afx_holding import frames
 from afx_holding.address import Address
-from afx_holding.holder import Holder
+from afx_holding.holder import Holder, ignore_signals, take_descriptor
 from afx_holding.launch import await_launch, first_welcome
 from afx_holding.program import LaunchError
 from afx_holding.ring import Ring
 from afx_holding.terminal import Terminal
-
-_IGNORED = (
-    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN,
-    signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2,
-)  # fmt: skip
 
 
 class StandaloneHolder(Holder):
@@ -74,14 +68,6 @@ def hold(terminal: type[Terminal]) -> None:
     if os.fork() != 0:
         os._exit(0)
     os.setsid()
-    launcher = os.dup(0)
-    nothing = os.open("/dev/null", os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nothing, descriptor)
-    os.close(nothing)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for number in _IGNORED:
-        signal.signal(number, signal.SIG_IGN)
-    # It wakes the holder, which then ends its program, and itself.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    launcher = take_descriptor()
+    ignore_signals()
     StandaloneHolder(terminal(Ring(0))).hold(launcher)

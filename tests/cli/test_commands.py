@@ -126,12 +126,18 @@ def test_shell(afx: Afx, registered: StubTower) -> None:
 
 
 @pytest.mark.parametrize(
-    ("delivered", "says"), [(True, "Sent to builder/fix."), (False, "waits until it runs")]
+    ("name", "delivered", "says"),
+    [
+        ("builder/fix", True, "Sent to builder/fix."),
+        ("builder/fix", False, "builder/fix cannot take a message now"),
+        ("shell/one", False, "shell/one is lost; the message waits until it runs."),
+    ],
 )
-def test_send(afx: Afx, registered: StubTower, delivered: bool, says: str) -> None:
-    registered.answers["POST", "/api/agents/id-builder-fix/send"] = (200, {"delivered": delivered})
-    assert says in afx("send", "fix", "héllo").out
-    assert registered.body_of("POST", "/api/agents/id-builder-fix/send") == {"text": "héllo"}
+def test_send(afx: Afx, registered: StubTower, name: str, delivered: bool, says: str) -> None:
+    path = f"/api/agents/id-{name.replace('/', '-')}/send"
+    registered.answers["POST", path] = (200, {"delivered": delivered})
+    assert says in afx("send", name, "héllo").out
+    assert registered.body_of("POST", path) == {"text": "héllo"}
 
 
 def test_send_from_standard_input(afx: Afx, registered: StubTower, monkeypatch: pytest.MonkeyPatch) -> None:

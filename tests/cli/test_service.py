@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from afx.cli import service
+from afx.cli import managers
 from afx.cli.units import Service, launchd_agent, systemd_unit
 from cli.conftest import Afx
 
@@ -122,10 +122,10 @@ def test_install_writes_the_unit_and_starts_it(
 def test_uninstall_removes_it_and_says_so_once(afx: Afx, systemd: Path) -> None:
     afx("service", "install")
     unit = unit_file()
-    assert "no service any more" in afx("service", "uninstall").out
+    assert "no longer a service" in afx("service", "uninstall").out
     assert not unit.exists()
     assert f"systemctl --user disable --now {unit.name}" in systemd.read_text()
-    assert afx("service", "uninstall").out == "The Tower is no service.\n"
+    assert afx("service", "uninstall").out == "The Tower is not a service.\n"
     assert "`afx service install` makes it one" in afx("service", "status").out
 
 
@@ -139,7 +139,7 @@ def test_what_systemd_refuses_is_said(afx: Afx, systemd: Path, monkeypatch: pyte
 
 def test_without_a_service_manager_it_is_a_sentence(afx: Afx, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr(service, "_said", lambda *_: None)
+    monkeypatch.setattr(managers, "_said", lambda *_: None)
     done = afx("service", "install")
     assert done.status == 2
     assert "No service manager" in done.err

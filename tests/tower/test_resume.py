@@ -318,7 +318,7 @@ def test_every_rung_passed_over_says_why() -> None:
             "discovered",
             None,
             False,
-            "Its directory is not its alone, so a transcript there may be somebody else's.",
+            "It does not have its directory to itself, so a transcript there may be somebody else's.",
         ),
         ("fresh", None, True, "A new conversation can always begin."),
     ]

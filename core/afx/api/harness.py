@@ -15,9 +15,22 @@ from typing import Any
 
 import msgspec
 
-from .errors import BadInputError
+from .errors import BadInputError, SpawnError
 from .model import AgentKind, Command, ConversationId, Exit
 from .process import ProcessIdentity
+
+# Linux refuses a single argument of 128 KiB.
+_LONGEST_ARGUMENT = 100_000
+
+
+def is_uuid(text: str) -> bool:
+    """Tell whether `text` is a UUID in its usual form, with hyphens and without braces, in either case."""
+    import uuid
+
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
 
 
 class Evidence(StrEnum):
@@ -151,6 +164,21 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
     session_args: tuple[str, ...] = ()
     directory: str
 
+    def task_argument(self, files: dict[str, str]) -> str:
+        """Return the task as one argument, empty where there is none.
+
+        What is too long for one argument goes into a file of `directory`, which the argument names.
+
+        Args:
+            files: The files of the command that is being made, see `Command.files`. That file is added.
+        """
+        task = self.task or ""
+        if len(task.encode()) <= _LONGEST_ARGUMENT:
+            return task
+        path = str(Path(self.directory, "task.md"))
+        files[path] = task
+        return f"Your task is in the file {path}. Read all of it, then do it."
+
 
 def _nowhere(*_: str | int) -> str:
     return "the settings"
@@ -260,6 +288,8 @@ class HarnessProvider(ABC):
     name: str
     commands: tuple[str, ...]
     """The program's executables by base name, the preferred one first."""
+    install: str = ""
+    """A command that installs the program, told where it is missing; empty where none is known."""
     nesting_marks: tuple[str, ...] = ()
     """Environment variables by which the program knows that it runs inside itself. Neither this harness's
     children nor anybody else's ever see them. A trailing ``*`` stands for any ending."""
@@ -292,6 +322,20 @@ class HarnessProvider(ABC):
             if found is not None:
                 return found
         return None
+
+    def require(self, env: Mapping[str, str]) -> str:
+        """Return the path of the installed program.
+
+        Raises:
+            SpawnError: It is not on the PATH of `env`. The hint says what installs it, see `install`.
+        """
+        found = self.find(env)
+        if found is None:
+            raise SpawnError(
+                f"The program `{self.commands[0]}` is not on the PATH.",
+                hint=f"Install it with `{self.install}`." if self.install else "Install it, or correct PATH.",
+            )
+        return found
 
     @abstractmethod
     def launch(self, request: LaunchRequest) -> Command:

@@ -141,17 +141,59 @@ class AfxSpecs:
 
     @hookspec
     def afx_reconnect_strategies(self) -> Iterable[StrategyEntry]:
-        """Return the reconnect strategies that this plugin brings. Called once, when it is loaded."""
+        """Return the reconnect strategies that this plugin brings. Called once, when the plugin is loaded.
+
+        Example::
+
+            @hookimpl
+            def afx_reconnect_strategies():
+                return [
+                    StrategyEntry(
+                        name="foo",
+                        summary="Each terminal is held by Foo.",
+                        factory="afx_reconnect_foo.strategy:FooStrategy",
+                        api_version=1,
+                    )
+                ]
+        """
         raise NotImplementedError
 
     @hookspec
     def afx_storages(self) -> Iterable[StorageEntry]:
-        """Return the storages that this plugin brings. Called once, when it is loaded."""
+        """Return the storages that this plugin brings. Called once, when the plugin is loaded.
+
+        Example::
+
+            @hookimpl
+            def afx_storages():
+                return [
+                    StorageEntry(
+                        name="foo",
+                        summary="One file for each state directory.",
+                        factory="afx_storage_foo.storage:FooStorage",
+                        api_version=1,
+                    )
+                ]
+        """
         raise NotImplementedError
 
     @hookspec
     def afx_doctor_checks(self) -> Iterable[CheckEntry]:
-        """Return the checks that this plugin brings to `afx doctor`. Called once, when it is loaded."""
+        """Return the checks that this plugin brings to `afx doctor`. Called once, when the plugin is loaded.
+
+        Example::
+
+            @hookimpl
+            def afx_doctor_checks():
+                return [
+                    CheckEntry(
+                        name="foo",
+                        summary="Whether Foo is installed and new enough.",
+                        factory="afx_reconnect_foo.check:FooCheck",
+                        api_version=1,
+                    )
+                ]
+        """
         raise NotImplementedError
 
     @hookspec

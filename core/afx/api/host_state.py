@@ -1,6 +1,6 @@
 """Everything that is stored about one host, for a storage that keeps it whole: read, changed, written back.
 
-It does what `Storage` promises, refusals included, and leaves to the storage only where it is kept.
+It does what `Storage` promises, refusals included. To the storage it leaves only where the bytes are kept.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _FORMAT = 1
 
 
 class HostState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is stored about one host. Each step makes another one.
+    """Everything that is stored about one host. It never changes: each step returns a new one.
 
     Attributes:
-        format: Grows when an older afx could not read it any more.
-        workspaces: By path; those that are forgotten too.
-        forgotten: Paths.
+        format: The number of its form. It grows with each form that an older afx could not read.
+        workspaces: By path, the forgotten ones included.
+        forgotten: The paths of workspaces that a person told afx to forget.
         conversations: By the id of the agent, a space, and their own id.
-        messages: By id; those that were delivered too.
+        messages: By id, the delivered ones included.
         claims: Whose right it is to start an agent's program, by the agent's id.
 
     Example::

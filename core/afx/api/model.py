@@ -189,6 +189,11 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     removed_at: float | None = None
 
+    @property
+    def label(self) -> str:
+        """What people call it: its kind and its name, such as ``builder/fix``."""
+        return f"{self.kind}/{self.name}"
+
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """An id by which a harness's program can resume what was said. Never erased once stored.

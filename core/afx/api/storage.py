@@ -39,8 +39,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         put: Records to insert, or to replace where one of the same identity is stored. A conversation that
             is already stored stays as it is.
         prune: Terminals whose rows go. Terminal rows are the only ones that ever do.
-        forget: Workspaces (paths on `host`) that a person had forgotten. Refused while a workspace still
-            has agents that are not removed.
+        forget: Workspaces (paths on `host`) that a person told afx to forget. Refused while a workspace
+            still has agents that are not removed.
         outlives_power: Whether all of it must be there after a sudden loss of power. Where it need not, a
             storage may save the time that takes; what a killed Tower stored must be there all the same.
     """

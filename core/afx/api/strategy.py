@@ -259,7 +259,7 @@ class Connection(ABC):
 
     @abstractmethod
     async def acknowledge(self, end: Exit) -> None:
-        """Say that `end` has been noted in storage and needs not be kept any longer."""
+        """Say that `end` has been noted in storage and need not be kept any longer."""
 
     @abstractmethod
     async def aclose(self) -> None:

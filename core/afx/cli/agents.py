@@ -15,7 +15,7 @@ from .commands import REST, Command
 from .door import agent_argument, connect_here, connect_to
 from .here import current_directory_or_none
 from .making import make_agent
-from .naming import labelled
+from .naming import label_of, labelled
 from .output import json_option, plain, print_json, print_notes
 from .resuming import chosen, meant, print_revival, resume, resume_options
 
@@ -82,7 +82,7 @@ def spawn(
     tower, workspace = connect_here()
     agent = make_agent(tower, workspace, "builder", name, wanted, as_json=as_json)
     if agent is not None:
-        label = f"builder/{agent['name']}"
+        label = label_of(agent)
         program = agent["harness"] or "shell"
         click.echo(plain(f"{label} runs {program} in {_nearby(agent['cwd'])} on branch {agent['branch']}."))
         click.echo(f"Look at it with `afx attach {label}`.")
@@ -100,7 +100,8 @@ def shell(*, name: str | None, strategy: str | None, as_json: bool) -> None:
     tower, workspace = connect_here()
     agent = make_agent(tower, workspace, "shell", name, {"strategy": strategy}, as_json=as_json)
     if agent is not None:
-        click.echo(f"shell/{agent['name']} runs. Look at it with `afx attach shell/{agent['name']}`.")
+        label = label_of(agent)
+        click.echo(f"{label} runs. Look at it with `afx attach {label}`.")
 
 
 @click.command(cls=Command, example='afx send builder/fix "Use the new client."\ngit diff | afx send fix -\n')
@@ -110,7 +111,7 @@ def shell(*, name: str | None, strategy: str | None, as_json: bool) -> None:
 def send(*, agent: str, text: str, as_json: bool) -> None:
     """Type a message into an agent's terminal and submit it. TEXT - is standard input.
 
-    While the agent does not run, the message waits for it.
+    While the agent does not run, is starting, shows a question, or somebody is typing there, it waits.
     """
     message = sys.stdin.read() if text == "-" else text
     if not message.strip():
@@ -121,6 +122,11 @@ def send(*, agent: str, text: str, as_json: bool) -> None:
         print_json(answer)
     elif answer["delivered"]:
         click.echo(f"Sent to {found.label}.")
+    elif found.agent["state"] == "running":
+        click.echo(
+            f"{found.label} cannot take a message now: its program is starting or shows a question, or "
+            "somebody is typing. The message waits."
+        )
     else:
         click.echo(f"{found.label} is {found.agent['state']}; the message waits until it runs.")
 

@@ -13,14 +13,13 @@ from afx.api.errors import BadInputError, NotFoundError
 from .commands import REST, Command, LazyGroup
 from .door import complete_agent, connect, connect_here
 from .making import make_agent
-from .naming import Found, everyone, find_agent, labelled
+from .naming import MAIN, Found, everyone, find_agent, label_of, labelled
 from .output import duration, json_option, plain, print_json, print_notes, print_table
 from .resuming import chosen, print_revival, resume, resume_options
 
 if TYPE_CHECKING:
     from afx.client.http import TowerClient
 
-MAIN = "main"
 _KIND = "architect/"
 
 
@@ -168,7 +167,7 @@ def _make(
 ) -> None:
     agent = make_agent(tower, workspace, "architect", name, {"harness": harness}, as_json=as_json)
     if agent is not None:
-        label = f"{_KIND}{agent['name']}"
+        label = label_of(agent)
         click.echo(plain(f"{label} runs {agent['harness']} in {workspace['path']}."))
         click.echo(f"Look at it with `afx attach {label}`.")
 

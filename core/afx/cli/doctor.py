@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from .commands import Command
+from .errors import FAILED
 from .output import counted, json_option, plain, print_json, print_table
 
 if TYPE_CHECKING:
     from afx.doctor.run import Diagnosis
 
-_FAILED = 1
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
@@ -52,7 +52,7 @@ def doctor(*, kill_test: bool, as_json: bool) -> int:
         print_json({"level": level, "findings": findings})
     else:
         _print(diagnoses)
-    return _FAILED if level == "error" else 0
+    return FAILED if level == "error" else 0
 
 
 def _kill_test(*, as_json: bool) -> int:
@@ -73,7 +73,7 @@ def _kill_test(*, as_json: bool) -> int:
     passed = bool(trials) and all(trial.passed and not trial.missing for trial in trials)
     if as_json:
         print_json({"passed": passed, "trials": msgspec.to_builtins(trials)})
-        return 0 if passed else _FAILED
+        return 0 if passed else FAILED
     table = [
         [
             trial.strategy,
@@ -87,7 +87,7 @@ def _kill_test(*, as_json: bool) -> int:
     ]
     print_table(table, header=["STRATEGY", "DONE", "BECAME", "TOOK", "LINES", ""])
     click.echo("Nothing was lost." if passed else "Something was lost that should not have been.")
-    return 0 if passed else _FAILED
+    return 0 if passed else FAILED
 
 
 def _print(diagnoses: Sequence[Diagnosis]) -> None:

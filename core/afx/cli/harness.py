@@ -9,13 +9,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
 
 from .commands import Command, LazyGroup
+from .errors import FAILED
+from .here import current_directory
 from .output import duration, json_option, print_json
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from afx.settings import Settings
 
 _PATIENCE = 15.0
-_FAILED = 1
 _MARKS = {True: "ok", False: "failed", None: "note"}
 
 
@@ -75,7 +75,7 @@ def check(*, name: str, as_json: bool) -> int:
         colours = {True: "green", False: "red", None: "blue"}
         for one in found:
             click.echo(f"{click.style(_MARKS[one.ok].ljust(7), fg=colours[one.ok])} {one.about}: {one.says}")
-    return _FAILED if any(one.ok is False for one in found) else 0
+    return FAILED if any(one.ok is False for one in found) else 0
 
 
 def _findings(name: str, plugins: Plugins, settings: Settings) -> Iterator[Finding]:
@@ -83,7 +83,7 @@ def _findings(name: str, plugins: Plugins, settings: Settings) -> Iterator[Findi
     marks = {mark for one in plugins.harnesses(settings) for mark in one.nesting_marks}
     env = {key: value for key, value in os.environ.items() if key not in marks}
     declared = name not in {entry.name for entry in plugins.harness_entries()}
-    where = settings.place("harness", name) if declared else f"{type(made).__module__}"
+    where = settings.place("harness", name) if declared else type(made).__module__
     yield Finding("definition", True, f"it is read from {where}")
     if not declared and settings.section(f"harness.{name}"):
         section = f"[harness.{name}], {settings.place('harness', name)}"
@@ -96,7 +96,7 @@ def _findings(name: str, plugins: Plugins, settings: Settings) -> Iterator[Findi
         return
     from afx.api.harness import Place
 
-    yield from _conversations(made.session, Place(cwd=Path.cwd(), env=env))
+    yield from _conversations(made.session, Place(cwd=current_directory(), env=env))
 
 
 def _program(made: HarnessProvider, env: dict[str, str]) -> Finding:
@@ -137,7 +137,7 @@ def _commands(made: HarnessProvider, env: dict[str, str], directory: str) -> Ite
         request = LaunchRequest(
             kind=AgentKind.BUILDER,
             name="example",
-            cwd=str(Path.cwd()),
+            cwd=str(current_directory()),
             env=dict(env),
             role="Your role.",
             task="Your task." if about == "launch" else None,

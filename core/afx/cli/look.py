@@ -88,8 +88,6 @@ def logs(*, agent: str, lines: int, follow: bool, raw: bool) -> int:
     Of a full-screen program the text is what it wrote, not what its screen shows; `afx attach` shows that.
     Of an agent without a terminal it is what the Tower kept of the last one.
     """
-    from .lines import text_lines
-
     tower, found = connect_to(agent)
     if found.agent["terminal"] is None and not follow:
         return _print_kept(tower, found, lines, raw=raw)
@@ -97,33 +95,33 @@ def logs(*, agent: str, lines: int, follow: bool, raw: bool) -> int:
     tail = None if raw else max(_LEAST_TAIL, lines * _TAIL_OF_A_LINE)
     output = tower.output(terminal["id"], tail=tail)
     data, begun = output.data, b""
+    if follow and not raw:
+        # A line that has only begun is printed once it ends.
+        data, newline, begun = data.rpartition(b"\n")
+        data += newline
+    _print_output(data, lines, raw=raw)
+    return _follow(found, terminal, output.end, begun, raw=raw) if follow else 0
+
+
+def _print_output(data: bytes, lines: int, *, raw: bool) -> None:
+    """Print output of a terminal as it is, or its last `lines` as text."""
+    from .lines import text_lines
+
     if raw:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    else:
-        if follow:
-            # A line that has only begun is printed once it ends.
-            data, newline, begun = data.rpartition(b"\n")
-            data += newline
-        for line in text_lines(data)[-lines:]:
-            click.echo(line)
-    return _follow(found, terminal, output.end, begun, raw=raw) if follow else 0
+        return
+    for line in text_lines(data)[-lines:]:
+        click.echo(line)
 
 
 def _print_kept(tower: TowerClient, found: Found, lines: int, *, raw: bool) -> int:
     """Print what was kept of the terminal that an agent had, and say to standard error what it is."""
-    from .lines import text_lines
-
     kept = tower.last_screen(found.id)
     if kept is None:
         raise _no_terminal(found)
     data, at = kept
-    if raw:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    else:
-        for line in text_lines(data)[-lines:]:
-            click.echo(line)
+    _print_output(data, lines, raw=raw)
     said = [f"{found.label} is {found.agent['state']}.", plain(found.agent.get("reason", ""))]
     said.append(f"This was kept {duration(time.time() - at)} ago.")
     click.echo(f"[{' '.join(filter(None, said))}]", err=True)

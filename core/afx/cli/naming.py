@@ -13,6 +13,9 @@ from afx.api.errors import BadInputError, NotFoundError
 
 from .here import current_directory_or_none
 
+MAIN = "main"
+"""The name of the architect that is meant where none is named."""
+
 
 class Found(NamedTuple):
     """An agent of the state, and the path of its workspace."""
@@ -23,12 +26,17 @@ class Found(NamedTuple):
     @property
     def label(self) -> str:
         """What the agent is called: ``kind/NAME``."""
-        return f"{self.agent['kind']}/{self.agent['name']}"
+        return label_of(self.agent)
 
     @property
     def id(self) -> str:
         """The agent's id."""
         return str(self.agent["id"])
+
+
+def label_of(agent: Mapping[str, Any]) -> str:
+    """Return what an agent of the state is called: ``kind/NAME``."""
+    return f"{agent['kind']}/{agent['name']}"
 
 
 def everyone(state: Mapping[str, Any]) -> list[Found]:

@@ -11,6 +11,7 @@ from afx.api.errors import BadInputError
 
 from .commands import Command
 from .door import agent_argument, connect, connect_to
+from .naming import label_of
 from .output import duration, json_option, plain, print_json, print_notes, print_table
 from .repository import workspace_of
 from .resuming import outcome
@@ -77,8 +78,7 @@ def adopt(
     if as_json:
         print_json(answer)
         return
-    agent = answer["agent"]
-    label = f"{agent['kind']}/{agent['name']}"
+    label = label_of(answer["agent"])
     click.echo(plain(f"{session} is the terminal of {label} now. Look at it with `afx attach {label}`."))
 
 

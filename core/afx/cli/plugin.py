@@ -10,11 +10,10 @@ import click
 from afx.api.errors import AfxError, ConflictError
 
 from .commands import Command, LazyGroup
+from .errors import FAILED
 from .here import current_directory
 from .output import counted, json_option, print_json
 from .plugins import complete_plugin, listed
-
-_FAILED = 1
 
 
 @click.group(cls=LazyGroup, example="afx plugin new harness foo\nafx plugin check afx-harness-foo\n")
@@ -69,7 +68,7 @@ def check(*, name: str, as_json: bool) -> int:
         import msgspec
 
         print_json(msgspec.to_builtins(outcome))
-        return 0 if outcome.ok else _FAILED
+        return 0 if outcome.ok else FAILED
     passed: Counter[str] = Counter()
     for suite, number in outcome.suites.items():
         passed[_subject(suite)] += number
@@ -83,7 +82,7 @@ def check(*, name: str, as_json: bool) -> int:
     if outcome.trouble:
         click.echo(f"{click.style('failed', fg='red')} {outcome.trouble}")
     click.echo(f"{outcome.passed} passed, {len(outcome.failures)} failed.")
-    return 0 if outcome.ok else _FAILED
+    return 0 if outcome.ok else FAILED
 
 
 def _refuse_taken(kind: str, name: str) -> None:

@@ -139,7 +139,10 @@ def listed() -> list[PluginInfo]:
             # A plugin ended it. It left a mark by which that one is known now.
             done = subprocess.run(argv, capture_output=True, check=False, timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
-        raise AfxError(f"The plugins could not be listed within {_PATIENCE:g} s.") from None
+        raise AfxError(
+            f"The plugins could not be listed within {_PATIENCE:g} s.",
+            hint="One of them may hang. `afx plugins disable NAME` switches one off.",
+        ) from None
     try:
         listing = msgspec.json.decode(done.stdout, type=Listing)
     except msgspec.DecodeError:

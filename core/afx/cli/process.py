@@ -97,7 +97,10 @@ def _spawn(env: Mapping[str, str], output: BinaryIO) -> tuple[subprocess.Popen[b
         )
     except OSError as error:
         os.close(ours)
-        raise AfxError(f"{sys.executable} cannot be run: {error.strerror}.") from None
+        raise AfxError(
+            f"{sys.executable} cannot be run: {error.strerror}.",
+            hint="Where Python or afx has moved, install afx again.",
+        ) from None
     finally:
         os.close(theirs)
     return child, ours

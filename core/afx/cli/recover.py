@@ -16,7 +16,7 @@ from .commands import Command
 from .door import connect
 from .errors import FAILED
 from .naming import everyone
-from .output import json_option, plain, print_json, print_table
+from .output import counted, json_option, plain, print_json, print_table
 from .resuming import grounds
 from .workspace import known_workspace
 
@@ -216,10 +216,10 @@ def _wants_it(count: int) -> bool:
     """
     if not sys.stdin.isatty():
         raise BadInputError(
-            f"Nobody is there to be asked whether {count} {_agents(count)} shall be brought back.",
+            f"Nobody is there to be asked whether {counted(count, 'agent')} shall be brought back.",
             hint="Add --yes.",
         )
-    return click.confirm(f"Bring {count} {_agents(count)} back?", err=True)
+    return click.confirm(f"Bring {counted(count, 'agent')} back?", err=True)
 
 
 def _print_rows(rows: Sequence[Mapping[str, Any]], places: Mapping[str, str]) -> None:
@@ -235,7 +235,7 @@ def _print_rows(rows: Sequence[Mapping[str, Any]], places: Mapping[str, str]) ->
     ]
     print_table(table, header=header, color_of=2 if places else 1)
     eligible = sum(row["eligibility"] == "eligible" for row in rows)
-    click.echo(f"\n{eligible} of {len(rows)} {_agents(len(rows))} can be brought back.")
+    click.echo(f"\n{eligible} of {counted(len(rows), 'agent')} can be brought back.")
 
 
 def _cells(row: Mapping[str, Any], *, narrow: bool) -> list[str]:
@@ -270,7 +270,3 @@ def _told(news: Mapping[str, Any]) -> str:
             how = {"failed": "failed", "skipped": "was skipped"}.get(event, "is back")
     message = news.get("message", "")
     return f"{news['name']} {how}: {message}" if message else f"{news['name']} {how}"
-
-
-def _agents(count: int) -> str:
-    return "agent" if count == 1 else "agents"

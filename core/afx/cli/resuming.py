@@ -9,6 +9,7 @@ import click
 
 from afx.api.errors import BadInputError
 
+from .naming import label_of
 from .output import plain, print_json, print_notes, print_table
 
 if TYPE_CHECKING:
@@ -86,19 +87,18 @@ def print_revival(answer: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(answer)
         return
     agent, plan = answer["agent"], answer["plan"]
-    label = f"{agent['kind']}/{agent['name']}"
     if plan["action"] != "attach":
         print_notes(answer["notes"])
     click.echo(plain(outcome(agent, plan)))
     if passed_over := _passed_over(plan):
         click.echo("Passed over:")
         print_table([_words(step) for step in passed_over], indent=2)
-    click.echo(f"Look at it with `afx attach {label}`.")
+    click.echo(f"Look at it with `afx attach {label_of(agent)}`.")
 
 
 def outcome(agent: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     """Say in one or two sentences what a plan has led to."""
-    label = f"{agent['kind']}/{agent['name']}"
+    label = label_of(agent)
     match plan["action"]:
         case "attach":
             return f"{label} runs already; nothing was started."

@@ -13,11 +13,11 @@ import click
 from .commands import Command
 from .door import connect
 from .here import current_directory_or_none
-from .naming import workspace_around
+from .naming import label_of, workspace_around
 from .output import duration, json_option, plain, print_json, print_table, shorten
 
 _PATIENCE = 10.0
-"""Seconds in which even a busy Tower says how everybody is."""
+"""So many seconds are enough even for a busy Tower to tell its state."""
 _TROUBLED = ("needs-attention", "unreachable", "lost", "crashed")
 
 
@@ -59,7 +59,7 @@ def _print_workspace(workspace: Mapping[str, Any], now: float, *, is_here: bool)
             note = f"waits for you{note and f' ({note})'}"
         rows.append(
             [
-                f"{agent['kind']}/{agent['name']}",
+                label_of(agent),
                 agent["state"],
                 agent["harness"] or "",
                 f"{duration(now - heard)} ago" if heard else "",
@@ -79,7 +79,7 @@ def _what_helps(workspace: Mapping[str, Any], *, is_here: bool) -> list[str]:
     troubled: dict[str, list[str]] = {state: [] for state in _TROUBLED}
     for agent in workspace["agents"]:
         if agent["state"] in troubled:
-            troubled[agent["state"]].append(f"{agent['kind']}/{agent['name']}")
+            troubled[agent["state"]].append(label_of(agent))
     lines = [
         f"{label} needs attention: `afx attach {label}` shows its screen, `afx explain {label}` what was "
         f"tried, and `afx start {label}` tries again."

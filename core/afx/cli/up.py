@@ -14,14 +14,12 @@ from . import browser, launcher
 from .commands import Command
 from .door import connect, connect_here
 from .errors import FAILED, say
-from .naming import everyone
+from .naming import MAIN, everyone, label_of
 from .output import json_option, plain, print_json, print_notes
 from .resuming import outcome, resume
 
 if TYPE_CHECKING:
     from afx.client.http import TowerClient
-
-ARCHITECT = "main"
 
 
 @click.command(cls=Command, example="cd ~/src/shop && afx up\nafx up --no-open\n")
@@ -43,7 +41,7 @@ def up(*, no_open: bool, harness: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"tower": started._asdict(), "workspace": workspace, "agent": agent, "notes": notes})
         return
-    label = f"{agent['kind']}/{agent['name']}"
+    label = label_of(agent)
     print_notes(notes)
     if started.already and already:
         click.echo(f"All runs already: the Tower, this workspace, {label}.")
@@ -63,25 +61,14 @@ def down(*, agents: bool) -> int:
 
     An agent that cannot be stopped is named, and keeps neither the others nor the Tower from being stopped.
     """
-    failed = False
-    if agents:
-        tower = connect()
-        for found in everyone(tower.state()):
-            if found.agent["state"] != "stopped":
-                try:
-                    tower.post(f"/api/agents/{found.id}/stop")
-                except AfxError as error:
-                    failed = True
-                    say(f"{found.label} could not be stopped. {error.message}", error.hint)
-                else:
-                    click.echo(f"{found.label} is stopped.")
+    all_stopped = not agents or _stop_agents(connect())
     if launcher.stop(state_directory()) is None:
         click.echo("The Tower is not running.")
     elif agents:
         click.echo("The Tower is stopped.")
     else:
         click.echo("The Tower is stopped; terminals live on. `afx up` brings it back.")
-    return FAILED if failed else 0
+    return 0 if all_stopped else FAILED
 
 
 @click.command("open", cls=Command, example="afx open\n")
@@ -97,6 +84,22 @@ def open_page() -> None:
         click.echo(browser.address_of(tower))
 
 
+def _stop_agents(tower: TowerClient) -> bool:
+    """Stop every agent, and tell whether all of them could be."""
+    all_stopped = True
+    for found in everyone(tower.state()):
+        if found.agent["state"] == "stopped":
+            continue
+        try:
+            tower.post(f"/api/agents/{found.id}/stop")
+        except AfxError as error:
+            all_stopped = False
+            say(f"{found.label} could not be stopped. {error.message}", error.hint)
+        else:
+            click.echo(f"{found.label} is stopped.")
+    return all_stopped
+
+
 def _first_agent(
     tower: TowerClient, workspace: str, harness: str | None
 ) -> tuple[dict[str, Any], list[str], bool]:
@@ -104,18 +107,18 @@ def _first_agent(
     mine = {
         found.agent["kind"]: found.agent
         for found in everyone(tower.state())
-        if found.workspace == workspace and found.agent["name"] == ARCHITECT
+        if found.workspace == workspace and found.agent["name"] == MAIN
     }
     if (architect := mine.get("architect")) is not None:
         agent, notes, already = _back(tower, architect)
         if harness is not None and harness != agent["harness"]:
-            label = f"architect/{ARCHITECT}"
+            label = f"architect/{MAIN}"
             notes.append(
                 f"{label} keeps its program, {agent['harness']}. To have it run {harness}: "
-                f"`afx architect remove {ARCHITECT}`, then `afx up --harness {harness}`."
+                f"`afx architect remove {MAIN}`, then `afx up --harness {harness}`."
             )
         return agent, notes, already
-    request = {"workspace": workspace, "kind": "architect", "name": ARCHITECT}
+    request = {"workspace": workspace, "kind": "architect", "name": MAIN}
     try:
         answer = tower.post("/api/agents", {**request, **({"harness": harness} if harness else {})})
     except AfxError as error:
@@ -128,7 +131,7 @@ def _first_agent(
         return answer["agent"], [note, *answer["notes"]], False
     notes = list(answer["notes"])
     if "shell" in mine:
-        notes.append(f"shell/{ARCHITECT}, which took the architect's place, is left as it is.")
+        notes.append(f"shell/{MAIN}, which took the architect's place, is left as it is.")
     return answer["agent"], notes, False
 
 

@@ -13,7 +13,7 @@ from .commands import Command, Lazy, LazyGroup
 from .door import connect
 from .errors import FAILED, say
 from .here import current_directory
-from .output import json_option, plain, print_json, print_table
+from .output import counted, json_option, plain, print_json, print_table
 from .repository import workspace_of
 
 _PATH = click.argument("path", required=False, type=click.Path(path_type=Path))
@@ -58,8 +58,8 @@ def stop(*, path: Path | None, as_json: bool) -> int:
     if as_json:
         print_json(answer)
     else:
-        count = len(answer["stopped"])
-        click.echo(plain(f"{place} is stopped, and {count} agent{'' if count == 1 else 's'} with it."))
+        stopped = counted(len(answer["stopped"]), "agent")
+        click.echo(plain(f"{place} is stopped, and {stopped} with it."))
         for one in failed:
             say(plain(f"{one['name']} could not be stopped. {one['message']}"), "")
     return FAILED if failed else 0
@@ -80,7 +80,7 @@ def list_workspaces(*, as_json: bool) -> None:
                 [
                     place["name"],
                     "active" if place["active"] else "stopped",
-                    f"{len(place['agents'])} agent{'' if len(place['agents']) == 1 else 's'}",
+                    counted(len(place["agents"]), "agent"),
                     place["path"],
                 ]
                 for place in workspaces

@@ -256,7 +256,7 @@ class Attachment:
             if isinstance(message, bytes):
                 await self._display.put(message)
                 self._offset += len(message)
-                self._hear_replay_out()
+                self._mute_during_replay()
                 continue
             news = json.loads(message)
             match news.get("type"):
@@ -277,10 +277,10 @@ class Attachment:
         """Take up the output at another place than where it was left."""
         await self._display.clear(base64.b64decode(news.get("prologue") or ""))
         self._epoch, self._offset = str(news["epoch"]), int(news["offset"])
-        self._hear_replay_out()
+        self._mute_during_replay()
 
-    def _hear_replay_out(self) -> None:
-        """While old output is replayed, the terminal answers queries that were answered long ago."""
+    def _mute_during_replay(self) -> None:
+        """Drop the terminal's answers for a moment: old output asks what was answered long ago."""
         epoch, _, end = self._target.position.rpartition(":")
         if epoch and epoch == self._epoch and self._offset <= int(end):
             self._mute_until = asyncio.get_running_loop().time() + _ANSWER_GRACE

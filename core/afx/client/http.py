@@ -61,7 +61,10 @@ class TowerAddress(NamedTuple):
         except (FileNotFoundError, NotADirectoryError):
             raise _down() from None
         except OSError as error:
-            raise AfxError(f"{home / 'tower.json'} cannot be read: {error.strerror}.") from None
+            raise AfxError(
+                f"{home / 'tower.json'} cannot be read: {error.strerror}.",
+                hint="`afx doctor` looks at the state directory.",
+            ) from None
         try:
             facts = json.loads(text)
             url = str(facts["url"])
@@ -254,7 +257,10 @@ def _read_key(path: Path) -> str:
     except FileNotFoundError:
         raise _down() from None
     except OSError as error:
-        raise AfxError(f"The key file {path} cannot be read: {error.strerror}.") from None
+        raise AfxError(
+            f"The key file {path} cannot be read: {error.strerror}.",
+            hint="`afx doctor` looks at the state directory.",
+        ) from None
     with ExitStack() as opened:
         opened.callback(os.close, descriptor)
         facts = os.fstat(descriptor)

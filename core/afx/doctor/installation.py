@@ -170,7 +170,7 @@ def judge_plugins(rows: Sequence[PluginInfo], in_tower: TowerPlugins | None = No
     if in_tower is not None and in_tower.dropped:
         yield Finding.warning(
             f"Observers are too slow: {in_tower.dropped} events were told to none of them.",
-            "Who relies on being notified was not. Which observes is said by `afx plugins`.",
+            "Whoever relies on them missed some events. `afx plugins` says which plugins observe.",
         )
     yield Finding.ok(f"{active} things that plugins bring are active.")
 

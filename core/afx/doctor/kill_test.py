@@ -159,7 +159,7 @@ def _kill_a_program(tower: ThrowawayTower, strategy: str, tell: Callable[[str], 
         passed=state != "running",
         missing=missing,
     )
-    revived = _revive(tower, strategy, "kept", "afx start")
+    revived = _revive(tower, strategy, "kept")
     same = revived.passed and tower.agents()["kept"]["terminal"]["id"] == terminal
     yield msgspec.structs.replace(revived, became="revived in its terminal" if same else revived.became)
 
@@ -182,7 +182,7 @@ def _kill_a_holder(tower: ThrowawayTower, strategy: str, tell: Callable[[str], N
         passed=bool(noticed),
         seconds=time.monotonic() - began,
     )
-    revived = _revive(tower, strategy, "talker", "afx start")
+    revived = _revive(tower, strategy, "talker")
     if revived.passed:
         said = f"conversation {conversation}, turn 2".encode()
         same = eventually(lambda: said in tower.output(_terminal(tower, "talker")))
@@ -191,7 +191,8 @@ def _kill_a_holder(tower: ThrowawayTower, strategy: str, tell: Callable[[str], N
     yield revived
 
 
-def _revive(tower: ThrowawayTower, strategy: str, name: str, done: str) -> Trial:
+def _revive(tower: ThrowawayTower, strategy: str, name: str) -> Trial:
+    done = "afx start"
     began = time.monotonic()
     try:
         tower.ask("POST", f"/api/agents/{tower.agents()[name]['id']}/resume", {})

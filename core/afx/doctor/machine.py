@@ -1,4 +1,4 @@
-"""What the machine must be like for agents to live on it: programs, limits, space, clock, service manager.
+"""What the machine must be like for agents to live on it: programs, limits, space, clock.
 
 Each ``judge_...`` is a pure function from facts to findings; beside it stands what gathers the facts.
 """
@@ -205,18 +205,28 @@ def _processes_left() -> int | None:
     if most != resource.RLIM_INFINITY and os.geteuid() != 0 and _PROC.exists():
         left.append(most - _threads_of(os.geteuid()))
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
-            _, controllers, path = line.split(":", 2)
-            if controllers in {"", "pids"}:
-                root = Path("/sys/fs/cgroup", controllers)
-                group = root / path.lstrip("/")
-                for place in (group, *group.parents):
-                    allowed, now = _number(place / "pids.max"), _number(place / "pids.current")
-                    if allowed is not None and now is not None:
-                        left.append(allowed - now)
-                    if place == root:
-                        break
+        left += _left_in_groups(Path("/proc/self/cgroup").read_text(encoding="utf-8"))
     return min(left, default=None)
+
+
+def _left_in_groups(cgroup: str) -> Iterator[int]:
+    """Yield how many more processes each control group around a process allows, of those that limit them.
+
+    Args:
+        cgroup: The text of its ``/proc/PID/cgroup``.
+    """
+    for line in cgroup.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers not in {"", "pids"}:
+            continue
+        root = Path("/sys/fs/cgroup", controllers)
+        group = root / path.lstrip("/")
+        for place in (group, *group.parents):
+            if not place.is_relative_to(root):
+                break
+            allowed, now = _number(place / "pids.max"), _number(place / "pids.current")
+            if allowed is not None and now is not None:
+                yield allowed - now
 
 
 def _threads_of(user: int) -> int:

@@ -132,27 +132,14 @@ class ThrowawayTower:
 
     def shell(self, name: str, strategy: str, script: str) -> None:
         """Start a shell with a script on a reconnect strategy. Raises as `ask`."""
-        body = {
-            "workspace": str(self.workspace.resolve()),
-            "kind": "shell",
-            "name": name,
-            "strategy": strategy,
-            "args": ["-c", script],
-        }
-        self.ask("POST", "/api/agents", body)
-        self.agents()
+        self._spawn(kind="shell", name=name, strategy=strategy, args=["-c", script])
 
     def builder(self, name: str, strategy: str) -> None:
         """Start a builder whose program keeps a conversation. Raises as `ask`."""
-        workspace = str(self.workspace.resolve())
-        body = {
-            "workspace": workspace,
-            "kind": "builder",
-            "name": name,
-            "strategy": strategy,
-            "harness": HARNESS,
-        }
-        self.ask("POST", "/api/agents", body)
+        self._spawn(kind="builder", name=name, strategy=strategy, harness=HARNESS)
+
+    def _spawn(self, **wanted: object) -> None:
+        self.ask("POST", "/api/agents", {"workspace": str(self.workspace.resolve()), **wanted})
         self.agents()
 
     def agents(self) -> dict[str, dict[str, Any]]:

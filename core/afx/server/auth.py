@@ -52,7 +52,10 @@ def _read_key(path: Path) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise AfxError(f"The key file {path} cannot be read: {error.strerror}.") from None
+        raise AfxError(
+            f"The key file {path} cannot be read: {error.strerror}.",
+            hint="`afx doctor` looks at the state directory.",
+        ) from None
     with ExitStack() as opened:
         opened.callback(os.close, descriptor)
         facts = os.fstat(descriptor)

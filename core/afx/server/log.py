@@ -82,7 +82,7 @@ def set_up_log(home: Path, secret: str, *, to_stderr: bool) -> None:
 
 
 def _for_a_person(secret: str) -> logging.Formatter:
-    # It takes as long to import as a third of everything else, and a Tower that nobody watches needs it not.
+    # Its import takes a third as long as everything else, and a Tower that nobody watches does not need it.
     import structlog
 
     def conceal(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

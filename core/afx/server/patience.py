@@ -1,9 +1,9 @@
 """How long the door waits for those who connect and say nothing, or say it a byte at a time.
 
 Every user of the machine can connect to a loopback port. Without a limit, connections that say nothing would
-use up the Tower's descriptors, and no terminal could be started or looked at any more. So whoever has not
-asked for anything yet has a while to do so, and of those who wait only the latest stay: who asks at once, as
-every client of ours does, always gets in.
+use up the Tower's descriptors, and no terminal could be started or looked at any more. So a client that has
+not asked for anything yet has a while to do so, and of those that wait only the latest stay: a client that
+asks at once, as each of ours does, always gets in.
 """
 
 from __future__ import annotations

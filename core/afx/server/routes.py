@@ -102,8 +102,7 @@ class Routes:
         wanted = await read(request, WorkspacePathRequest)
         stopped, failed = await self._tower.lifecycle.stop_workspace(wanted.path)
         failures = [
-            StopFailure(agent=agent.id, name=f"{agent.kind}/{agent.name}", message=error.message)
-            for agent, error in failed
+            StopFailure(agent=agent.id, name=agent.label, message=error.message) for agent, error in failed
         ]
         return json_response(StoppedAnswer(stopped=stopped, failed=failures))
 

@@ -190,9 +190,13 @@ def _read_file(path: Path, origin: str, values: dict[str, _Value], sections: dic
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise BadInputError(f"{path} cannot be read: {error.strerror}.") from None
+        raise BadInputError(
+            f"{path} cannot be read: {error.strerror}.", hint="Mend its permissions, or move it away."
+        ) from None
     except UnicodeDecodeError as error:
-        raise BadInputError(f"{path} is not written in UTF-8, at byte {error.start}.") from None
+        raise BadInputError(
+            f"{path} is not written in UTF-8, at byte {error.start}.", hint="Save it as UTF-8."
+        ) from None
     import tomllib
 
     try:

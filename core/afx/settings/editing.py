@@ -68,4 +68,6 @@ def write_list(path: Path, table: str, key: str, values: Sequence[str]) -> None:
             new.chmod(real.stat().st_mode & 0o777)
         new.replace(real)
     except OSError as error:
-        raise BadInputError(f"{path} cannot be written: {error.strerror}.") from None
+        raise BadInputError(
+            f"{path} cannot be written: {error.strerror}.", hint="Mend that, or change the file by hand."
+        ) from None

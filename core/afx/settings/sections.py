@@ -34,19 +34,31 @@ def misplaced(tree: Mapping[str, Any]) -> Iterator[Misplaced]:
         kind, dot, _ = key.partition(".")
         if kind not in KINDS or key in SETTINGS:
             continue
-        hint = f"Each {kind} has a section of its own: [{kind}.NAME]."
         if dot:
             yield Misplaced((key,), f"{key!r} in quotes is one word, and no section", f"Write [{key}].")
         elif not isinstance(value, dict):
-            yield Misplaced((key,), f"{kind} is {_shown(value)}, and must be a table", hint)
+            yield _no_table((kind,), value)
         else:
-            for name, section in value.items():
-                if f"{kind}.{name}" not in SETTINGS:
-                    yield from _misnamed(kind, name)
-                    if not isinstance(section, dict):
-                        yield Misplaced(
-                            (kind, name), f"{kind}.{name} is {_shown(section)}, and must be a table", hint
-                        )
+            yield from _misplaced_in(kind, value)
+
+
+def _misplaced_in(kind: str, table: Mapping[str, Any]) -> Iterator[Misplaced]:
+    """Yield what stands among the sections of one kind and is none."""
+    for name, section in table.items():
+        if f"{kind}.{name}" in SETTINGS:
+            continue
+        yield from _misnamed(kind, name)
+        if not isinstance(section, dict):
+            yield _no_table((kind, name), section)
+
+
+def _no_table(path: tuple[str, ...], value: object) -> Misplaced:
+    kind = path[0]
+    return Misplaced(
+        path,
+        f"{'.'.join(path)} is {_shown(value)}, and must be a table",
+        f"Each {kind} has a section of its own: [{kind}.NAME].",
+    )
 
 
 def _misnamed(kind: str, name: str) -> Iterator[Misplaced]:

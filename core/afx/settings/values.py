@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _UNITS = {"": 1, "B": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -19,48 +20,31 @@ def key_code(key: str) -> int:
     return ord(character) if known and key[:5].lower() == "ctrl-" else 0
 
 
-def _port(given: object, _: Path) -> int:
-    number = _whole_number(given) if isinstance(given, str) else given
-    if type(number) is not int or not 0 <= number <= 65535:
-        raise UnfitError("a number from 0 to 65535")
-    return number
+def _whole(least: int, most: int) -> Callable[[object, Path], int]:
+    """Return what reads a whole number from `least` to `most`."""
+
+    def read(given: object, _: Path) -> int:
+        number = _whole_number(given) if isinstance(given, str) else given
+        if type(number) is not int or not least <= number <= most:
+            raise UnfitError(f"a number from {least} to {most}")
+        return number
+
+    return read
 
 
-def _seconds(given: object, _: Path) -> float:
-    try:
-        number = float(given) if isinstance(given, (int, float, str)) and not isinstance(given, bool) else 0.0
-    except ValueError:
+def _positive(most: float, expected: str) -> Callable[[object, Path], float]:
+    """Return what reads a number that is more than 0 and at most `most`, which is what is `expected`."""
+
+    def read(given: object, _: Path) -> float:
         number = 0.0
-    if not 0 < number <= 3600:
-        raise UnfitError("a number of seconds, more than 0 and at most 3600")
-    return number
+        if isinstance(given, (int, float, str)) and not isinstance(given, bool):
+            with suppress(ValueError):
+                number = float(given)
+        if not 0 < number <= most:
+            raise UnfitError(expected)
+        return number
 
-
-def _days(given: object, _: Path) -> float:
-    try:
-        number = float(given) if isinstance(given, (int, float, str)) and not isinstance(given, bool) else 0.0
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= 36500:
-        raise UnfitError("a number of days, more than 0")
-    return number
-
-
-def _ratio(given: object, _: Path) -> float:
-    try:
-        number = float(given) if isinstance(given, (int, float, str)) and not isinstance(given, bool) else 0.0
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= 1000:
-        raise UnfitError("a number, more than 0 and at most 1000")
-    return number
-
-
-def _count(given: object, _: Path) -> int:
-    number = _whole_number(given) if isinstance(given, str) else given
-    if type(number) is not int or not 1 <= number <= 64:
-        raise UnfitError("a number from 1 to 64")
-    return number
+    return read
 
 
 def _switch(given: object, _: Path) -> bool:
@@ -127,18 +111,18 @@ def _whole_number(text: str) -> int | None:
 _SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 READERS: Mapping[str, Callable[[object, Path], object]] = {
-    "port": _port,
-    "seconds": _seconds,
+    "port": _whole(0, 65535),
+    "seconds": _positive(3600, "a number of seconds, more than 0 and at most 3600"),
     "size": _size,
     "text": _text,
     "word": _word,
     "path": _path,
     "names": _names,
     "keys": _keys,
-    "days": _days,
-    "count": _count,
+    "days": _positive(36500, "a number of days, more than 0"),
+    "count": _whole(1, 64),
     "switch": _switch,
     "asking": _asking,
-    "ratio": _ratio,
+    "ratio": _positive(1000, "a number, more than 0 and at most 1000"),
 }
 """What reads each kind of value. The path is the directory that relative paths in the value start from."""

@@ -110,7 +110,7 @@ class Adoption:
         async with self._revival.alone_with(agent.id):
             if self._agents.terminal_of(agent.id) is not None:
                 raise ConflictError(
-                    f"{agent.kind}/{agent.name} has a terminal already.",
+                    f"{agent.label} has a terminal already.",
                     hint="Adopt it under another name with --as KIND/NAME.",
                 )
             await self._survivors.adopt(orphan, agent)
@@ -158,7 +158,7 @@ class Adoption:
         wanted = AgentRequest(
             workspace=workspace.path, kind=kind, name=name, harness=harness, strategy=orphan.strategy
         )
-        agent, _ = self._lifecycle.design(workspace, wanted)
+        agent = self._lifecycle.design(workspace, wanted)
         cwd = orphan.cwd or agent.cwd
         branch = None
         if kind is AgentKind.BUILDER:

@@ -7,7 +7,6 @@ storage, then to memory, then to whoever listens.
 from __future__ import annotations
 
 import os
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -131,7 +130,7 @@ class Agents(Known):
         return await self.amend(agent_id, state=state, reason=reason)
 
     async def note_end(self, terminal_id: TerminalId, end: Exit, still: Callable[[], bool]) -> bool:
-        """Note that a terminal's process ended, if that is `still` so by the time; tell whether it is.
+        """Note that a terminal's process ended, if that is `still` so by then; tell whether it is.
 
         A stopped agent stays stopped.
 
@@ -141,23 +140,19 @@ class Agents(Known):
         """
         with anyio.CancelScope(shield=True):
             async with self._writing:
-                if stands := still():
-                    record = self.terminal(terminal_id)
-                    agent = self._agents[record.agent_id]
-                    if agent.state is not AgentState.STOPPED:
-                        agent = after_end(agent, end)
-                    await self._write(Changes(put=(agent, msgspec.structs.replace(record, exit=end))))
-        return stands
+                if not still():
+                    return False
+                record = self.terminal(terminal_id)
+                agent = self._agents[record.agent_id]
+                if agent.state is not AgentState.STOPPED:
+                    agent = after_end(agent, end)
+                await self._write(Changes(put=(agent, msgspec.structs.replace(record, exit=end))))
+        return True
 
-    async def drop_terminal(
-        self, terminal_id: TerminalId, state: AgentState, reason: str = "", *, removed: bool = False
-    ) -> Agent:
+    async def drop_terminal(self, terminal_id: TerminalId, state: AgentState, reason: str = "") -> Agent:
         """Prune a terminal that is gone; its agent remembers its id and moves to `state`."""
         agent = msgspec.structs.replace(
-            self.without_terminal(self.terminal(terminal_id)),
-            state=state,
-            reason=reason,
-            removed_at=time.time() if removed else None,
+            self.without_terminal(self.terminal(terminal_id)), state=state, reason=reason
         )
         await self.commit(agent, prune=[terminal_id])
         return agent
@@ -183,7 +178,9 @@ class Agents(Known):
             holder = await self._storage.claim(self.host, agent_id, me, displacing=holder)
         if holder != me:
             raise ConflictError(
-                f"Process {holder.pid} is bringing this agent back already.", code="being-revived"
+                f"Process {holder.pid} is bringing this agent back already.",
+                code="being-revived",
+                hint="`afx status` shows when it is back.",
             )
         try:
             yield

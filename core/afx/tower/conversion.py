@@ -86,10 +86,9 @@ class Conversion:
             if record is None:
                 await self._agents.commit(msgspec.structs.replace(agent, strategy=strategy))
                 return self._agents.agent(agent_id), None, []
-            label = f"{agent.kind}/{agent.name}"
             if record.strategy == strategy:
                 raise ConflictError(
-                    f"The terminal of {label} is held by {strategy} already.",
+                    f"The terminal of {agent.label} is held by {strategy} already.",
                     hint="Nothing needs to be done.",
                 )
             hub = self._terminals.hub(record.id)
@@ -110,10 +109,9 @@ class Conversion:
             return self._agents.agent(agent_id), plan, notes
 
     async def _until_idle(self, agent: Agent, hub: TerminalHub, patience: float) -> None:
-        label = f"{agent.kind}/{agent.name}"
         if hub.facts.exit is None and self._agents.conversation_of(agent.id) is None:
             raise ConflictError(
-                f"{label} has no conversation to resume, and what runs in its terminal would end.",
+                f"{agent.label} has no conversation to resume, and what runs in its terminal would end.",
                 hint="Add --now where that may be.",
                 code="would-lose-work",
             )
@@ -124,7 +122,7 @@ class Conversion:
                     return
                 await anyio.sleep(_LOOK_AGAIN)
         raise ConflictError(
-            f"{label} was not idle within {patience:.0f} s.",
+            f"{agent.label} was not idle within {patience:.0f} s.",
             hint="Try again when it waits for you, or add --now to interrupt it.",
             code="busy",
         )
@@ -134,7 +132,7 @@ class Conversion:
         try:
             return await self._revival.bring_back_alone(agent.id, interrupted=False)
         except AfxError as error:
-            log.warning("%s/%s could not be moved: %s", agent.kind, agent.name, error.message)
+            log.warning("%s could not be moved: %s", agent.label, error.message)
             back = msgspec.structs.replace(self._agents.agent(agent.id), strategy=before)
             await self._agents.commit(back)
             await self._revival.bring_back_alone(agent.id, interrupted=False)

@@ -15,7 +15,7 @@ from afx.api.errors import AfxError, BadInputError, PluginError
 from afx.api.harness import HarnessProvider
 from afx.api.model import Agent, WorkspacePath
 from afx.loader import Plugins
-from afx.sections import SettingsView as Sections
+from afx.sections import Sections
 
 log = logging.getLogger("afx.harnesses")
 

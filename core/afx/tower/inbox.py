@@ -101,7 +101,7 @@ class Inbox:
                     return
                 if hub.has_draft or not await self._is_open(agent, record, hub):
                     await anyio.sleep(pause)
-                    # Who waits at a dialog may do so for hours.
+                    # An agent may show a dialog for hours.
                     pause = min(pause * 1.2, _LOOK_AGAIN_AT_LAST)
                     continue
                 await self._deliver(agent, hub, waiting[0])
@@ -139,11 +139,11 @@ class Inbox:
         screen: str | None = None
         with anyio.move_on_after(_GLANCE_WITHIN), suppress(AfxError):
             screen = await hub.screen()
-        # Where the harness cannot tell, it has to do that the program has come up.
+        # Where the harness cannot tell, it is enough that the program has come up.
         return await harness.takes_messages(record.process, screen) is not False
 
     def _is_settled(self, record: TerminalRecord, hub: TerminalHub) -> bool:
-        """Whether the program has come up: it wrote something and then paused, or it had time enough."""
+        """Whether the program has come up: it wrote something and then paused, or had time enough to."""
         now = time.time()
         known = self._coming_up.get(record.agent_id)
         if known is None or known.terminal != record.id:

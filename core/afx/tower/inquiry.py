@@ -191,7 +191,7 @@ class Inquiry:
             current = self._agents.conversation_of(owner.id)
             is_open = self._presence(owner) in {Presence.LIVE, Presence.UNREACHABLE}
             if or_owned or (is_open and current is not None and current.id == conversation_id):
-                return f"{owner.kind}/{owner.name}"
+                return owner.label
         if session is None:
             return ""
         process = await _answer(session.held_by(conversation_id, place), None)

@@ -180,7 +180,10 @@ def _private_directory(directory: Path) -> None:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise SpawnError(f"{directory} could not be made: {error.strerror}.") from None
+        raise SpawnError(
+            f"{directory} could not be made: {error.strerror}.",
+            hint="`afx doctor` looks at the state directory.",
+        ) from None
 
 
 def _write_private(path: Path, content: str) -> None:
@@ -190,4 +193,7 @@ def _write_private(path: Path, content: str) -> None:
             file.write(content)
         Path(file.name).replace(path)
     except OSError as error:
-        raise SpawnError(f"{path} could not be written: {error.strerror}.") from None
+        raise SpawnError(
+            f"{path} could not be written: {error.strerror}.",
+            hint="`afx doctor` looks at the state directory.",
+        ) from None

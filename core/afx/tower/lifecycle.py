@@ -39,6 +39,8 @@ from .revival import Revival
 from .starter import Starter
 from .terminals import Terminals
 
+log = logging.getLogger("afx.lifecycle")
+
 _LONGEST_PATH = 4000
 _FIRST_START = ResumePlan(action=Action.BEGIN, rung=Rung.FRESH, why="It is a new agent.")
 
@@ -59,9 +61,6 @@ class AgentRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     resume: bool = False
     session_id: ConversationId | None = None
     fresh: bool = False
-
-
-log = logging.getLogger("afx.lifecycle")
 
 
 class Lifecycle:
@@ -98,7 +97,10 @@ class Lifecycle:
             BadInputError: `path` is not in a git repository, or not absolute.
         """
         if not path.startswith("/") or len(path) > _LONGEST_PATH:
-            raise BadInputError(f"{path[:80]!r} is no absolute path of a repository.")
+            raise BadInputError(
+                f"{path[:80]!r} is no absolute path of a repository.",
+                hint="Give the whole path, from / on.",
+            )
         repository = str(await repository_of(Path(path)))
         if name is not None:
             check_name(name, "workspace")
@@ -141,7 +143,7 @@ class Lifecycle:
             ConflictError: It still has agents.
         """
         self._agents.workspace(path)
-        names = [f"{agent.kind}/{agent.name}" for agent in self._agents.of_workspace(path)]
+        names = [agent.label for agent in self._agents.of_workspace(path)]
         if names:
             count = "an agent" if len(names) == 1 else f"{len(names)} agents"
             raise ConflictError(
@@ -162,7 +164,7 @@ class Lifecycle:
         """
         workspace = self._agents.workspace(request.workspace)
         async with self._one_at_a_time(f"{workspace.path}\n{request.kind}"):
-            agent, _ = self.design(workspace, request)
+            agent = self.design(workspace, request)
             made = None
             if agent.kind is AgentKind.BUILDER:
                 made = await worktree.add(Path(workspace.path), Path(agent.cwd), str(agent.branch))
@@ -217,7 +219,7 @@ class Lifecycle:
     async def _take_in(self, workspace: Workspace, request: AgentRequest) -> Agent:
         """Make an agent of a worktree that is there already."""
         async with self._one_at_a_time(f"{workspace.path}\n{request.kind}"):
-            agent, _ = self.design(workspace, request)
+            agent = self.design(workspace, request)
             branch = None
             if request.kind is AgentKind.BUILDER:
                 branch = await branch_of(Path(workspace.path), Path(agent.cwd))
@@ -260,7 +262,7 @@ class Lifecycle:
             losses = await self._at_stake(agent)
             if losses is not None and losses.anything and not force:
                 raise ConflictError(
-                    f"Removing {agent.kind}/{agent.name} would lose work: {losses.sentence()}",
+                    f"Removing {agent.label} would lose work: {losses.sentence()}",
                     hint="Commit and merge or push it, or add --force to lose it.",
                     code="would-lose-work",
                 )
@@ -292,8 +294,13 @@ class Lifecycle:
             repository, Path(agent.cwd), delete_branch=agent.owns_branch, branch=agent.branch
         )
 
-    def design(self, workspace: Workspace, request: AgentRequest) -> tuple[Agent, HarnessProvider | None]:
-        """Turn a request into the agent it asks for; nothing is made yet."""
+    def design(self, workspace: Workspace, request: AgentRequest) -> Agent:
+        """Turn a request into the agent it asks for; nothing is made yet.
+
+        Raises:
+            BadInputError: The request cannot be met as it is.
+            ConflictError: The name is taken.
+        """
         settings = self._settings_for(Path(workspace.path))
         name = request.name if request.name is not None else self._free_name(workspace, request.kind)
         check_name(name, str(request.kind))
@@ -312,7 +319,7 @@ class Lifecycle:
             branch = request.branch or f"{settings['builder.branch_prefix']}{name}"
             check_branch(branch)
             cwd = cwd / _below(str(settings["builder.directory"])) / name
-        agent = Agent(
+        return Agent(
             id=secrets.token_hex(8),
             host=self._agents.host,
             workspace=workspace.path,
@@ -329,7 +336,6 @@ class Lifecycle:
             args=request.args,
             created_at=time.time(),
         )
-        return agent, harness
 
     def _choose_harness(self, request: AgentRequest, settings: SettingsView) -> HarnessProvider | None:
         if request.kind is AgentKind.SHELL:
@@ -379,7 +385,7 @@ class Lifecycle:
         except UnreachableError:
             # What was asked of the holder may reach it yet, so the wish stays: once it answers it is ended.
             raise UnreachableError(
-                f"The terminal of {agent.kind}/{agent.name} does not answer. It is ended as soon as it does.",
+                f"The terminal of {agent.label} does not answer. It is ended as soon as it does.",
                 hint="If its holder was stopped, continue it (SIGCONT); `afx status` shows when it is gone.",
             ) from None
 

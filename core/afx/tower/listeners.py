@@ -18,14 +18,14 @@ Told: TypeAlias = Callable[[AgentId], Coroutine[Any, Any, None]]
 
 
 class ToldWhy(Protocol):
-    """Who is told of an agent whose terminal is gone, and why it is."""
+    """What is called with an agent whose terminal is gone, and why it is."""
 
     def __call__(self, agent_id: AgentId, cause: Cause) -> Coroutine[Any, Any, None]:
-        """Be told."""
+        """Deal with the loss of the agent's terminal."""
 
 
 class Listeners:
-    """Those who are told; nobody until `are` says who."""
+    """Those who are told; nobody until `are` names them."""
 
     def __init__(self, tasks: anyio.abc.TaskGroup) -> None:
         self._tasks = tasks
@@ -44,11 +44,15 @@ class Listeners:
         enter: Sequence[Told],
         ending: Told | None = None,
     ) -> None:
-        """Say who is told of an agent whose process runs or has ended, and of Enter typed where none runs.
+        """Name those who are told, each of which is called with the agent's id in a task of its own.
 
-        `lost` are told of one whose terminal is gone that was there when the Tower booted, or came later, and
-        why. Each is called in a task of its own, with the agent's id; but `ending` is waited for before the
-        Tower ends a terminal.
+        Args:
+            running: Told of an agent whose process runs.
+            ended: Told of an agent whose process has ended.
+            lost: Told of an agent whose terminal is gone, and why. Terminals that were gone when the Tower
+                booted are no news.
+            enter: Told of an agent in whose terminal Enter was typed while no process ran there.
+            ending: Told that the Tower is about to end an agent's terminal, which waits until this returns.
         """
         self._running, self._ended, self._lost, self._enter = running, ended, lost, enter
         self._ending = ending

@@ -46,7 +46,10 @@ class StateDirectoryLock:
                 itself = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 opened.callback(os.close, itself)
             except OSError as error:
-                raise AfxError(f"{path} cannot be opened: {error.strerror}.") from None
+                raise AfxError(
+                    f"{path} cannot be opened: {error.strerror}.",
+                    hint="`afx doctor` looks at the state directory.",
+                ) from None
             if not (_lock(descriptor) and _lock_directory(itself)):
                 raise _taken(directory, _holder(descriptor))
             opened.pop_all()

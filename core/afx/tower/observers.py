@@ -174,7 +174,7 @@ class Observers:
         event = TerminalEvent(
             kind=kind,
             agent_id=agent.id,
-            agent_name=f"{agent.kind}/{agent.name}",
+            agent_name=agent.label,
             workspace=agent.workspace,
             terminal_id=None if record is None else record.id,
             state=state,

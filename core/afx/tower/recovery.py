@@ -155,7 +155,7 @@ class Recovery:
                 rows.append(
                     RecoveryRow(
                         agent=agent.id,
-                        name=f"{agent.kind}/{agent.name}",
+                        name=agent.label,
                         eligibility=found,
                         reason=self._agents.state_of(agent)[1],
                         plan=made,
@@ -194,7 +194,7 @@ class Recovery:
     async def after_boot(self, *, jobs: int, max_age_days: float, most_load: float) -> None:
         """Bring back those whose terminals are gone though nobody asked for that, and log what happens.
 
-        Who crashed is left to the supervisor, and who was given up needs a person.
+        Agents that crashed are left to the supervisor, and those that were given up need a person.
         """
         lost = frozenset(agent.id for agent in self._agents.all() if agent.state is AgentState.LOST)
         if not lost:

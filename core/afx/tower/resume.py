@@ -254,7 +254,8 @@ def _discovered(facts: Facts) -> Step:
     rung = Rung.DISCOVERED
     if not facts.alone:
         return Step(
-            rung=rung, why="Its directory is not its alone, so a transcript there may be somebody else's."
+            rung=rung,
+            why="It does not have its directory to itself, so a transcript there may be somebody else's.",
         )
     free = [found for found in facts.found if not found.held_by]
     if free:

@@ -112,11 +112,11 @@ class Revival:
         match made.action:
             case Action.ATTACH:
                 self._refuse_another(agent, wanted, only_fresh=only_fresh)
-                return made, [f"{agent.kind}/{agent.name} runs already."]
+                return made, [f"{agent.label} runs already."]
             case Action.WAIT | Action.REFUSE:
                 raise ConflictError(
-                    f"{agent.kind}/{agent.name} cannot be brought back. {made.why}",
-                    hint=f"`afx explain {agent.kind}/{agent.name}` says what was weighed.",
+                    f"{agent.label} cannot be brought back. {made.why}",
+                    hint=f"`afx explain {agent.label}` says what was weighed.",
                     code="cannot-resume",
                 )
             case Action.RESUME | Action.BEGIN:
@@ -128,10 +128,9 @@ class Revival:
         current = self._agents.conversation_of(agent.id)
         if not only_fresh and (wanted is None or (current is not None and current.id == wanted)):
             return
-        label = f"{agent.kind}/{agent.name}"
         raise ConflictError(
-            f"{label} runs, and changes its conversation only when it is brought back.",
-            hint=f"End it with `afx stop {label}` first.",
+            f"{agent.label} runs, and changes its conversation only when it is brought back.",
+            hint=f"End it with `afx stop {agent.label}` first.",
         )
 
     async def until_let_go(self, agent: Agent) -> None:
@@ -152,11 +151,10 @@ class Revival:
         """
         async with self.alone_with(agent_id):
             agent = self._agents.agent(agent_id)
-            label = f"{agent.kind}/{agent.name}"
             if wanted is None and agent.conversation == agent.conversation_before:
                 raise BadInputError(
-                    f"No conversation was ever chosen for {label}, so there is no choice to take back.",
-                    hint=f"`afx conversations use {label} ID` chooses one.",
+                    f"No conversation was ever chosen for {agent.label}, so there is no choice to take back.",
+                    hint=f"`afx conversations use {agent.label} ID` chooses one.",
                 )
             if wanted is None:
                 chosen = msgspec.structs.replace(
@@ -168,8 +166,8 @@ class Revival:
                 )
             else:
                 raise BadInputError(
-                    f"{label} never had a conversation {wanted!r}.",
-                    hint=f"`afx conversations {label}` lists those it had.",
+                    f"{agent.label} never had a conversation {wanted!r}.",
+                    hint=f"`afx conversations {agent.label}` lists those it had.",
                 )
             await self._agents.commit(chosen)
             return chosen

@@ -10,8 +10,8 @@ import re
 
 from afx.api.model import Size
 
-# What an emulator for text needs not see, and pyte would in part take for text: strings for the terminal
-# itself, colours, private modes, character sets.
+# What an emulator that only tells text need not see, and pyte would in part take for text: strings for the
+# terminal itself, colours, private modes, character sets.
 _NO_TEXT = re.compile(
     rb"\x1b[PX^_][^\x1b]*(?:\x1b\\)?"
     rb"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
@@ -40,6 +40,6 @@ def shown(output: bytes, size: Size) -> str:
     output = output.replace(*_SAVE).replace(*_RESTORE)
     try:
         stream.feed(output)
-    except Exception:  # noqa: BLE001 - it is not written for output that means it ill, nor is this worth more
+    except Exception:  # noqa: BLE001 - pyte is not made for hostile output, and nothing depends on this
         return ""
     return "\n".join(row.rstrip() for row in screen.display)

@@ -145,7 +145,10 @@ class Starter:
         if wanted is None:
             return launch.new_conversation(agent, harness, time.time())
         if harness.session is None or not harness.session.is_id(wanted):
-            raise SpawnError(f"{wanted!r} is no conversation id of {harness.name}.")
+            raise SpawnError(
+                f"{wanted!r} is no conversation id of {harness.name}.",
+                hint=f"`afx conversations {agent.label}` lists those that it has.",
+            )
         args = tuple(harness.session.resume_args(wanted))
         if any(known.id == wanted for known in self._agents.conversations(agent.id)):
             return None, args

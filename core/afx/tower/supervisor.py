@@ -30,7 +30,9 @@ from .terminals import Terminals
 log = logging.getLogger("afx.supervisor")
 
 FAST = 15.0
+"""An end within so many seconds of the start counts against the rung."""
 TRIES = 3
+"""So many such ends in a row, and the rung is given up."""
 _FIRST_PAUSE = 0.25
 _AT_ONCE = 4
 _STORE_AGAIN_AFTER = 1.0
@@ -40,7 +42,7 @@ _TAIL_WITHIN = 2.0
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A process that was started on a rung and crashed `FAST`, that is within so many seconds."""
+    """The end of a process that this rung had started: within `FAST` seconds, or refused by its program."""
 
     rung: Rung
     kind: ExitKind

@@ -69,8 +69,8 @@ class Terminals:
         with suppress(UnreachableError):  # That is said when it is opened.
             self._strategies.named(agent.strategy).expect_spawn()
 
-    async def open(self, agent: Agent, spec: TerminalSpec, *also: Record) -> TerminalRecord:
-        """Start a terminal for an agent, and store it, the agent as running, and what else belongs to it.
+    async def open(self, agent: Agent, spec: TerminalSpec) -> None:
+        """Start a terminal for an agent, and store it, and the agent as running.
 
         Raises:
             SpawnError: It could not be started.
@@ -96,18 +96,17 @@ class Terminals:
         )
         running = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
         # Without power there is no terminal either, and that its agent is lost then is stored already.
-        outlives_power = bool(also) or agent.state is not AgentState.LOST
+        outlives_power = agent.state is not AgentState.LOST
         try:
-            await self._agents.commit(running, *also, record, outlives_power=outlives_power)
+            await self._agents.commit(running, record, outlives_power=outlives_power)
         except StorageError:
             with anyio.CancelScope(shield=True):
                 await strategy.terminate(record)
                 await connection.aclose()
             raise
         self._following.follow(record, connection)
-        return record
 
-    async def respawn(self, agent: Agent, record: TerminalRecord, command: Command, *also: Record) -> None:
+    async def respawn(self, agent: Agent, record: TerminalRecord, command: Command) -> None:
         """Start a new process in an agent's terminal, whose last one has ended, and store that it runs.
 
         Raises:
@@ -118,15 +117,15 @@ class Terminals:
         hub = self.hub(record.id)
         hub.note_start()
         with self._following.starting(record.id):
-            await self._respawn(hub, agent, record, command, *also)
+            await self._respawn(hub, agent, record, command)
         self._listeners.tell_running(agent.id)
 
     async def _respawn(
-        self, hub: TerminalHub, agent: Agent, record: TerminalRecord, command: Command, *also: Record
+        self, hub: TerminalHub, agent: Agent, record: TerminalRecord, command: Command
     ) -> None:
         running = msgspec.structs.replace(agent, state=AgentState.RUNNING, reason="")
         # Stored before it is done: the new process may end, and its end be noted, before this goes on.
-        await self._agents.commit(running, *also, msgspec.structs.replace(record, exit=None))
+        await self._agents.commit(running, msgspec.structs.replace(record, exit=None))
         try:
             await self._strategies.named(record.strategy).respawn(hub.connection, command)
         except (AfxError, OSError) as error:
@@ -193,6 +192,6 @@ class Terminals:
 
 def _refused_by_system(agent: Agent, error: OSError) -> SpawnError:
     return SpawnError(
-        f"No terminal can be started for {agent.kind}/{agent.name}: {error.strerror or error}.",
+        f"No terminal can be started for {agent.label}: {error.strerror or error}.",
         hint="`afx doctor` says what is short.",
     )

@@ -12,6 +12,18 @@ export class TowerError extends Error {
   }
 }
 
+/** Return what is to be said of anything that went wrong: a sentence, and what to do about it where that is known. */
+export function explained(error: unknown): { message: string; hint: string } {
+  const message = error instanceof Error ? error.message : String(error);
+  return { message, hint: error instanceof TowerError ? error.hint : "" };
+}
+
+/** Return the same in one text. */
+export function inWords(error: unknown): string {
+  const { message, hint } = explained(error);
+  return hint ? `${message} ${hint}` : message;
+}
+
 async function ask(method: string, path: string, body?: unknown, patience = LONG_PATIENCE_MS): Promise<Response> {
   let response: Response;
   try {

@@ -1,5 +1,6 @@
 // What the page is showing: the open terminals, the one that is worked in, and what lies over them.
 
+import { explained } from "./api";
 import { announceNews } from "./attention";
 import type { Link } from "./link";
 import { everyone, findAgent, label } from "./lookup";
@@ -111,14 +112,21 @@ export class App {
     this.changed();
   }
 
-  show(layout: "single" | "grid"): void {
-    if (layout === "single") {
+  /** Show all terminals at a glance, or again the one that is worked in. */
+  toggleGrid(): void {
+    if (this.layout === "grid") {
       this.lookAtOne();
       this.focusTerminal();
       return;
     }
-    this.layout = layout;
+    this.layout = "grid";
     this.menu = false;
+    this.changed();
+  }
+
+  /** Open the search in the terminal that is worked in. */
+  search(): void {
+    this.searching = true;
     this.changed();
   }
 
@@ -180,8 +188,8 @@ export class App {
       if (said) this.say(said);
       return true;
     } catch (error) {
-      const hint = error instanceof Error && "hint" in error ? String(error.hint) : "";
-      this.say(error instanceof Error ? error.message : String(error), hint, "bad");
+      const { message, hint } = explained(error);
+      this.say(message, hint, "bad");
       return false;
     } finally {
       void this.link.refresh();

@@ -39,7 +39,7 @@ export function announceNews(app: App): void {
   const { state } = app.link;
   if (state === null) return;
   if (app.link.status === "signed-out") {
-    // Who waits now is not known here.
+    // Whether somebody waits now is not known here.
     document.title = "Signed out · afx";
     return draw(0);
   }

@@ -24,9 +24,9 @@ export function commands(app: App): Command[] {
     { title: "Recover agents", detail: "after a reboot or a crash", run: () => app.open({ kind: "recover" }) },
     {
       title: app.layout === "grid" ? "One terminal" : "All terminals at a glance", detail: "Ctrl Shift G",
-      run: () => app.show(app.layout === "grid" ? "single" : "grid"),
+      run: () => app.toggleGrid(),
     },
-    { title: "Search in the terminal", detail: "Ctrl Shift F", run: () => { app.searching = true; app.changed(); } },
+    { title: "Search in the terminal", detail: "Ctrl Shift F", run: () => app.search() },
     { title: "Screen reader mode", detail: "reads the terminal aloud; on or off", run: () => app.toggleScreenReader() },
     { title: "Keys", detail: "the page's own", run: () => app.open({ kind: "keys" }) },
     ...others,

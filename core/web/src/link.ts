@@ -120,7 +120,7 @@ export class Link {
   }
 }
 
-/** Whether the Tower wants to know first who asks. */
+/** Whether the Tower refuses because the page is not signed in. */
 function isRefusal(error: unknown): boolean {
   return error instanceof TowerError && (error.status === 401 || error.status === 403);
 }

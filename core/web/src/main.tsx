@@ -19,7 +19,7 @@ window.setInterval(app.changed, 15_000);
 app.changed();
 void useCode().then(() => link.run());
 
-/** For tests, and for who likes to look inside. */
+/** For tests, and for whoever likes to look inside. */
 declare global {
   interface Window { afx: App }
 }

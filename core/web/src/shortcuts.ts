@@ -43,11 +43,10 @@ function handle(app: App, event: KeyboardEvent): boolean {
         app.step(1);
         return true;
       case "f":
-        app.searching = true;
-        app.changed();
+        app.search();
         return true;
       case "g":
-        app.show(app.layout === "grid" ? "single" : "grid");
+        app.toggleGrid();
         return true;
     }
   }

@@ -20,15 +20,11 @@ from afx.plugin import (
     HarnessProvider,
     LaunchRequest,
     ProcessIdentity,
-    SpawnError,
 )
 
 from .running import takes_messages
 from .screen import doing, has_dialog
 from .session import ClaudeSession
-
-# Linux refuses a single argument of 128 KiB.
-_LONGEST_ARGUMENT = 100_000
 
 _BACKSLASH = "\\"
 
@@ -55,6 +51,7 @@ class ClaudeHarness(HarnessProvider):
 
     name = "claude"
     commands = ("claude",)
+    install = "npm install -g @anthropic-ai/claude-code"
     # An inherited CLAUDE_CODE_CHILD_SESSION makes the program keep no transcript: nothing could be resumed.
     nesting_marks = (
         "CLAUDECODE",
@@ -109,12 +106,7 @@ class ClaudeHarness(HarnessProvider):
         Raises:
             SpawnError: The program is not installed.
         """
-        program = self.find(request.env)
-        if program is None:
-            raise SpawnError(
-                "The program `claude` is not on the PATH.",
-                hint="Install it with `npm install -g @anthropic-ai/claude-code`.",
-            )
+        program = self.require(request.env)
         files: dict[str, str] = {}
         argv = [program, *request.session_args]
         if request.role:
@@ -125,7 +117,7 @@ class ClaudeHarness(HarnessProvider):
         if request.task:
             # Without the dashes an option that takes many values, or a task that begins with a dash, would
             # turn the task into something else.
-            argv += [*(() if "--" in request.args else ("--",)), _prompt(request, files)]
+            argv += [*(() if "--" in request.args else ("--",)), _no_command(request.task_argument(files))]
         return Command(argv=tuple(argv), env=dict(request.env), cwd=request.cwd, files=files)
 
     def keystrokes(self, text: str) -> Sequence[bytes]:
@@ -170,16 +162,6 @@ class ClaudeHarness(HarnessProvider):
             if any(text in said for text in _NOT_SIGNED_IN):
                 return ExitKind.AUTH
         return super().classify_exit(info)
-
-
-def _prompt(request: LaunchRequest, files: dict[str, str]) -> str:
-    """Return the task as one argument; what is too long for one goes into a file that the argument names."""
-    task = _no_command(request.task or "")
-    if len(task.encode()) <= _LONGEST_ARGUMENT:
-        return task
-    path = str(Path(request.directory, "task.md"))
-    files[path] = task
-    return f"Your task is in the file {path}. Read all of it, then do it."
 
 
 def _no_command(text: str) -> str:

@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from uuid import UUID
 
 import anyio.to_thread
 
-from afx.plugin import ConversationId, Evidence, HarnessSession, Launched, Place, ProcessIdentity, Transcript
+from afx.plugin import (
+    ConversationId,
+    Evidence,
+    HarnessSession,
+    Launched,
+    Place,
+    ProcessIdentity,
+    Transcript,
+    is_uuid,
+)
 
 from .running import holder, open_in
 from .talk import Talk, has_turn, read_talk
@@ -48,10 +56,7 @@ class ClaudeSession(HarnessSession):
 
     def is_id(self, text: str) -> bool:
         """Tell whether `text` has a UUID's usual form. Its case is kept by the program, and matters."""
-        try:
-            return str(UUID(text)) == text.lower()
-        except ValueError:
-            return False
+        return is_uuid(text)
 
     async def describe(self, session_id: ConversationId, place: Place) -> Transcript | None:
         """Return the transcript of a conversation, which may have been recorded for another directory.

@@ -25,14 +25,10 @@ from afx.plugin import (
     HarnessProvider,
     LaunchRequest,
     ProcessIdentity,
-    SpawnError,
 )
 
 from .screen import doing, takes_messages
 from .session import RESUME, CodexSession
-
-# Linux refuses a single argument of 128 KiB.
-_LONGEST_ARGUMENT = 100_000
 
 # What the program says about an id that it does not know.
 _REFUSALS = ("No saved session found with ID", "no rollout found for thread id")
@@ -51,6 +47,7 @@ class CodexHarness(HarnessProvider):
 
     name = "codex"
     commands = ("codex",)
+    install = "npm install -g @openai/codex"
     nesting_marks = (
         "CODEX_APPLY_PATCH_PRESERVE_LINE_ENDINGS",
         "CODEX_CI",
@@ -88,12 +85,7 @@ class CodexHarness(HarnessProvider):
         Raises:
             SpawnError: The program is not installed.
         """
-        program = self.find(request.env)
-        if program is None:
-            raise SpawnError(
-                "The program `codex` is not on the PATH.",
-                hint="Install it with `npm install -g @openai/codex`.",
-            )
+        program = self.require(request.env)
         files: dict[str, str] = {}
         argv = [program, *request.session_args]
         # Otherwise all agents share a background process, whose tools run in the environment of whoever
@@ -109,7 +101,7 @@ class CodexHarness(HarnessProvider):
         if request.task:
             # Without the dashes a task that begins with a dash, or with a command's name, would be taken
             # for one.
-            argv += [*(() if "--" in request.args else ("--",)), _prompt(request, files)]
+            argv += [*(() if "--" in request.args else ("--",)), request.task_argument(files)]
         return Command(argv=tuple(argv), env=dict(request.env), cwd=request.cwd, files=files)
 
     def doing(self, screen: str) -> Doing:
@@ -153,13 +145,3 @@ def _role(path: str) -> str:
 def _toml(text: str) -> str:
     """Return `text` as a basic string of TOML, whose escapes are JSON's."""
     return msgspec.json.encode(text).decode().replace("\x7f", "\\u007F")
-
-
-def _prompt(request: LaunchRequest, files: dict[str, str]) -> str:
-    """Return the task as one argument; what is too long for one goes into a file that the argument names."""
-    task = request.task or ""
-    if len(task.encode()) <= _LONGEST_ARGUMENT:
-        return task
-    path = str(Path(request.directory, "task.md"))
-    files[path] = task
-    return f"Your task is in the file {path}. Read all of it, then do it."

@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from uuid import UUID
 
 import anyio.to_thread
 
-from afx.plugin import ConversationId, Evidence, HarnessSession, Launched, Place, ProcessIdentity, Transcript
+from afx.plugin import (
+    ConversationId,
+    Evidence,
+    HarnessSession,
+    Launched,
+    Place,
+    ProcessIdentity,
+    Transcript,
+    is_uuid,
+)
 
 from . import processes, rollouts
 
@@ -42,10 +50,7 @@ class CodexSession(HarnessSession):
 
     def is_id(self, text: str) -> bool:
         """Tell whether `text` is a UUID in its usual form. The program takes all else for a name."""
-        try:
-            return str(UUID(text)) == text.lower()
-        except ValueError:
-            return False
+        return is_uuid(text)
 
     async def verify(self, session_id: ConversationId, place: Place) -> Evidence:
         """Look for a rollout of this id whose beginning can be read.

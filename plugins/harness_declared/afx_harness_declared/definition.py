@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from afx.plugin import BadInputError, HarnessContext
+from afx.plugin import BadInputError, HarnessContext, is_uuid
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -160,12 +160,7 @@ class Definition(_Table, frozen=True, kw_only=True):
 
     def is_id(self, text: str) -> bool:
         """Tell whether `text` has the form that `id` gives."""
-        if self.id != UUID:
-            return re.fullmatch(self.id, text) is not None
-        try:
-            return str(uuid.UUID(text)) == text.lower()
-        except ValueError:
-            return False
+        return is_uuid(text) if self.id == UUID else re.fullmatch(self.id, text) is not None
 
 
 def read(context: HarnessContext) -> Definition:

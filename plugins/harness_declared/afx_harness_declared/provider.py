@@ -19,7 +19,6 @@ from afx.plugin import (
     HarnessProvider,
     LaunchRequest,
     Place,
-    SpawnError,
 )
 
 from .definition import read
@@ -40,6 +39,7 @@ class DeclaredHarness(HarnessProvider):
         self._definition = definition = read(self.context)
         self.name = self.context.name
         self.commands = definition.commands
+        self.install = definition.install
         self.nesting_marks = definition.scrub
         self.home_env = definition.home_env
         self.lasting_env = definition.lasting_env
@@ -57,12 +57,6 @@ class DeclaredHarness(HarnessProvider):
             SpawnError: The program is not installed.
         """
         definition = self._definition
-        program = self.find(request.env)
-        if program is None:
-            raise SpawnError(
-                f"The program `{self.commands[0]}` is not on the PATH.",
-                hint=f"Install it with `{definition.install}`." if definition.install else "",
-            )
         role_file = str(Path(request.directory, "role.md"))
         task_file = str(Path(request.directory, "task.md"))
         values = {
@@ -74,7 +68,7 @@ class DeclaredHarness(HarnessProvider):
             "task": request.task or "",
             "task_file": task_file,
         }
-        argv = [program, *_filled(definition.args, values), *request.session_args]
+        argv = [self.require(request.env), *_filled(definition.args, values), *request.session_args]
         if request.role:
             argv += _filled(definition.role, values)
         argv += request.args

@@ -48,7 +48,9 @@ class DeclaredSession(HarnessSession):
         if transcripts is None:
             return Evidence.UNKNOWN
         try:
-            found = await anyio.to_thread.run_sync(look, transcripts, place, session_id)
+            found = await anyio.to_thread.run_sync(
+                look, transcripts, place, session_id, abandon_on_cancel=True
+            )
         except UnreadableError:
             return Evidence.UNKNOWN
         if not found:
@@ -62,7 +64,9 @@ class DeclaredSession(HarnessSession):
         if self._definition.transcripts is None or not self.is_id(session_id):
             return None
         try:
-            found = await anyio.to_thread.run_sync(look, self._definition.transcripts, place, session_id)
+            found = await anyio.to_thread.run_sync(
+                look, self._definition.transcripts, place, session_id, abandon_on_cancel=True
+            )
         except UnreadableError:
             return None
         return found[0].transcript() if found else None
@@ -92,7 +96,9 @@ class DeclaredSession(HarnessSession):
 
     async def _recorded_here(self, place: Place) -> list[Found]:
         try:
-            found = await anyio.to_thread.run_sync(recorded_here, self._definition.transcripts, place)
+            found = await anyio.to_thread.run_sync(
+                recorded_here, self._definition.transcripts, place, abandon_on_cancel=True
+            )
         except UnreadableError:
             return []
         return [one for one in found if self.is_id(one.session_id)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,6 +104,9 @@ def recorded_here(transcripts: Transcripts | None, place: Place) -> list[Found]:
 
 def _read(transcripts: Transcripts, path: Path) -> Found | None:
     status = path.stat()
+    # To open a pipe that lies there would wait for a writer.
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "This is no regular file", str(path))
     with path.open("rb") as file:
         text = file.read(_LOOKED_INTO).decode("utf-8", "replace")
     session_id = _find(transcripts.id, path, text)

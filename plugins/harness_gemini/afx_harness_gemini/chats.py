@@ -83,17 +83,12 @@ def keep(session_id: str, cwd: Path, env: Mapping[str, str]) -> None:
 
     What cannot be kept is left as it is: it can be resumed all the same.
     """
-    with suppress(OSError):
-        for directory in project_directories(cwd, env):
-            for path in _chats_in(directory):
-                if not is_named_for(path, session_id):
-                    continue
-                with suppress(OSError):
-                    chat = read(path)
-                    if chat is None or chat.id != session_id or not chat.has_turn:
-                        continue
-                    other = directory / (_KEPT if path.parent.name == _CHATS else _CHATS) / path.name
-                    _link(path, other)
+    for path in _named_for(session_id, cwd, env):
+        with suppress(OSError):
+            chat = read(path)
+            if chat is None or chat.id != session_id or not chat.has_turn:
+                continue
+            _link(path, path.parent.with_name(_KEPT if path.parent.name == _CHATS else _CHATS) / path.name)
 
 
 def set_apart(session_id: str, cwd: Path, env: Mapping[str, str], now: float) -> None:
@@ -103,12 +98,21 @@ def set_apart(session_id: str, cwd: Path, env: Mapping[str, str], now: float) ->
     stands in a file, and not by its name.
     """
     this, before = (time.strftime("%Y-%m-%dT%H-%M", time.gmtime(at)) for at in (now, now - 60))
+    for path in _named_for(session_id, cwd, env):
+        if this not in path.name:
+            continue
+        with suppress(OSError):
+            for part in (_CHATS, _KEPT):
+                _rename(path.parent.with_name(part) / path.name, path.name.replace(this, before))
+
+
+def _named_for(session_id: str, cwd: Path, env: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the files that have the name of one of this conversation, up to what cannot be looked into."""
     with suppress(OSError):
         for directory in project_directories(cwd, env):
             for path in _chats_in(directory):
-                if is_named_for(path, session_id) and this in path.name:
-                    for part in (_CHATS, _KEPT):
-                        _rename(directory / part / path.name, path.name.replace(this, before))
+                if is_named_for(path, session_id):
+                    yield path
 
 
 def is_named_for(path: Path, session_id: str) -> bool:

@@ -18,16 +18,12 @@ from afx.plugin import (
     HarnessProvider,
     LaunchRequest,
     ProcessIdentity,
-    SpawnError,
     age,
 )
 
 from . import chats, prompt
 from .screen import doing, takes_messages
 from .session import RESUME, GeminiSession
-
-# Linux refuses a single argument of 128 KiB.
-_LONGEST_ARGUMENT = 100_000
 
 # The program's own exit codes, of which the first also stands for an id that it does not know or has already.
 _BAD_INPUT = 42
@@ -49,6 +45,7 @@ class GeminiHarness(HarnessProvider):
 
     name = "gemini"
     commands = ("gemini",)
+    install = "npm install -g @google/gemini-cli"
     nesting_marks = (
         "GEMINI_CLI",
         "GEMINI_CLI_NO_RELAUNCH",
@@ -98,12 +95,7 @@ class GeminiHarness(HarnessProvider):
         Raises:
             SpawnError: The program is not installed, or a system prompt that a person wrote cannot be read.
         """
-        program = self.find(request.env)
-        if program is None:
-            raise SpawnError(
-                "The program `gemini` is not on the PATH.",
-                hint="Install it with `npm install -g @google/gemini-cli`.",
-            )
+        program = self.require(request.env)
         if request.session_args[:1] == (RESUME,):
             chats.keep(request.session_args[-1], Path(request.cwd), request.env)
             chats.set_apart(request.session_args[-1], Path(request.cwd), request.env, time.time())
@@ -115,7 +107,7 @@ class GeminiHarness(HarnessProvider):
             files[path] = prompt.system_prompt(env, Path(request.cwd), request.role)
             env[prompt.VARIABLE] = path
         # In one word, since a task may begin with a dash.
-        task = (f"--prompt-interactive={_prompt(request, files)}",) if request.task else ()
+        task = (f"--prompt-interactive={request.task_argument(files)}",) if request.task else ()
         argv = (program, *request.session_args, *task, *request.args)
         return Command(argv=argv, env=env, cwd=request.cwd, files=files)
 
@@ -155,13 +147,3 @@ class GeminiHarness(HarnessProvider):
         if info.exit.code == _NO_AUTH:
             return ExitKind.AUTH
         return super().classify_exit(info)
-
-
-def _prompt(request: LaunchRequest, files: dict[str, str]) -> str:
-    """Return the task as one argument; what is too long for one goes into a file that the argument names."""
-    task = request.task or ""
-    if len(task.encode()) <= _LONGEST_ARGUMENT:
-        return task
-    path = str(Path(request.directory, "task.md"))
-    files[path] = task
-    return f"Your task is in the file {path}. Read all of it, then do it."

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from uuid import UUID
 
 import anyio.to_thread
 
@@ -24,6 +23,7 @@ from afx.plugin import (
     Transcript,
     identify,
     is_alive,
+    is_uuid,
 )
 
 from . import chats, cleared
@@ -50,10 +50,7 @@ class GeminiSession(HarnessSession):
 
     def is_id(self, text: str) -> bool:
         """Tell whether `text` is a UUID in its usual form. The program takes other things for other names."""
-        try:
-            return str(UUID(text)) == text.lower()
-        except ValueError:
-            return False
+        return is_uuid(text)
 
     async def verify(self, session_id: ConversationId, place: Place) -> Evidence:
         """Look for a chat of this id, in exactly this directory, in which something was said.

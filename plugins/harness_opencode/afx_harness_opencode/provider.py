@@ -24,9 +24,6 @@ from afx.plugin import (
 
 from .session import OpenCodeSession
 
-# Linux refuses a single argument of 128 KiB.
-_LONGEST_ARGUMENT = 100_000
-
 _CONFIG = "OPENCODE_CONFIG_CONTENT"
 _REFUSAL = re.compile(r"Session\s*not\s*found")
 _ASKS = re.compile(r"Permission required|Allow once|Reject")
@@ -40,6 +37,7 @@ class OpenCodeHarness(HarnessProvider):
 
     name = "opencode"
     commands = ("opencode",)
+    install = "npm install -g opencode-ai"
     nesting_marks = ("OPENCODE", "OPENCODE_PID")
     # The last is how an agent of ours is told its role.
     set_when_nested = ("AGENT", _CONFIG)
@@ -55,12 +53,7 @@ class OpenCodeHarness(HarnessProvider):
         Raises:
             SpawnError: The program is not installed, or settings in the environment cannot be read.
         """
-        program = self.find(request.env)
-        if program is None:
-            raise SpawnError(
-                "The program `opencode` is not on the PATH.",
-                hint="Install it with `npm install -g opencode-ai`.",
-            )
+        program = self.require(request.env)
         files: dict[str, str] = {}
         env = dict(request.env)
         if request.role:
@@ -70,7 +63,7 @@ class OpenCodeHarness(HarnessProvider):
         argv = [program, *request.session_args, *request.args]
         if request.task:
             # In one word, since a task may begin with a dash.
-            task = f"--prompt={_prompt(request, files)}"
+            task = f"--prompt={request.task_argument(files)}"
             argv = [program, *request.session_args, task, *request.args]
         return Command(argv=tuple(argv), env=env, cwd=request.cwd, files=files)
 
@@ -105,13 +98,3 @@ def _with_instructions(env: Mapping[str, str], path: str) -> str:
     if not isinstance(settings, dict) or not isinstance(settings.get("instructions", []), list):
         raise SpawnError(f"{_CONFIG} is no settings of OpenCode.", hint="Mend it where it is set.")
     return json.dumps({**settings, "instructions": [*settings.get("instructions", []), path]})
-
-
-def _prompt(request: LaunchRequest, files: dict[str, str]) -> str:
-    """Return the task as one argument; what is too long for one goes into a file that the argument names."""
-    task = request.task or ""
-    if len(task.encode()) <= _LONGEST_ARGUMENT:
-        return task
-    path = str(Path(request.directory, "task.md"))
-    files[path] = task
-    return f"Your task is in the file {path}. Read all of it, then do it."

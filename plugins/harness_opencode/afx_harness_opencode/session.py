@@ -41,7 +41,7 @@ class OpenCodeSession(HarnessSession):
         if not self.is_id(session_id):
             return Evidence.MISSING
         try:
-            found = await anyio.to_thread.run_sync(database.find, place, session_id)
+            found = await anyio.to_thread.run_sync(database.find, place, session_id, abandon_on_cancel=True)
         except database.UnreadableError:
             return Evidence.UNKNOWN
         return Evidence.FOUND if found is not None and found.is_of(place) else Evidence.MISSING
@@ -50,16 +50,18 @@ class OpenCodeSession(HarnessSession):
         """Return what is known of a conversation."""
         if not self.is_id(session_id):
             return None
-        return await anyio.to_thread.run_sync(_describe, session_id, place)
+        return await anyio.to_thread.run_sync(_describe, session_id, place, abandon_on_cancel=True)
 
     async def discover(self, place: Place) -> Sequence[Transcript]:
         """Return the conversations that a person began in exactly this directory, newest first."""
-        return await anyio.to_thread.run_sync(_discover, place)
+        return await anyio.to_thread.run_sync(_discover, place, abandon_on_cancel=True)
 
     async def capture(self, launched: Launched) -> ConversationId | None:
         """Return the only conversation that began here since the launch; with the first message it begins."""
         try:
-            found = await anyio.to_thread.run_sync(database.of_directory, launched.place)
+            found = await anyio.to_thread.run_sync(
+                database.of_directory, launched.place, abandon_on_cancel=True
+            )
         except database.UnreadableError:
             return None
         began = [

@@ -71,7 +71,10 @@ class Launching:
                 writing.write(content)
         except OSError as error:
             self._close()
-            raise SpawnError(f"The launch cannot be prepared: {error.strerror}.") from error
+            raise SpawnError(
+                f"The launch cannot be prepared: {error.strerror}.",
+                hint="`afx doctor` looks at the state directory.",
+            ) from error
         return self
 
     def __exit__(
@@ -104,7 +107,9 @@ class Launching:
         with suppress(ValueError):
             message, hint = json.loads(said[1:])
             raise SpawnError(message, hint=hint)
-        raise SpawnError("The program was not started: the pane did not come up.")
+        raise SpawnError(
+            "The program was not started: the pane did not come up.", hint="`afx doctor` looks at tmux."
+        )
 
     def _close(self) -> None:
         if self._reading >= 0:

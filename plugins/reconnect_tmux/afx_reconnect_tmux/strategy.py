@@ -125,7 +125,10 @@ class TmuxStrategy(ReconnectStrategy):
                 raise
         server = identify(pane.server)
         if server is None:
-            raise SpawnError("The tmux server ended as soon as it was asked for a session.")
+            raise SpawnError(
+                "The tmux server ended as soon as it was asked for a session.",
+                hint="`afx doctor` looks at tmux.",
+            )
         return Spawned(connection, msgspec.to_builtins(pane.handle(self._tmux.socket, server)))
 
     async def _undo(self, pane: Pane) -> None:

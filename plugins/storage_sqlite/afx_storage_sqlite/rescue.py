@@ -47,7 +47,7 @@ def open_or_rescue(path: Path, migrations: Sequence[Migration]) -> apsw.Connecti
     Raises:
         StorageError: As `open_database`; or it is damaged, and not known to be ours.
     """
-    # Who removes the file, copy or no copy, wants a new one.
+    # Whoever removes the file, copy or no copy, wants a new one.
     is_new = not path.exists()
     try:
         connection = _open_whole(path, migrations)

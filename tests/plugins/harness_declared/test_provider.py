@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -159,11 +160,15 @@ async def test_the_agents_own_environment_says_where_they_lie(place: Place, tmp_
     assert await session().verify(ID, place) is Evidence.MISSING
 
 
-async def test_what_cannot_be_read_is_unknown(place: Place) -> None:
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["directory", "pipe"])
+async def test_what_cannot_be_read_is_unknown(place: Place, make: Callable[[Path], None]) -> None:
     path = write(place, ID)
     path.unlink()
-    path.mkdir()
-    assert await session().verify(ID, place) is Evidence.UNKNOWN
+    make(path)
+    write(place, OTHER)
+    with anyio.fail_after(10):
+        assert await session().verify(ID, place) is Evidence.UNKNOWN
+        assert [one.session_id for one in await session().discover(place)] == [OTHER]
 
 
 async def test_the_newest_comes_first(place: Place) -> None:

@@ -24,7 +24,7 @@ from afx.api.process import host_id
 from afx.api.storage import Snapshot, Storage
 from afx.api.strategy import Cause, ReconnectStrategy
 from afx.loader import Plugins
-from afx.sections import NoSettings, SettingsView
+from afx.sections import NoSections, Sections
 from afx.settings import Settings
 from afx.testing.clock import FakeClock
 from afx.testing.memory_strategy import Holder, World
@@ -43,17 +43,17 @@ class ModelPlugins(Plugins):
     """Plugins that bring the harnesses of a model, and nothing else."""
 
     def __init__(self, harnesses: Sequence[HarnessProvider]) -> None:
-        super().__init__((), (), (), NoSettings())
+        super().__init__((), (), (), NoSections())
         self._by_name = {harness.name: harness for harness in harnesses}
 
-    def harness(self, name: str, settings: SettingsView | None = None) -> HarnessProvider:
+    def harness(self, name: str, settings: Sections | None = None) -> HarnessProvider:
         """Return a harness."""
         del settings
         if name not in self._by_name:
             raise PluginError(f"There is no harness {name!r}.")
         return self._by_name[name]
 
-    def harness_names(self, settings: SettingsView | None = None) -> list[str]:
+    def harness_names(self, settings: Sections | None = None) -> list[str]:
         """Return the names of all."""
         del settings
         return sorted(self._by_name)

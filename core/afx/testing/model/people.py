@@ -30,7 +30,7 @@ async def spawn(machine: Machine, kind: AgentKind, name: str, harness: str) -> N
             await tower.lifecycle.spawn(request)
             return
         # Its directory stands for the worktree, which takes a git of this machine.
-        agent, _ = tower.lifecycle.design(tower.agents.workspace(request.workspace), request)
+        agent = tower.lifecycle.design(tower.agents.workspace(request.workspace), request)
         await anyio.Path(agent.cwd).mkdir(parents=True, exist_ok=True)
         await tower.agents.commit(agent)
         await tower.revival.bring_back(agent.id, only_fresh=True)

@@ -40,7 +40,7 @@ def _of_agent(machine: Machine, tower: Tower, agent: Agent) -> Iterator[str]:
     record = tower.agents.terminal_of(agent.id)
     holder = None if record is None else machine.world.holders.get(record.id)
     state, reason = tower.agents.state_of(agent)
-    name = f"{agent.kind}/{agent.name}"
+    name = agent.label
     if holder is None:
         if state is AgentState.RUNNING:
             yield f"{name} counts as running, and has no terminal."

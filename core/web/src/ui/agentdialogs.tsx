@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { api } from "../api";
+import { api, inWords } from "../api";
 import type { App } from "../app";
 import { label, talks } from "../lookup";
 import type { AgentView, Losses, ResumePlan } from "../wire";
@@ -15,7 +15,7 @@ export function Resume({ app, agent }: Props) {
   const [plan, setPlan] = useState<ResumePlan | null>(null);
   const [error, setError] = useState("");
   useEffect(() => {
-    api.resumePlan(agent.id).then(setPlan, (failure: Error) => setError(failure.message));
+    api.resumePlan(agent.id).then(setPlan, (failure: unknown) => setError(inWords(failure)));
   }, [agent.id]);
   const again = !talks(agent);
   return (
@@ -57,7 +57,7 @@ export function CleanUp({ app, agent }: Props) {
   const [sure, setSure] = useState(false);
   const [error, setError] = useState("");
   useEffect(() => {
-    api.losses(agent.id).then(setLosses, (failure: Error) => setError(failure.message));
+    api.losses(agent.id).then(setLosses, (failure: unknown) => setError(inWords(failure)));
   }, [agent.id]);
   const loses = losses !== null && losses.sentence !== "";
   return (

@@ -1,11 +1,10 @@
 // The list on the left: every workspace and its agents, with what a glance has to tell.
 
 import type { App } from "../app";
+import { isDown } from "../endings";
 import { label, needOf, titleOf } from "../lookup";
 import { ago, markOf } from "../words";
 import type { AgentView, WorkspaceView } from "../wire";
-
-const OFTEN = new Set(["crashed", "lost", "exited", "stopped", "needs-attention"]);
 
 export function Agents({ app }: { app: App }) {
   const workspaces = app.link.state?.workspaces ?? [];
@@ -48,7 +47,7 @@ function Agent({ app, agent }: { app: App; agent: AgentView }) {
   const need = needOf(agent);
   const last = agent.terminal?.last_output_at ?? null;
   const kind = agent.kind === "architect" ? agent.kind : null;
-  const details = [kind, agent.harness ?? "shell", agent.branch, OFTEN.has(agent.state) ? null : ago(last, Date.now() / 1000)];
+  const details = [kind, agent.harness ?? "shell", agent.branch, isDown(agent.state) ? null : ago(last, Date.now() / 1000)];
   return (
     <li>
       <button

@@ -1,4 +1,4 @@
-// Pages without a terminal: who is not signed in, and who has nothing yet, learns what to type.
+// Pages without a terminal: they say what to type to whoever is not signed in, or has no agents yet.
 
 import type { App } from "../app";
 

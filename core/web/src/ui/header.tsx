@@ -28,7 +28,7 @@ export function Header({ app }: { app: App }) {
       <nav aria-label="View">
         <button
           type="button" class="icon" aria-label="All terminals at a glance" title="All terminals at a glance"
-          aria-pressed={app.layout === "grid"} onClick={() => app.show(app.layout === "grid" ? "single" : "grid")}
+          aria-pressed={app.layout === "grid"} onClick={() => app.toggleGrid()}
         >▦</button>
         {bell !== "impossible" && (
           <button

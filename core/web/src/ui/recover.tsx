@@ -1,7 +1,7 @@
 // Bringing back many agents: first what would be done and why, then, when a person said so, how it goes.
 
 import { useEffect, useState } from "preact/hooks";
-import { api } from "../api";
+import { api, inWords } from "../api";
 import type { App } from "../app";
 import { findAgent, titleOf } from "../lookup";
 import type { RecoveryNews, RecoveryRow, ResumePlan } from "../wire";
@@ -23,7 +23,7 @@ export function Recover({ app, workspace }: { app: App; workspace: string | unde
   const [news, setNews] = useState<ReadonlyMap<string, RecoveryNews>>(new Map());
   const [phase, setPhase] = useState<"plan" | "going" | "done">("plan");
   const [error, setError] = useState("");
-  const fail = (failure: unknown) => setError(failure instanceof Error ? failure.message : String(failure));
+  const fail = (failure: unknown) => setError(inWords(failure));
   useEffect(() => {
     api.recoverable(workspace).then(setRows, fail);
   }, [workspace]);

@@ -1,7 +1,7 @@
 // A new agent: where, what for, by which program.
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { api, type SpawnRequest } from "../api";
+import { api, inWords, type SpawnRequest } from "../api";
 import type { App } from "../app";
 import { label, titleOf } from "../lookup";
 import type { AgentKind, PluginRow } from "../wire";
@@ -46,8 +46,7 @@ export function Spawn({ app, workspace }: { app: App; workspace: string | undefi
       app.go(agent.id);
       app.say([`${label(agent)} is started.`, ...notes].join(" "));
     } catch (failure) {
-      const hint = failure instanceof Error && "hint" in failure ? ` ${String(failure.hint)}` : "";
-      setError(`${failure instanceof Error ? failure.message : String(failure)}${hint}`);
+      setError(inWords(failure));
       setBusy(false);
     }
   }

@@ -22,7 +22,7 @@ export function Stage({ app }: { app: App }) {
   );
 }
 
-/** Who has a place, in the order of the list; whoever was removed meanwhile comes last. */
+/** The agents that have a place, in the order of the list; those that were removed meanwhile come last. */
 function placed(app: App, grid: boolean): string[] {
   const all = everyone(app.link.state);
   const listed = all.filter(({ agent }) => app.sessions.has(agent.id) || (grid && agent.terminal !== null));

@@ -18,31 +18,20 @@ from contextlib import suppress
 from typing import NoReturn
 
 from afx_holding import frames
+from afx_holding.holder import ignore_signals, take_descriptor
 
 from .holder import Shellper
 from .nearness import lay_together
 
-_IGNORED = (
-    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN,
-    signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD,
-)  # fmt: skip
 _REHEARSALS = 20
 _ROOM = socket.CMSG_SPACE(4)
 
 
 def main() -> None:
     """Serve the Tower at the other end of descriptor 0 until it is gone."""
-    tower = socket.socket(fileno=os.dup(0))
-    nothing = os.open("/dev/null", os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nothing, descriptor)
-    os.close(nothing)
-    # Holders inherit this: none of these ends one. SIGCHLD: holders that end are not waited for.
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for number in _IGNORED:
-        signal.signal(number, signal.SIG_IGN)
-    # A holder is told by it to end its program, and ends. Here it does nothing.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    tower = socket.socket(fileno=take_descriptor())
+    ignore_signals()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Holders that end are not waited for.
     _set_name()
     # None of it is needed; and a system that has no terminal left now may have one later.
     with suppress(OSError):
@@ -50,7 +39,7 @@ def main() -> None:
         for _time in range(_REHEARSALS):
             Shellper().rehearse()
             gc.collect(0)  # So that the next one lies where this one lay.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Again, since a rehearsal hears it.
     unborn = Shellper()
     # What is there now stays, so the collector of no child ever touches, and thereby copies, it.
     gc.collect()
