@@ -14,7 +14,7 @@ from .commands import Command
 from .door import connect
 from .here import current_directory_or_none
 from .naming import workspace_around
-from .output import duration, json_option, plain, print_json, print_table, shorten
+from .output import duration, json_option, plain, print_json, print_other_version, print_table, shorten
 
 _PATIENCE = 10.0
 """Seconds in which even a busy Tower says how everybody is."""
@@ -31,6 +31,7 @@ def status(*, as_json: bool) -> None:
         return
     tower, now = state["tower"], time.time()
     click.echo(f"Tower {tower['version']} at {tower['url']}, up {duration(now - tower['started_at'])}")
+    print_other_version(tower["version"])
     here = workspace_around(state, current_directory_or_none())
     for workspace in state["workspaces"]:
         _print_workspace(workspace, now, is_here=workspace["path"] == here)
