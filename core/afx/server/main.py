@@ -93,10 +93,13 @@ class Server(uvicorn.Server):
 
 
 def main() -> int:
-    """Run the Tower of this environment until it is stopped; return the exit status."""
+    """Run the Tower of this environment until it is stopped; return the exit status.
+
+    With the argument ``--rehearse`` it only finds out, and announces, whether a Tower could start.
+    """
     announcement = Announcement()
     try:
-        anyio.run(_run, announcement)
+        anyio.run(_rehearse if sys.argv[1:] == ["--rehearse"] else _run, announcement)
     except AfxError as error:
         return _refuse(announcement, error)
     except BaseExceptionGroup as group:
@@ -114,6 +117,12 @@ def _refuse(announcement: Announcement, error: AfxError) -> int:
         f"Error: {error.message}", *([f"Hint: {error.hint}"] if error.hint else ()), sep="\n", file=sys.stderr
     )
     return 2
+
+
+async def _rehearse(announcement: Announcement) -> None:
+    """Come as far as one can while another Tower may run; what a start needs is imported by now."""
+    await Tower.rehearse(state_directory(), RememberedSettings()(None))
+    announcement.make(ready=True)
 
 
 async def _run(announcement: Announcement) -> None:

@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -105,6 +105,17 @@ def refuse_newer(connection: apsw.Connection, path: Path, newest: int) -> None:
             f"{path} has format {number}, and this afx knows formats up to {newest}.",
             hint="A newer afx wrote it. Upgrade afx, or use another state directory with AFX_HOME.",
         )
+
+
+def refuse_newer_file(path: Path, newest: int) -> None:
+    """Refuse the file at `path` where its format is known to be newer than `newest`. Changes nothing.
+
+    Raises:
+        StorageTooNewError: It is.
+    """
+    with suppress(apsw.Error), closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as file:
+        file.set_busy_timeout(int(BUSY_TIMEOUT * 1000))
+        refuse_newer(file, path, newest)
 
 
 @contextmanager
