@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -24,6 +27,24 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     directory: str
     at: float | None
+
+    def unlike(self, tower: Mapping[str, Any]) -> str | None:
+        """Say how a running Tower is of another afx than this one; None where it is of this one.
+
+        Args:
+            tower: What it says of itself, in ``tower.json`` or in ``/api/state``.
+        """
+        directory = tower.get("installed_in", self.directory)  # A Tower of before does not say it.
+        is_elsewhere = directory != self.directory
+        where = f" It runs from {directory}, this is {self.directory}." if is_elsewhere else ""
+        if tower["version"] != self.version:
+            return f"The Tower that runs is {tower['version']}, and afx {self.version} is installed.{where}"
+        if is_elsewhere:
+            return f"The Tower that runs is of another installation of afx.{where}"
+        if self.at is not None and self.at > tower["started_at"]:
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.at))
+            return f"The Tower started before afx was installed again, at {when}."
+        return None
 
 
 def installed() -> Installed:

@@ -341,6 +341,13 @@ def test_workspace_stop_names_the_agents_it_could_not_stop(afx: Afx, registered:
     assert afx("workspace", "stop", "--json").status == 1
 
 
+def test_the_status_of_a_tower_of_before_who_waits_was_known(afx: Afx, registered: StubTower) -> None:
+    for one in registered.answers["GET", "/api/state"][1]["workspaces"]:
+        for member in one["agents"]:
+            del member["doing"]
+    assert "builder/fix" in afx("status").out
+
+
 def test_a_tower_of_another_version_than_this_afx_is_said(afx: Afx, registered: StubTower) -> None:
     said = f"Installed is afx {__version__}; `afx tower restart` starts that. Terminals live on."
     for command in (("status",), ("tower", "status")):

@@ -56,7 +56,7 @@ def _print_workspace(workspace: Mapping[str, Any], now: float, *, is_here: bool)
         terminal = agent["terminal"]
         heard = terminal["last_output_at"] if terminal else None
         note = agent["reason"] or agent["branch"] or ""
-        if agent["doing"] == "waiting":
+        if agent.get("doing") == "waiting":
             note = f"waits for you{note and f' ({note})'}"
         rows.append(
             [

@@ -267,7 +267,7 @@ def judge_tower(state: Mapping[str, Any], here: Installed) -> Iterator[Finding]:
         here: The afx that is installed.
     """
     facts = state["tower"]
-    if (what := _how_it_differs(facts, here)) is not None:
+    if (what := here.unlike(facts)) is not None:
         yield Finding.warning(
             what, "It stays what it is until it is started again. Terminals live on.", "afx tower restart"
         )
@@ -294,17 +294,3 @@ def judge_tower(state: Mapping[str, Any], here: Installed) -> Iterator[Finding]:
             "Somebody's work may run there; afx never ends it by itself.",
             "afx orphans",
         )
-
-
-def _how_it_differs(tower: Mapping[str, Any], here: Installed) -> str | None:
-    """Say what the running Tower is instead of the afx that is installed; None where it is that one."""
-    directory = tower.get("installed_in", here.directory)  # A Tower of before does not say it.
-    elsewhere = "" if directory == here.directory else f" It runs from {directory}, this is {here.directory}."
-    if tower["version"] != here.version:
-        return f"The Tower that runs is {tower['version']}, and afx {here.version} is installed.{elsewhere}"
-    if elsewhere:
-        return f"The Tower that runs is of another installation of afx.{elsewhere}"
-    if here.at is not None and here.at > tower["started_at"]:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(here.at))
-        return f"The Tower started before afx was installed again, at {when}."
-    return None

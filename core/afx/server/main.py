@@ -26,6 +26,7 @@ import uvicorn
 from afx import __version__
 from afx.api.errors import AfxError
 from afx.api.process import identify
+from afx.installed import DIRECTORY
 from afx.settings import state_directory
 from afx.settings.remembered import RememberedSettings
 from afx.tower.lock import StateDirectoryLock
@@ -212,6 +213,7 @@ def _published(home: Path, port: int, url: str) -> Iterator[None]:
         "port": port,
         "url": url,
         "version": __version__,
+        "installed_in": DIRECTORY,
         "started_at": time.time(),
     }
     try:
