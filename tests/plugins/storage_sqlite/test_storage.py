@@ -158,6 +158,9 @@ class TestWhatIsRefused:
         assert f"{tmp_path / 'afx.db'} has format {NEXT.number}" in caught.value.message
         assert f"up to {len(MIGRATIONS)}" in caught.value.message
         assert "Upgrade afx" in caught.value.hint
+        copy = tmp_path / f"afx.db.before-{NEXT.number}"
+        assert copy.exists()
+        assert f"{copy} is what it was before the upgrade." in caught.value.hint
         with pytest.raises(StorageTooNewError, match=f"format {NEXT.number}"):
             await make(tmp_path).rehearse()
         assert contents(tmp_path) == before
