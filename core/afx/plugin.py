@@ -14,6 +14,7 @@ from .api.errors import (
     SpawnError,
     StorageError,
     StorageTooNewError,
+    UninstalledError,
     UnreachableError,
 )
 from .api.harness import (
@@ -160,6 +161,7 @@ __all__ = [
     "TerminalSpec",
     "TerminalState",
     "Transcript",
+    "UninstalledError",
     "UnreachableError",
     "Watch",
     "WatchItem",

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from afx import __version__
+
 KEY = "k" * 43
 NOW = 1_700_000_000.0
 
@@ -68,7 +70,7 @@ class StubTower:
         """Say what `/api/state` answers."""
         tower = {
             "pid": os.getpid(),
-            "version": "0",
+            "version": __version__,
             "url": self.url,
             "started_at": NOW,
             "home": "/h",
@@ -130,7 +132,7 @@ def stub_tower(home: Path) -> Iterator[StubTower]:
         "pid": os.getpid(),
         "port": server.server_port,
         "url": stub.url,
-        "version": "0",
+        "version": __version__,
         "started_at": NOW,
     }
     (home / "tower.json").write_text(json.dumps(facts))

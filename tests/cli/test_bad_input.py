@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from afx import __version__
 from afx.cli.errors import report
 from afx.cli.main import run
 from cli.conftest import Afx, Done
@@ -225,6 +226,26 @@ def test_what_nobody_expected_has_no_traceback_unless_asked(
     check(done, 1, "Something unexpected went wrong: KeyError")
     monkeypatch.setenv("AFX_DEBUG", "1")
     assert "Traceback" in afx("status").err
+
+
+def test_a_tower_of_another_afx_is_named_where_it_is_not_understood_or_does_not_understand(
+    afx: Afx, tower: StubTower, home: Path
+) -> None:
+    said = (
+        f"Hint: The Tower that runs is 0.0.1, and afx {__version__} is installed. `afx tower restart` changes"
+    )
+    no_route = {"error": {"code": "no-route", "message": "There is nothing there.", "hint": "Look at it."}}
+    tower.answers["GET", "/api/orphans"] = (404, no_route)
+    assert said not in afx("orphans").err
+    facts = json.loads((home / "tower.json").read_text())
+    (home / "tower.json").write_text(json.dumps({**facts, "version": "0.0.1"}))
+    done = afx("orphans")
+    check(done, 2, "There is nothing there.")
+    assert said in done.err
+    tower.answers["GET", "/api/state"] = (200, {"tower": {}})
+    assert said in afx("status").err
+    # A mistake that both understand is told as it is.
+    assert said not in afx("logs").err
 
 
 def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch) -> None:

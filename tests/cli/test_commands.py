@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from afx import __version__
 from afx.cli.lines import LinesConsole, text_lines
 from cli.conftest import Afx
 from cli.stub import NOW, StubTower, agent, workspace
@@ -37,7 +38,7 @@ def made(tower: StubTower, kind: str, name: str, *notes: str, **facts: Any) -> N
 def test_status_for_people(afx: Afx, registered: StubTower, repository: Path) -> None:
     done = afx("status")
     assert done.status == 0
-    assert f"Tower 0 at {registered.url}, up " in done.out
+    assert f"Tower {__version__} at {registered.url}, up " in done.out
     assert str(repository) in done.out
     lines = [line.split() for line in done.out.splitlines()]
     assert ["architect/main", "running", "claude"] in [line[:3] for line in lines]
@@ -350,6 +351,22 @@ def test_workspace_stop_names_the_agents_it_could_not_stop(afx: Afx, registered:
     assert "and 1 agent with it." in done.out
     assert done.err == "Error: builder/fix could not be stopped. It does not answer.\n"
     assert afx("workspace", "stop", "--json").status == 1
+
+
+def test_the_status_of_a_tower_of_before_who_waits_was_known(afx: Afx, registered: StubTower) -> None:
+    for one in registered.answers["GET", "/api/state"][1]["workspaces"]:
+        for member in one["agents"]:
+            del member["doing"]
+    assert "builder/fix" in afx("status").out
+
+
+def test_a_tower_of_another_version_than_this_afx_is_said(afx: Afx, registered: StubTower) -> None:
+    said = f"Installed is afx {__version__}; `afx tower restart` starts that. Terminals live on."
+    for command in (("status",), ("tower", "status")):
+        assert said not in afx(*command).out
+    registered.answers["GET", "/api/state"][1]["tower"]["version"] = "0.0.1"
+    for command in (("status",), ("tower", "status")):
+        assert said in afx(*command).out.splitlines()
 
 
 def test_open_prints_an_address_where_there_is_no_browser(afx: Afx, registered: StubTower) -> None:

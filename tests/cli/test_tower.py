@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,8 +23,10 @@ from afx.doctor import examination
 from cli.conftest import Afx
 
 REFUSE = """
-import os
-os.write(int(os.environ["AFX_READY_FD"]), b'{"ready": false, "message": "It is taken.", "hint": "Go."}')
+import os, sys
+refusal = b'{"ready": false, "message": "It is taken.", "hint": "Go."}'
+rehearsed = b'{"ready": true}' if sys.argv[1:] == ["--rehearse"] else refusal
+os.write(int(os.environ["AFX_READY_FD"]), rehearsed)
 """
 
 
@@ -157,6 +161,28 @@ def test_a_restart_that_cannot_succeed_stops_nothing(afx: Afx, home: Path, repos
     assert holder is not None
     assert holder.pid == started["pid"]
     assert afx("tower", "status").status == 0
+
+
+def test_what_a_newer_afx_stored_or_what_is_half_installed_is_found_out_before_anything_is_stopped(
+    afx: Afx, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = json.loads(afx("tower", "start", "--json").out)
+    with closing(sqlite3.connect(home / "afx.db")) as database:
+        (present,) = database.execute("PRAGMA user_version").fetchone()
+        database.execute("PRAGMA user_version = 99")
+        done = afx("tower", "restart")
+        database.execute(f"PRAGMA user_version = {present}")
+    assert "The Tower is left running, since it could not be started again." in done.err
+    assert "has format 99, and this afx knows formats up to" in done.err
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "COMMAND", (sys.executable, "-c", "import half_of_it"))
+        done = afx("tower", "restart")
+    assert "The Tower is left running" in done.err
+    assert "No module named 'half_of_it'" in done.err
+    holder = lock_holder(home)
+    assert holder is not None
+    assert holder.pid == started["pid"]
+    assert json.loads(afx("tower", "restart", "--json").out)["pid"] != started["pid"]
 
 
 def test_a_restart_that_fails_says_that_the_tower_is_stopped(

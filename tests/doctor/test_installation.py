@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+import afx
 from afx import __version__
 from afx.api.doctor import DoctorContext, Finding, Level
 from afx.doctor.installation import (
@@ -19,6 +22,7 @@ from afx.doctor.installation import (
     judge_program,
     judge_tower,
 )
+from afx.installed import Installed, installed
 from afx.quarantine import Kind, PluginInfo, PluginState
 from afx.settings import Settings
 
@@ -171,7 +175,7 @@ def test_plugins_that_are_not_active_are_named() -> None:
 
 def state(version: str = __version__, *agents: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
-        "tower": {"version": version, "url": "http://127.0.0.1:1", "pid": 7},
+        "tower": {"version": version, "url": "http://127.0.0.1:1", "pid": 7, "started_at": 100.0},
         "workspaces": [{"agents": list(agents)}],
         "orphans": [],
         **more,
@@ -182,13 +186,49 @@ def agent(name: str, of: str) -> dict[str, Any]:
     return {"kind": "builder", "name": name, "state": of, "reason": "So it is."}
 
 
+HERE = Installed(version=__version__, directory="/venv/afx", at=99.0)
+
+
 def test_the_towers_own_state() -> None:
-    assert levels([*judge_tower(state())]) == [OK]
-    assert next(judge_tower(state("0.0.1"))).command == "afx tower restart"
-    found = [
-        *judge_tower(state(__version__, agent("a", "running"), agent("b", "lost"), agent("c", "unreachable")))
-    ]
+    assert levels([*judge_tower(state(), HERE)]) == [OK]
+    members = agent("a", "running"), agent("b", "lost"), agent("c", "unreachable")
+    found = [*judge_tower(state(__version__, *members), HERE)]
     assert levels(found) == [OK, WARNING, WARNING]
     assert found[1].command == "afx start builder/b"
     orphan = {"terminal_id": "t1", "note": "a shell"}
-    assert "t1" in [*judge_tower(state(orphans=[orphan]))][-1].what
+    assert "t1" in [*judge_tower(state(orphans=[orphan]), HERE)][-1].what
+
+
+@pytest.mark.parametrize(
+    ("running", "here", "said"),
+    [
+        ({"version": "0.0.1"}, HERE, f"The Tower that runs is 0.0.1, and afx {__version__} is installed."),
+        ({"version": "9.9.9", "installed_in": "/old/afx"}, HERE, "It runs from /old/afx, this is /venv/afx."),
+        ({"installed_in": "/old/afx"}, HERE, "The Tower that runs is of another installation of afx."),
+        ({}, replace(HERE, at=101.0), "The Tower started before afx was installed again, at 19"),
+    ],
+)
+def test_a_tower_of_another_afx_is_told_from_the_one_that_is_installed(
+    running: dict[str, Any], here: Installed, said: str
+) -> None:
+    facts = state()
+    facts["tower"] |= running
+    found = next(judge_tower(facts, here))
+    assert (found.level, found.command) == (WARNING, "afx tower restart")
+    assert said in found.what
+    # It may as well be the older one that is installed: nothing is promised of it.
+    assert "new" not in found.why
+
+
+def test_a_tower_of_this_installation_is_as_it_should_be() -> None:
+    facts = state()
+    facts["tower"]["installed_in"] = HERE.directory
+    for at in (99.0, None):
+        assert levels([*judge_tower(facts, replace(HERE, at=at))]) == [OK]
+
+
+def test_when_afx_was_installed_is_what_the_installer_noted() -> None:
+    record = Path(str(distribution("afx").locate_file(f"afx-{__version__}.dist-info/RECORD")))
+    assert installed() == Installed(
+        version=__version__, directory=str(Path(afx.__file__).parent), at=record.stat().st_mtime
+    )

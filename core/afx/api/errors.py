@@ -56,6 +56,12 @@ class SpawnError(AfxError):
     code = "spawn-failed"
 
 
+class UninstalledError(SpawnError):
+    """What terminals are started from is gone from the disk. An upgrade removes it for a moment only."""
+
+    code = "uninstalled"
+
+
 class SystemRefusedError(AfxError):
     """The operating system has none left of something: file descriptors, processes, memory, space."""
 

@@ -84,6 +84,17 @@ class Storage(ABC):
             StorageError: It cannot be opened.
         """
 
+    async def rehearse(self) -> None:
+        """Refuse what `open` is sure to refuse. Nothing is changed: this host's own Tower runs meanwhile.
+
+        Before a Tower is stopped to be started again, as after an upgrade, this is asked for. By default
+        nothing is refused.
+
+        Raises:
+            StorageTooNewError: A newer afx wrote it.
+            StorageError: It cannot be opened, and nothing that `open` does helps.
+        """
+
     @abstractmethod
     async def load(self, host: str) -> Snapshot:
         """Return everything that is stored about `host`, and nothing of any other host."""

@@ -26,7 +26,8 @@ def report(error: Exception) -> int:
     """
     match error:
         case AfxError():
-            say(error.message, error.hint)
+            is_unknown_there = error.code == "no-route"
+            say(error.message, (is_unknown_there and _other_tower()) or error.hint)
             return BAD_INPUT if isinstance(error, _BAD_INPUT) else FAILED
         case click.exceptions.NoArgsIsHelpError():
             click.echo(error.ctx.get_help(), err=True)
@@ -55,7 +56,7 @@ def report(error: Exception) -> int:
                 traceback.print_exception(error)
             say(
                 _sentence(f"Something unexpected went wrong: {type(error).__name__}: {error}"),
-                "AFX_DEBUG=1 shows where; please report it.",
+                _other_tower() or "AFX_DEBUG=1 shows where; please report it.",
             )
             return FAILED
 
@@ -65,6 +66,19 @@ def say(sentence: str, hint: str) -> None:
     click.echo(f"{click.style('Error:', fg='red')} {sentence}", err=True, color=_color())
     if hint:
         click.echo(f"{click.style('Hint:', fg='cyan')} {hint}", err=True, color=_color())
+
+
+def _other_tower() -> str:
+    """Say that the running Tower is of another afx, and what helps; nothing where it is not."""
+    from afx.client.http import TowerAddress
+    from afx.installed import installed
+    from afx.settings import state_directory
+
+    try:
+        what = installed().unlike(TowerAddress.read(state_directory()).facts)
+    except (AfxError, KeyError):
+        return ""
+    return "" if what is None else f"{what} `afx tower restart` changes that. Terminals live on."
 
 
 def _is_deleted_here() -> bool:

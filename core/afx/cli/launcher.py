@@ -101,7 +101,8 @@ def restart(home: Path, port: int | None = None) -> Started:
     Raises:
         BadInputError: A setting cannot be used. The Tower was left running.
         ConflictError: The port is taken by somebody else. The Tower was left running.
-        AfxError: It did not end, or did not start again, which is said.
+        AfxError: It would not start again and was left running, did not end, or did not start again; which
+            of these is said.
     """
     runs = lock_holder(home) is not None
     present = _port(home) if runs else None
@@ -112,6 +113,8 @@ def restart(home: Path, port: int | None = None) -> Started:
 
         bind(port).close()
     make_home(home)
+    if runs:
+        _rehearse(home, env)
     stop(home)
     try:
         return _launch(home, env)
@@ -119,6 +122,14 @@ def restart(home: Path, port: int | None = None) -> Started:
         if error.code == "already-running":
             return start(home, port)
         said = f"The Tower is stopped, and could not be started again. {error.message}"
+        raise type(error)(said, hint=error.hint, code=error.code) from None
+
+
+def _rehearse(home: Path, env: Mapping[str, str]) -> None:
+    try:
+        process.rehearse(home, env)
+    except AfxError as error:
+        said = f"The Tower is left running, since it could not be started again. {error.message}"
         raise type(error)(said, hint=error.hint, code=error.code) from None
 
 

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from afx import __version__
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 _COLOURS = {
     "running": "green",
@@ -42,6 +44,12 @@ def print_notes(notes: Sequence[str]) -> None:
     """Print what the Tower remarks, beside the output proper."""
     for note in notes:
         click.echo(plain(note), err=True)
+
+
+def print_other_version(running: str) -> None:
+    """Say where the running Tower is of another version than this afx, and how to change that."""
+    if running != __version__:
+        click.echo(f"Installed is afx {__version__}; `afx tower restart` starts that. Terminals live on.")
 
 
 def print_table(

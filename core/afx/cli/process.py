@@ -8,9 +8,9 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from afx.api.errors import AfxError, BadInputError, ConflictError, PluginError, UnreachableError
 
@@ -41,10 +41,30 @@ def run(home: Path, env: Mapping[str, str]) -> Serving:
         UnreachableError: It has not said in time whether it serves.
         AfxError: It could not start.
     """
+    child, news = _hear(COMMAND, home, env)
+    # It lives on without us; this only keeps Python from warning about that.
+    child.returncode = 0
+    return Serving(news["url"], news["pid"])
+
+
+def rehearse(home: Path, env: Mapping[str, str]) -> None:
+    """Find out whether a Tower could start in a state directory, while one may run there.
+
+    Raises:
+        AfxError: It could not, and why.
+    """
+    child, _ = _hear((*COMMAND, "--rehearse"), home, env)
+    child.wait()
+
+
+def _hear(
+    command: Sequence[str], home: Path, env: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], Mapping[str, Any]]:
+    """Start a process, and return it with what it announces once it is ready."""
     log = home / "tower-start.log"
     with _open_log(log) as output:
         begin = os.fstat(output.fileno()).st_size
-        child, pipe = _spawn(env, output)
+        child, pipe = _spawn(command, env, output)
     line = _read_line(pipe, START_DEADLINE)
     if line is None:
         raise UnreachableError(
@@ -61,9 +81,7 @@ def run(home: Path, env: Mapping[str, str]) -> Serving:
         code = news.get("code")
         kind = _BY_CODE.get(code, AfxError)
         raise kind(news.get("message", "The Tower could not start."), hint=news.get("hint", ""), code=code)
-    # It lives on without us; this only keeps Python from warning about that.
-    child.returncode = 0
-    return Serving(news["url"], news["pid"])
+    return child, news
 
 
 def _open_log(path: Path) -> BinaryIO:
@@ -81,12 +99,14 @@ def _open_log(path: Path) -> BinaryIO:
     return output
 
 
-def _spawn(env: Mapping[str, str], output: BinaryIO) -> tuple[subprocess.Popen[bytes], int]:
+def _spawn(
+    command: Sequence[str], env: Mapping[str, str], output: BinaryIO
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start the process; return it, and the end of the pipe on which it says whether it serves."""
     ours, theirs = os.pipe()
     try:
         child = subprocess.Popen(
-            COMMAND,
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -14,7 +14,7 @@ from .commands import Command
 from .door import connect
 from .here import current_directory_or_none
 from .naming import label_of, workspace_around
-from .output import duration, json_option, plain, print_json, print_table, shorten
+from .output import duration, json_option, plain, print_json, print_other_version, print_table, shorten
 
 _PATIENCE = 10.0
 """So many seconds are enough even for a busy Tower to tell its state."""
@@ -31,6 +31,7 @@ def status(*, as_json: bool) -> None:
         return
     tower, now = state["tower"], time.time()
     click.echo(f"Tower {tower['version']} at {tower['url']}, up {duration(now - tower['started_at'])}")
+    print_other_version(tower["version"])
     here = workspace_around(state, current_directory_or_none())
     for workspace in state["workspaces"]:
         _print_workspace(workspace, now, is_here=workspace["path"] == here)
@@ -55,7 +56,7 @@ def _print_workspace(workspace: Mapping[str, Any], now: float, *, is_here: bool)
         terminal = agent["terminal"]
         heard = terminal["last_output_at"] if terminal else None
         note = agent["reason"] or agent["branch"] or ""
-        if agent["doing"] == "waiting":
+        if agent.get("doing") == "waiting":
             note = f"waits for you{note and f' ({note})'}"
         rows.append(
             [

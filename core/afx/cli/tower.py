@@ -15,7 +15,7 @@ from afx.settings import state_directory
 
 from . import launcher
 from .commands import Command, LazyGroup
-from .output import counted, duration, json_option, print_json
+from .output import counted, duration, json_option, print_json, print_other_version
 from .process import COMMAND
 
 NOT_RUNNING = 3
@@ -99,6 +99,7 @@ def status(*, as_json: bool) -> int:
         return 0
     click.echo(f"The Tower {facts['version']} runs at {facts['url']}")
     click.echo(f"pid {facts['pid']}, up {duration(time.time() - facts['started_at'])}, state in {home}")
+    print_other_version(facts["version"])
     counts = ", ".join(f"{count} {name}" for name, count in sorted(states.items()))
     workspaces, agents = counted(len(state["workspaces"]), "workspace"), counted(states.total(), "agent")
     click.echo(f"{workspaces}, {agents}{f': {counts}' if counts else ''}")

@@ -11,6 +11,7 @@ from afx.api.doctor import DoctorContext, Finding
 from afx.api.errors import AfxError, BadInputError
 from afx.client.http import TowerClient, TowerDownError
 from afx.differing import TowerPlugins
+from afx.installed import installed
 from afx.loader import Plugins
 from afx.quarantine import PluginInfo, earlier, recall
 from afx.settings import Settings
@@ -84,7 +85,7 @@ def _ask_tower(home: Path) -> tuple[list[Finding], Mapping[str, Any] | None]:
         return [judge_absence(home)], None
     except AfxError as error:
         return [judge_silence(home, error)], None
-    found = list(judge_tower(state))
+    found = list(judge_tower(state, installed()))
     if not (home / "tower.lock").exists():
         found.append(
             Finding.warning(

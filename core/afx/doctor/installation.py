@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from afx import __version__
 from afx.api.doctor import DoctorContext, Finding
 from afx.api.errors import AfxError, UnreachableError
 from afx.api.harness import HarnessProvider
 from afx.api.process import ProcessIdentity
 from afx.client.presence import absence, lock_holder
 from afx.differing import RESTART, TowerPlugins
+from afx.installed import Installed
 from afx.quarantine import PluginInfo
 from afx.settings import SETTINGS, Settings
 
@@ -259,18 +259,20 @@ def _is_stopped(process: ProcessIdentity) -> bool:
     return said.rpartition(")")[2].split()[0] in {"T", "t"}
 
 
-def judge_tower(state: Mapping[str, Any]) -> Iterator[Finding]:
-    """Say how a running Tower is, by its own state."""
+def judge_tower(state: Mapping[str, Any], here: Installed) -> Iterator[Finding]:
+    """Say how a running Tower is, by its own state.
+
+    Args:
+        state: What ``GET /api/state`` answered.
+        here: The afx that is installed.
+    """
     facts = state["tower"]
-    running = facts["version"]
-    if running != __version__:
+    if (what := here.unlike(facts)) is not None:
         yield Finding.warning(
-            f"The Tower that runs is {running}, and afx {__version__} is installed.",
-            "What is new comes with its next start; terminals live on meanwhile.",
-            "afx tower restart",
+            what, "It stays what it is until it is started again. Terminals live on.", "afx tower restart"
         )
     else:
-        yield Finding.ok(f"The Tower {running} runs at {facts['url']} (pid {facts['pid']}).")
+        yield Finding.ok(f"The Tower {facts['version']} runs at {facts['url']} (pid {facts['pid']}).")
     agents = [agent for workspace in state["workspaces"] for agent in workspace["agents"]]
     for agent in agents:
         name = f"{agent['kind']}/{agent['name']}"

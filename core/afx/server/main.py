@@ -26,6 +26,7 @@ import uvicorn
 from afx import __version__
 from afx.api.errors import AfxError
 from afx.api.process import identify
+from afx.installed import DIRECTORY
 from afx.settings import state_directory
 from afx.settings.remembered import RememberedSettings
 from afx.tower.lock import StateDirectoryLock
@@ -93,10 +94,13 @@ class Server(uvicorn.Server):
 
 
 def main() -> int:
-    """Run the Tower of this environment until it is stopped; return the exit status."""
+    """Run the Tower of this environment until it is stopped; return the exit status.
+
+    With the argument ``--rehearse`` it only finds out, and announces, whether a Tower could start.
+    """
     announcement = Announcement()
     try:
-        anyio.run(_run, announcement)
+        anyio.run(_rehearse if sys.argv[1:] == ["--rehearse"] else _run, announcement)
     except AfxError as error:
         return _refuse(announcement, error)
     except BaseExceptionGroup as group:
@@ -114,6 +118,12 @@ def _refuse(announcement: Announcement, error: AfxError) -> int:
         f"Error: {error.message}", *([f"Hint: {error.hint}"] if error.hint else ()), sep="\n", file=sys.stderr
     )
     return 2
+
+
+async def _rehearse(announcement: Announcement) -> None:
+    """Come as far as one can while another Tower may run; what a start needs is imported by now."""
+    await Tower.rehearse(state_directory(), RememberedSettings()(None))
+    announcement.make(ready=True)
 
 
 async def _run(announcement: Announcement) -> None:
@@ -203,6 +213,7 @@ def _published(home: Path, port: int, url: str) -> Iterator[None]:
         "port": port,
         "url": url,
         "version": __version__,
+        "installed_in": DIRECTORY,
         "started_at": time.time(),
     }
     try:

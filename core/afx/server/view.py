@@ -7,6 +7,7 @@ import os
 from afx import __version__
 from afx.api.model import Agent, TerminalRecord, TerminalState
 from afx.api.strategy import Orphan
+from afx.installed import DIRECTORY
 from afx.tower.tower import Tower
 
 from .wire import (
@@ -33,6 +34,7 @@ def state_view(tower: Tower, url: str, page_build: str) -> StateView:
             started_at=tower.started_at,
             home=str(tower.home),
             host=agents.host,
+            installed_in=DIRECTORY,
             page=page_build,
         ),
         workspaces=[

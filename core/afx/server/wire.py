@@ -191,6 +191,7 @@ class TowerView(msgspec.Struct, frozen=True, kw_only=True):
     """The Tower itself.
 
     Attributes:
+        installed_in: Where the package lies that it runs.
         page: The build of the page that it serves; empty where it serves none.
     """
 
@@ -200,6 +201,7 @@ class TowerView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float
     home: str
     host: str
+    installed_in: str
     page: str
 
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Sequence
 import anyio
 import msgspec
 
-from afx.api.errors import AfxError, NotFoundError, StorageError
+from afx.api.errors import AfxError, NotFoundError, StorageError, UninstalledError
 from afx.api.harness import ExitInfo, ExitKind, Rung
 from afx.api.model import Agent, AgentId, AgentState
 from afx.api.strategy import Cause
@@ -35,7 +35,7 @@ TRIES = 3
 """So many such ends in a row, and the rung is given up."""
 _FIRST_PAUSE = 0.25
 _AT_ONCE = 4
-_STORE_AGAIN_AFTER = 1.0
+_AGAIN_AFTER = 1.0
 _DOWN = frozenset({AgentState.CRASHED, AgentState.LOST})
 _TAIL = 4096
 _TAIL_WITHIN = 2.0
@@ -184,8 +184,13 @@ class Supervisor:
             case TryAgain(pause, failed):
                 await self._show(agent.id, f"{agent.reason} It is being brought back.")
                 await anyio.sleep(pause)
-                while not await self._brought_back(agent, failed):  # noqa: ASYNC110 - a disk tells nobody
-                    await anyio.sleep(_STORE_AGAIN_AFTER)
+                said = ""
+                while (hindrance := await self._bring_back(agent, failed)) is not None:
+                    if hindrance.message != said:
+                        said = hindrance.message
+                        log.warning("Agent %s cannot be brought back yet: %s", agent.id, said)
+                        await self._show(agent.id, f"It cannot be brought back yet. {said} {hindrance.hint}")
+                    await anyio.sleep(_AGAIN_AFTER)
             case Leave():
                 self._failures.pop(agent.id, None)
 
@@ -198,8 +203,8 @@ class Supervisor:
             failures.append(Failure(_last_rung(agent), kind))
         return failures
 
-    async def _brought_back(self, agent: Agent, failed: frozenset[Rung]) -> bool:
-        """Bring an agent back, and tell whether that is settled: a full disk delays it, and passes."""
+    async def _bring_back(self, agent: Agent, failed: frozenset[Rung]) -> AfxError | None:
+        """Bring an agent back, or return what delays that and passes: a full disk, an upgrade of afx."""
         try:
             async with self._turns:
                 await self._revival.until_let_go(agent)
@@ -207,17 +212,16 @@ class Supervisor:
                     # A person may have been quicker: it runs, was stopped, or its terminal was ended.
                     if self._agents.agent(agent.id).state is agent.state:
                         await self._revival.bring_back_alone(agent.id, failed=failed)
-        except StorageError as error:
-            log.warning("Agent %s cannot be brought back yet: %s", agent.id, error.message)
-            return False
-        return True
+        except (StorageError, UninstalledError) as error:
+            return error
+        return None
 
     async def _give_up(self, agent_id: AgentId, reason: str) -> None:
         """Leave an agent to a person, as soon as that can be stored and if nobody has taken it up by then."""
         try:
             given_up = self._agents.agent(agent_id).state
             while not await self._is_given_up(agent_id, reason):
-                await anyio.sleep(_STORE_AGAIN_AFTER)
+                await anyio.sleep(_AGAIN_AFTER)
                 if self._agents.agent(agent_id).state is not given_up:
                     return
         except NotFoundError:

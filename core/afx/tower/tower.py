@@ -132,6 +132,16 @@ class Tower:
         """The version of the state now: ``BOOT:N``."""
         return f"{self.boot}:{self.agents.version}"
 
+    @staticmethod
+    async def rehearse(home: Path, settings: Settings) -> None:
+        """Find out what is sure to be in the way of `open`. Nothing is changed: a Tower may run there.
+
+        Raises:
+            StorageError: The storage cannot be opened.
+            PluginError: The storage that the settings name cannot be had.
+        """
+        await _storage(_plugins(home, settings), home, settings).rehearse()
+
     @classmethod
     @asynccontextmanager
     async def open(
@@ -153,12 +163,11 @@ class Tower:
         """
         settings = settings_for(None)
         async with AsyncExitStack() as stack:
-            plugins = Plugins.load(settings["plugins.disabled"], settings=settings, marks=home / "loading")
+            plugins = _plugins(home, settings)
             remembered = home / "plugins.json"
             plugins.remember(remembered)
             stack.callback(plugins.remember, remembered)
-            name = str(settings["storage.name"])
-            storage = plugins.storage(name, StorageContext(home, settings.section(f"storage.{name}")))
+            storage = _storage(plugins, home, settings)
             await storage.open()
             stack.push_async_callback(storage.aclose)
             strategies = await _start_strategies(plugins, home, settings, stack)
@@ -223,6 +232,15 @@ class Tower:
 def _forget_removed(agents: Agents, forget: Callable[[AgentId], None], change: Change) -> None:
     for agent_id in agents.removed(change.agents):
         forget(agent_id)
+
+
+def _plugins(home: Path, settings: Settings) -> Plugins:
+    return Plugins.load(settings["plugins.disabled"], settings=settings, marks=home / "loading")
+
+
+def _storage(plugins: Plugins, home: Path, settings: Settings) -> Storage:
+    name = str(settings["storage.name"])
+    return plugins.storage(name, StorageContext(home, settings.section(f"storage.{name}")))
 
 
 async def _start_strategies(

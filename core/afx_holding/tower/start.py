@@ -1,4 +1,7 @@
-"""Starts holders as processes of their own, for strategies that bring a class of terminals."""
+"""Starts holders as processes of their own, for strategies that bring a class of terminals.
+
+What they are started from lies on the disk, where it may be upgraded or removed under the Tower.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,24 @@ from pathlib import Path
 
 import anyio
 
-from afx.plugin import PluginError
+from afx.plugin import PluginError, UninstalledError
 from afx_holding import __file__ as _holding
 
 _NEEDED_TO_START_PYTHON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+
+def check_installed() -> None:
+    """Look whether what holders are started from still lies where it lay when the Tower started.
+
+    Raises:
+        UninstalledError: It does not.
+    """
+    for path in (_holding, sys.executable):
+        if not Path(path).exists():
+            raise UninstalledError(
+                f"afx is gone from where the Tower runs: there is no {path} any more.",
+                hint="If it lies elsewhere now, `afx tower restart`. Else install it again.",
+            )
 
 
 async def start_holder(terminal: str) -> socket.socket:

@@ -41,7 +41,7 @@ from afx_holding import frames
 
 from .connection import HolderConnection
 from .places import Place, is_terminal_id, socket_name
-from .start import start_holder
+from .start import check_installed, start_holder
 
 _ANSWER_WITHIN = 3.0
 _SPAWN_WITHIN = 15.0
@@ -137,6 +137,7 @@ class HolderStrategy(ReconnectStrategy):
         try:
             newborn = await self.newborn()
         except OSError as error:
+            check_installed()
             raise SpawnError(f"No process can be started: {error.strerror}.") from error
         connection = HolderConnection(newborn, self._place, terminal_id, launch)
         try:
@@ -150,6 +151,7 @@ class HolderStrategy(ReconnectStrategy):
         if connection.refusal is not None:
             raise SpawnError(connection.refusal.message, hint=connection.refusal.hint)
         if not connection.usable:
+            check_installed()
             raise SpawnError("The process that was to hold the terminal did not come up.")
         self._connections[terminal_id] = connection
         return connection

@@ -129,21 +129,26 @@ def judge(greeted: Iterable[Greeted], known: Collection[TerminalId] | None) -> I
 
 
 def _judge_releases(answered: Iterable[tuple[Greeted, Welcome]]) -> Iterator[Finding]:
-    by_release: dict[str, list[Greeted]] = {}
+    by_release: dict[str, list[str]] = {}
     for one, welcome in answered:
         if welcome.release != RELEASE or welcome.version != frames.VERSION:
-            by_release.setdefault(welcome.release or "of an earlier release", []).append(one)
+            release = welcome.release or "an earlier one"
+            by_release.setdefault(release, []).append(welcome.label or one.terminal_id)
     for release, those in sorted(by_release.items()):
         yield Finding.warning(
-            f"Holders of another afx ({release}; installed is {RELEASE}) hold {_names(those)}.",
-            "They go on working. What is new in this afx a terminal gets when its agent is stopped and "
-            "started again, which resumes its conversation.",
+            f"Holders of another afx ({release}; installed is {RELEASE}) hold {_listed(sorted(those))}.",
+            "They go on working. A Tower of this afx gives an agent a new one when you stop it and start it "
+            "again: its conversation is resumed, and a shell begins anew.",
         )
 
 
 def _names(those: list[Greeted]) -> str:
-    named = ", ".join(one.terminal_id for one in those[:_MOST_NAMED])
-    return named if len(those) <= _MOST_NAMED else f"{named} and {len(those) - _MOST_NAMED} more"
+    return _listed([one.terminal_id for one in those])
+
+
+def _listed(names: list[str]) -> str:
+    listed = ", ".join(names[:_MOST_NAMED])
+    return listed if len(names) <= _MOST_NAMED else f"{listed} and {len(names) - _MOST_NAMED} more"
 
 
 def _paths(directory: Path, ids: Iterable[TerminalId]) -> Iterator[Finding]:

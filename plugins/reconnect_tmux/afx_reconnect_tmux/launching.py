@@ -16,6 +16,7 @@ import anyio
 from afx.plugin import Command, SpawnError
 from afx_holding import __file__ as _holding
 from afx_holding.program import LaunchError, Program, find
+from afx_holding.tower.start import check_installed
 
 from .names import shell_words
 from .recorder import __file__ as _recorder
@@ -43,8 +44,10 @@ class Launching:
         """Write the file and open the pipe.
 
         Raises:
+            UninstalledError: What is to start it is gone. In the pane that would look like the program's end.
             SpawnError: The command cannot be run.
         """
+        check_installed()
         try:
             find(Program(self._command.argv, self._command.env, self._command.cwd, None))
         except LaunchError as error:

@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -101,10 +101,24 @@ def refuse_newer(connection: apsw.Connection, path: Path, newest: int) -> None:
     """
     number = _pragma(connection, "user_version")
     if number > newest:
+        before = _copy_before(path, newest + 1)
+        way_back = f" {before} is what it was before the upgrade." if before.exists() else ""
         raise StorageTooNewError(
             f"{path} has format {number}, and this afx knows formats up to {newest}.",
-            hint="A newer afx wrote it. Upgrade afx, or use another state directory with AFX_HOME.",
+            hint="A newer afx wrote it. Upgrade afx, or use another state directory with "
+            f"AFX_HOME.{way_back}",
         )
+
+
+def refuse_newer_file(path: Path, newest: int) -> None:
+    """Refuse the file at `path` where its format is known to be newer than `newest`. Changes nothing.
+
+    Raises:
+        StorageTooNewError: It is.
+    """
+    with suppress(apsw.Error), closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as file:
+        file.set_busy_timeout(int(BUSY_TIMEOUT * 1000))
+        refuse_newer(file, path, newest)
 
 
 @contextmanager
@@ -250,7 +264,7 @@ def _migrate(connection: apsw.Connection, path: Path, migrations: Sequence[Migra
             if _pragma(connection, "user_version") >= migration.number:
                 continue
             if stored == migration.number - 1 > 0:
-                copy_database(path, path.with_name(f"{path.name}.before-{migration.number}"))
+                copy_database(path, _copy_before(path, migration.number))
             try:
                 for _ in connection.execute(migration.sql):
                     pass
@@ -269,6 +283,11 @@ def _migrate(connection: apsw.Connection, path: Path, migrations: Sequence[Migra
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {migration.number}")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _copy_before(path: Path, number: int) -> Path:
+    """Return where the copy lies that is made before the step to format `number`."""
+    return path.with_name(f"{path.name}.before-{number}")
 
 
 def copy_database(path: Path, target: Path) -> None:

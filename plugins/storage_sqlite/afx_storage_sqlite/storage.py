@@ -31,7 +31,7 @@ from afx.plugin import (
     Workspace,
 )
 
-from .database import open_database, refuse_newer, storage_errors, transaction
+from .database import open_database, refuse_newer, refuse_newer_file, storage_errors, transaction
 from .rescue import COPY_EVERY, has_recent_copy, is_where_it_was, open_or_rescue, put_back, refresh_copy
 from .rows import AGENTS, CONVERSATIONS, MESSAGES, TERMINALS, WORKSPACES, Table
 from .schema import MIGRATIONS, Migration
@@ -88,6 +88,10 @@ class SqliteStorage(Storage):
                 self._copy()
 
         await self._run(work)
+
+    async def rehearse(self) -> None:
+        """Refuse a file of a newer format. Whatever else is wrong with it, `open` may mend."""
+        await self._run(lambda: refuse_newer_file(self.path, len(self._migrations)))
 
     async def load(self, host: str) -> Snapshot:
         """Return everything that is stored about `host`."""

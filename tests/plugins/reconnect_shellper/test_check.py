@@ -19,7 +19,9 @@ from plugins.reconnect_shellper.conftest import World, until
 OK, WARNING, ERROR = Level.OK, Level.WARNING, Level.ERROR
 
 
-def answer(name: str = "t1", *, version: int = 1, ended: bool = False, release: str = RELEASE) -> Greeted:
+def answer(
+    name: str = "t1", *, version: int = 1, ended: bool = False, release: str = RELEASE, label: str = ""
+) -> Greeted:
     welcome = Welcome(
         version=version,
         pid=1,
@@ -32,6 +34,7 @@ def answer(name: str = "t1", *, version: int = 1, ended: bool = False, release: 
         rows=24,
         started_at=0,
         release=release,
+        label=label,
         child=None if ended else Child(2),
         exit=Exit(code=0, signal=None, at=1.0) if ended else None,
     )
@@ -59,6 +62,15 @@ def answer(name: str = "t1", *, version: int = 1, ended: bool = False, release: 
 )
 def test_what_answers_mean(greeted: list[Greeted], known: set[str] | None, levels: list[Level]) -> None:
     assert [finding.level for finding in judge(greeted, known)] == levels
+
+
+def test_a_holder_of_another_afx_is_named_by_what_it_holds() -> None:
+    labelled = answer(release="0.0.9", label="builder-shop-fix")
+    _, finding = judge([answer("t2", release="0.0.9"), labelled], None)
+    assert (
+        finding.what == f"Holders of another afx (0.0.9; installed is {RELEASE}) hold builder-shop-fix, t2."
+    )
+    assert "a shell begins anew" in finding.why
 
 
 def test_one_that_does_not_answer_is_named_with_its_process() -> None:

@@ -133,6 +133,19 @@ class TestWhatIsRefused:
         assert caught.value.hint
         assert (tmp_path / "afx.db").read_bytes() == before
 
+    @pytest.mark.parametrize(
+        "content", [None, b"", b"x", b"\0" * 4096], ids=["none", "empty", "short", "zeros"]
+    )
+    async def test_a_rehearsal_lets_pass_what_open_may_mend_and_changes_nothing(
+        self, tmp_path: Path, content: bytes | None
+    ) -> None:
+        file = tmp_path / "afx.db"
+        if content is not None:
+            file.write_bytes(content)
+        await make(tmp_path).rehearse()
+        assert (file.read_bytes() if file.exists() else None) == content
+        assert list(modes(tmp_path)) == ([] if content is None else ["afx.db"])
+
     @pytest.mark.parametrize("left_open", [False, True], ids=["at rest", "in use"])
     async def test_a_newer_format(self, tmp_path: Path, left_open: bool) -> None:
         await filled(tmp_path)
@@ -147,6 +160,11 @@ class TestWhatIsRefused:
         assert f"{tmp_path / 'afx.db'} has format {NEXT.number}" in caught.value.message
         assert f"up to {len(MIGRATIONS)}" in caught.value.message
         assert "Upgrade afx" in caught.value.hint
+        copy = tmp_path / f"afx.db.before-{NEXT.number}"
+        assert copy.exists()
+        assert f"{copy} is what it was before the upgrade." in caught.value.hint
+        with pytest.raises(StorageTooNewError, match=f"format {NEXT.number}"):
+            await make(tmp_path).rehearse()
         assert contents(tmp_path) == before
         await newer.aclose()
 
