@@ -98,16 +98,13 @@ def test_every_snippet_runs_or_is_a_piece_of_a_tested_package(text: str, tmp_pat
         }
 
 
-@pytest.mark.parametrize("text", list(blocks("toml")))
+@pytest.mark.parametrize("text", [one for one in blocks("toml") if "\n[project" not in f"\n{one.values[0]}"])
 def test_every_settings_snippet_can_be_used(text: str, tmp_path: Path) -> None:
-    tree = tomllib.loads(text)
-    if "project" in tree:
-        return
     path = tmp_path / "config.toml"
     path.write_text(text)
     settings = Settings.load(None, env={"AFX_CONFIG": str(path)})
     plugins = Plugins.load(settings=settings)
-    for name in tree.get("harness", {}):
+    for name in tomllib.loads(text).get("harness", {}):
         assert plugins.harness(name).name == name
 
 

@@ -214,6 +214,7 @@ def test_since_when_is_remembered(install: Install, tmp_path: Path) -> None:
     first.remember(tmp_path / "plugins.json")
     later = load()
     later.remember(tmp_path / "plugins.json")
+    assert only(first).since is not None
     assert only(later).since == only(first).since
     assert only(later).hint == "Tell its author. `afx plugins disable a` switches it off."
     (tmp_path / "plugins.json").write_text("nonsense")

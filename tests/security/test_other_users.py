@@ -12,7 +12,7 @@ from afx.cli import launcher
 from afx.testing.tower_process import TowerFailedError, TowerProcess
 from afx_holding import frames
 from afx_holding.tower.places import Place
-from security.conftest import PATIENCE, with_key
+from security.conftest import PATIENCE
 
 NOBODY = 65534
 
@@ -151,5 +151,4 @@ def test_a_second_tower_touches_neither_key_nor_log(target: TowerProcess) -> Non
     finally:
         (target.home.parent / "kept").rename(target.home / "key")
     assert target.key == key
-    assert target.request("GET", "/api/state")
-    assert with_key(target)
+    assert target.state()
