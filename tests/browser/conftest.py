@@ -78,3 +78,11 @@ def counter(tower: TowerProcess, workspace: str) -> dict[str, Any]:
     """An agent that counts aloud for ever."""
     agent: dict[str, Any] = tower.shell(workspace, COUNTER, "counter")
     return agent
+
+
+@pytest.fixture
+def architect(tower: TowerProcess, workspace: str) -> dict[str, Any]:
+    """An agent that was told to plan the shop."""
+    request = {"workspace": workspace, "kind": "architect", "name": "main", "task": "Plan the shop"}
+    agent: dict[str, Any] = tower.request("POST", "/api/agents", request)["agent"]
+    return agent

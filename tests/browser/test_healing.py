@@ -15,6 +15,7 @@ from playwright.sync_api import BrowserContext, WebSocketRoute, expect
 
 from afx.api.process import send_signal
 from afx.testing.tower_process import TowerProcess, processes_of
+from e2e.steps import kill_everything
 
 from .conftest import COUNTER, OpenTab
 from .tab import Tab
@@ -50,46 +51,40 @@ def test_a_terminal_goes_on_after_a_restart_of_the_tower_with_every_byte_once(
 
 
 def test_a_tab_moves_to_the_successor_of_a_terminal_that_died_with_its_tower_lesson_13(
-    tower: TowerProcess, workspace: str, open_tab: OpenTab
+    tower: TowerProcess, architect: dict[str, Any], open_tab: OpenTab
 ) -> None:
-    request = {"workspace": workspace, "kind": "architect", "name": "main", "task": "Plan the shop"}
-    agent = tower.request("POST", "/api/agents", request)["agent"]
     tab = open_tab()
-    tab.await_text(agent, "heard 1: Plan the shop")
+    tab.await_text(architect, "heard 1: Plan the shop")
 
-    tower.kill()
-    for holder in processes_of(tower.home):
-        send_signal(holder, signal.SIGKILL)
+    kill_everything(tower)
     tower.start()
     expect(tab.page.locator(".ending")).to_contain_text("Lost", timeout=20_000)
-    tower.request("POST", f"/api/agents/{agent['id']}/resume", {})
+    tower.request("POST", f"/api/agents/{architect['id']}/resume", {})
 
     begin = time.monotonic()
-    tab.await_text(agent, "turns=1 ")
+    tab.await_text(architect, "turns=1 ")
     assert time.monotonic() - begin < SOON
     successor = tower.agents()["architect/main"]["terminal"]
-    assert agent["terminal"]["id"] in successor["predecessors"]
-    assert tab.page.evaluate("id => afx.sessions.get(id).terminal", agent["id"]) == successor["id"]
-    assert tab.close_code(f"/ws/terminal/{agent['terminal']['id']}") == 4404
+    assert architect["terminal"]["id"] in successor["predecessors"]
+    assert tab.page.evaluate("id => afx.sessions.get(id).terminal", architect["id"]) == successor["id"]
+    assert tab.close_code(f"/ws/terminal/{architect['terminal']['id']}") == 4404
     assert tab.loads() == 1
 
 
 def test_a_tab_follows_when_a_holder_dies_and_its_tower_lives(
-    tower: TowerProcess, workspace: str, open_tab: OpenTab
+    tower: TowerProcess, architect: dict[str, Any], open_tab: OpenTab
 ) -> None:
-    request = {"workspace": workspace, "kind": "architect", "name": "main", "task": "Plan the shop"}
-    agent = tower.request("POST", "/api/agents", request)["agent"]
     tab = open_tab()
-    tab.await_text(agent, "heard 1: Plan the shop")
+    tab.await_text(architect, "heard 1: Plan the shop")
     assert tower.process is not None
 
     for process in processes_of(tower.home):
         if process.pid != tower.process.pid:
             send_signal(process, signal.SIGKILL)
 
-    tab.await_text(agent, "turns=1 ")
-    tab.await_status(agent, "live")
-    assert agent["terminal"]["id"] in tower.agents()["architect/main"]["terminal"]["predecessors"]
+    tab.await_text(architect, "turns=1 ")
+    tab.await_status(architect, "live")
+    assert architect["terminal"]["id"] in tower.agents()["architect/main"]["terminal"]["predecessors"]
     assert tab.loads() == 1
 
 
@@ -117,31 +112,27 @@ def test_a_terminal_whose_holder_does_not_answer_is_waited_for_lesson_02(
 
 
 def test_a_lost_agent_is_brought_back_by_its_one_button(
-    tower: TowerProcess, workspace: str, open_tab: OpenTab
+    tower: TowerProcess, architect: dict[str, Any], open_tab: OpenTab
 ) -> None:
-    request = {"workspace": workspace, "kind": "architect", "name": "main", "task": "Plan the shop"}
-    agent = tower.request("POST", "/api/agents", request)["agent"]
     tab = open_tab()
-    tab.await_text(agent, "heard 1: Plan the shop")
-    tower.kill()
-    for holder in processes_of(tower.home):
-        send_signal(holder, signal.SIGKILL)
+    tab.await_text(architect, "heard 1: Plan the shop")
+    kill_everything(tower)
     tower.start()
 
     expect(tab.page.locator(".ending")).to_contain_text("Lost.", timeout=20_000)
-    assert any("heard 1: Plan the shop" in line for line in tab.text(agent)), "its screen stays"
+    assert any("heard 1: Plan the shop" in line for line in tab.text(architect)), "its screen stays"
     # Who comes later, and where no screen was kept, is shown what was said last.
-    (tower.home / "agents" / agent["id"] / "screen").unlink(missing_ok=True)
+    (tower.home / "agents" / architect["id"] / "screen").unlink(missing_ok=True)
     late = open_tab("#/shop/architect/main")
     expect(late.page.locator(".ending")).to_contain_text("heard 1: Plan the shop")
     tab.page.get_by_role("button", name="Bring it back").click()
 
-    tab.await_text(agent, "turns=1 ")
+    tab.await_text(architect, "turns=1 ")
     expect(tab.page.locator(".ending")).to_have_count(0)
-    marked_off_from_what_is_new(tab.text(agent), "heard 1: Plan the shop")
+    marked_off_from_what_is_new(tab.text(architect), "heard 1: Plan the shop")
     # Nothing of the terminal was shown where its last screen was not kept, so there is nothing to mark off.
-    late.await_text(agent, "turns=1 ")
-    assert not any("brought back" in line for line in late.text(agent))
+    late.await_text(architect, "turns=1 ")
+    assert not any("brought back" in line for line in late.text(architect))
 
 
 @pytest.mark.parametrize("seen", ["before", "after"])

@@ -207,12 +207,10 @@ def test_an_agent_is_spawned_and_cleaned_up_with_a_word_about_what_would_be_lost
 
 
 def test_agents_are_recovered_after_a_look_at_the_plan(
-    tower: TowerProcess, workspace: str, open_tab: OpenTab
+    tower: TowerProcess, architect: dict[str, Any], open_tab: OpenTab
 ) -> None:
-    request = {"workspace": workspace, "kind": "architect", "name": "main", "task": "Plan the shop"}
-    agent = tower.request("POST", "/api/agents", request)["agent"]
     tower.eventually(
-        lambda: b"heard 1" in tower.request("GET", f"/api/terminals/{agent['terminal']['id']}/output")
+        lambda: b"heard 1" in tower.request("GET", f"/api/terminals/{architect['terminal']['id']}/output")
     )
     tower.stop()
     tower.end_everything()

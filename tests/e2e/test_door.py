@@ -16,36 +16,11 @@ from websockets.typing import Origin
 
 from afx.testing.follower import Follower, open_terminal
 from afx.testing.tower_process import RequestFailedError, TowerFailedError, TowerProcess
-
-
-def raw(
-    tower: TowerProcess, method: str, path: str, headers: dict[str, str], body: str | None = None
-) -> tuple[int, http.client.HTTPMessage, bytes]:
-    """Ask with exactly these headers."""
-    connection = http.client.HTTPConnection("127.0.0.1", tower.port, timeout=10)
-    try:
-        connection.putrequest(method, path, skip_host=True)
-        for name, value in headers.items():
-            connection.putheader(name, value)
-        if body is not None:
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(None if body is None else body.encode())
-        response = connection.getresponse()
-        return response.status, response.headers, response.read()
-    finally:
-        connection.close()
-
-
-def host(tower: TowerProcess) -> dict[str, str]:
-    return {"Host": f"127.0.0.1:{tower.port}"}
-
-
-def key(tower: TowerProcess) -> dict[str, str]:
-    return {**host(tower), "Authorization": f"Bearer {tower.key}"}
+from e2e.asking import ask, host, with_key
 
 
 def test_health_needs_no_key(tower: TowerProcess) -> None:
-    status, headers, body = raw(tower, "GET", "/health", host(tower))
+    status, headers, body = ask(tower, "GET", "/health", host(tower))
     assert status == 200
     assert json.loads(body)["ready"] is True
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
@@ -68,7 +43,7 @@ def test_health_needs_no_key(tower: TowerProcess) -> None:
     ],
 )
 def test_without_the_key_nothing_lesson_45(tower: TowerProcess, method: str, path: str) -> None:
-    status, _, body = raw(tower, method, path, host(tower), "{}" if method == "POST" else None)
+    status, _, body = ask(tower, method, path, host(tower), "{}" if method == "POST" else None)
     assert status == 401
     assert json.loads(body)["error"]["hint"]
 
@@ -76,27 +51,27 @@ def test_without_the_key_nothing_lesson_45(tower: TowerProcess, method: str, pat
 @pytest.mark.parametrize("name", ["evil.example", "127.0.0.1:1", "", "localhost.evil.example"])
 def test_a_foreign_host_is_refused_even_with_the_key_lesson_45(tower: TowerProcess, name: str) -> None:
     for path in ("/api/state", "/health", "/"):
-        status, _, body = raw(tower, "GET", path, {**key(tower), "Host": name})
+        status, _, body = ask(tower, "GET", path, {**with_key(tower), "Host": name})
         assert status == 403
         assert json.loads(body)["error"]["code"] == "wrong-host"
 
 
 def test_a_foreign_origin_is_refused_even_with_the_key_lesson_45(tower: TowerProcess) -> None:
     for origin in ("http://evil.example", "null", f"https://127.0.0.1:{tower.port}"):
-        status, _, body = raw(tower, "POST", "/api/login-codes", {**key(tower), "Origin": origin}, "")
+        status, _, body = ask(tower, "POST", "/api/login-codes", {**with_key(tower), "Origin": origin}, "")
         assert (status, json.loads(body)["error"]["code"]) == (403, "wrong-origin")
 
 
 def test_a_code_becomes_a_cookie_once(tower: TowerProcess) -> None:
     code = tower.request("POST", "/api/login-codes")["code"]
-    status, headers, _ = raw(tower, "POST", "/api/login", host(tower), json.dumps({"code": code}))
+    status, headers, _ = ask(tower, "POST", "/api/login", host(tower), json.dumps({"code": code}))
     assert status == 204
     cookie = headers["set-cookie"]
     assert "httponly" in cookie.lower()
     assert "samesite=strict" in cookie.lower()
     with_cookie = {**host(tower), "Cookie": cookie.partition(";")[0]}
-    assert raw(tower, "GET", "/api/state", with_cookie)[0] == 200
-    status, _, body = raw(tower, "POST", "/api/login", host(tower), json.dumps({"code": code}))
+    assert ask(tower, "GET", "/api/state", with_cookie)[0] == 200
+    status, _, body = ask(tower, "POST", "/api/login", host(tower), json.dumps({"code": code}))
     assert (status, json.loads(body)["error"]["code"]) == (409, "bad-code")
 
 
@@ -158,16 +133,12 @@ def test_bad_requests_get_a_sentence_and_leave_nothing(
     before = shared_tower.agents()
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     text = text.replace(b"$WORKSPACE", shared_workspace.encode())
-    connection = http.client.HTTPConnection("127.0.0.1", shared_tower.port, timeout=10)
-    connection.request(method, path, None if body is None else text, key(shared_tower))
-    response = connection.getresponse()
-    answer = json.loads(response.read())
-    connection.close()
-    assert response.status == status, answer
-    error = answer["error"]
+    answer = ask(shared_tower, method, path, with_key(shared_tower), None if body is None else text)
+    assert answer.status == status, answer
+    error = json.loads(answer.body)["error"]
     assert error["code"]
     assert error["message"].endswith((".", "?")), error
-    assert "Traceback" not in json.dumps(answer)
+    assert b"Traceback" not in answer.body
     assert shared_tower.agents() == before
     assert not list(Path(shared_workspace, ".builders").glob("*"))
 
@@ -274,7 +245,7 @@ def test_output_up_to_now_and_from_a_place(tower: TowerProcess, workspace: str) 
     follower.wait_for(rb"one\r\n")
 
     def output(query: str = "") -> tuple[http.client.HTTPMessage, bytes]:
-        status, headers, body = raw(tower, "GET", f"/api/terminals/{terminal}/output{query}", key(tower))
+        status, headers, body = ask(tower, "GET", f"/api/terminals/{terminal}/output{query}", with_key(tower))
         assert status == 200
         return headers, body
 
@@ -291,7 +262,7 @@ def test_output_up_to_now_and_from_a_place(tower: TowerProcess, workspace: str) 
     headers, body = output("?from=other:5")
     assert headers["afx-reset"] == "1"
     for bad in ("?from=5", "?from=e:-1", "?tail=x"):
-        assert raw(tower, "GET", f"/api/terminals/{terminal}/output{bad}", key(tower))[0] == 400
+        assert ask(tower, "GET", f"/api/terminals/{terminal}/output{bad}", with_key(tower))[0] == 400
     follower.close()
 
 
@@ -300,7 +271,7 @@ class EventReader:
 
     def __init__(self, tower: TowerProcess, last: str | None = None) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", tower.port, timeout=10)
-        headers = key(tower) | ({} if last is None else {"Last-Event-ID": last})
+        headers = with_key(tower) | ({} if last is None else {"Last-Event-ID": last})
         self.connection.request("GET", "/api/events", headers=headers)
         self.response = self.connection.getresponse()
 
@@ -369,7 +340,7 @@ def test_a_taken_port_is_named_and_left_alone_lesson_12(tower: TowerProcess, sho
 
 def test_the_key_is_in_no_log_lesson_45(tower: TowerProcess, workspace: str) -> None:
     tower.shell(workspace, "cat")
-    raw(tower, "GET", f"/api/nothing?key={tower.key}", key(tower))
+    ask(tower, "GET", f"/api/nothing?key={tower.key}", with_key(tower))
     tower.stop()
     for path in (tower.home / "tower.log", tower.home.with_suffix(".out")):
         assert tower.key not in path.read_text(encoding="utf-8")

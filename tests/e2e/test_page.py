@@ -15,6 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from afx.server.page import ASSETS
 from afx.testing.follower import open_terminal
 from afx.testing.tower_process import RequestFailedError, TowerProcess
+from e2e.asking import ask, host
 
 needs_page = pytest.mark.skipif(
     not (ASSETS / "index.html").is_file(), reason="The page is not built; `pip install .` builds it."
@@ -23,13 +24,8 @@ needs_page = pytest.mark.skipif(
 
 def get(tower: TowerProcess, path: str) -> tuple[int, http.client.HTTPMessage, str]:
     """Ask as a browser does that is not signed in."""
-    connection = http.client.HTTPConnection("127.0.0.1", tower.port, timeout=10)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.headers, response.read().decode()
-    finally:
-        connection.close()
+    answer = ask(tower, "GET", path, host(tower))
+    return answer.status, answer.headers, answer.body.decode()
 
 
 def events(tower: TowerProcess, query: str = "") -> ClientConnection:

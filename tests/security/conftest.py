@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -33,32 +32,6 @@ def place(target: TowerProcess) -> str:
     repository = make_repository(target.home.parent / "repo")
     target.request("POST", "/api/workspaces", {"path": repository})
     return repository
-
-
-def ask(
-    tower: TowerProcess, method: str, path: str, headers: dict[str, str], body: bytes | None = None
-) -> tuple[int, bytes]:
-    """Ask with exactly these headers, and return the status and the body."""
-    connection = http.client.HTTPConnection("127.0.0.1", tower.port, timeout=PATIENCE)
-    try:
-        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-        for name, value in headers.items():
-            connection.putheader(name, value)
-        if body is not None:
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body)
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
-
-
-def host(tower: TowerProcess) -> dict[str, str]:
-    return {"Host": f"127.0.0.1:{tower.port}"}
-
-
-def with_key(tower: TowerProcess) -> dict[str, str]:
-    return {**host(tower), "Authorization": f"Bearer {tower.key}"}
 
 
 def dial(tower: TowerProcess) -> socket.socket:

@@ -15,7 +15,8 @@ import pytest
 from afx.server.patience import HEAD_WITHIN, MOST_WAITING
 from afx.testing.follower import type_into
 from afx.testing.tower_process import TowerProcess
-from security.conftest import ask, dial, host, until, with_key
+from e2e.asking import ask, host, with_key
+from security.conftest import dial, until
 
 CROWD = 10_000
 _SPARE = 200

@@ -19,7 +19,8 @@ from websockets.sync.client import ClientConnection
 from afx.testing.follower import open_terminal
 from afx.testing.tower_process import TowerProcess
 from afx_holding import frames
-from security.conftest import PATIENCE, ask, host, with_key
+from e2e.asking import ask, host, with_key
+from security.conftest import PATIENCE
 
 fuzzed = settings(
     max_examples=80,
@@ -259,7 +260,7 @@ def test_every_body_gets_an_answer_in_our_own_form(target: TowerProcess, path: s
     @settings(fuzzed, max_examples=40)
     @given(spoilt(good))
     def attack(body: bytes) -> None:
-        status, said = ask(target, "POST", path, with_key(target), body)
+        status, _, said = ask(target, "POST", path, with_key(target), body)
         # Whatever came of it: a sentence, never a failure of the Tower's own.
         assert status < 500, said
         if status >= 400:

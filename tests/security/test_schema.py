@@ -10,7 +10,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 
 from afx.testing.tower_process import TowerProcess
-from security.conftest import ask, with_key
+from e2e.asking import ask, with_key
 from security.test_fuzz import REQUESTS
 
 
@@ -59,7 +59,7 @@ def test_what_fits_the_served_schema_is_answered_and_never_breaks_the_tower(
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(case_of)
     def attack(case: schemathesis.Case[Any]) -> None:
-        status, said = ask(target, "POST", path, with_key(target), json.dumps(whole(case.body)).encode())
+        status, _, said = ask(target, "POST", path, with_key(target), json.dumps(whole(case.body)).encode())
         assert status < 500, said
         # What the schema lets in is of a shape that the Tower reads; it may be refused for what it says.
         if status == 400:

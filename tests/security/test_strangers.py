@@ -16,7 +16,7 @@ from afx.server.parting import Parting
 from afx.testing.follower import type_into
 from afx.testing.tower_process import TowerProcess, processes_of
 from afx.tower.tower import Tower
-from security.conftest import ask, host, with_key
+from e2e.asking import ask, host, with_key
 
 OPEN = {("GET", "/"), ("GET", "/health"), ("GET", "/assets/x.js"), ("POST", "/api/login")}
 
@@ -66,10 +66,10 @@ def test_a_rebound_name_and_a_foreign_page_get_nothing_lesson_45(
     target: TowerProcess, method: str, path: str
 ) -> None:
     for name in (f"evil.example:{target.port}", f"127.0.0.1.evil.example:{target.port}", "127.0.0.1", ""):
-        status, said = ask(target, method, path, {**with_key(target), "Host": name}, b"{}")
+        status, _, said = ask(target, method, path, {**with_key(target), "Host": name}, b"{}")
         assert (status, json.loads(said)["error"]["code"]) == (403, "wrong-host")
     for origin in ("http://evil.example", "null", f"https://127.0.0.1:{target.port}", "http://127.0.0.1:1"):
-        status, said = ask(target, method, path, {**with_key(target), "Origin": origin}, b"{}")
+        status, _, said = ask(target, method, path, {**with_key(target), "Origin": origin}, b"{}")
         assert (status, json.loads(said)["error"]["code"]) == (403, "wrong-origin")
 
 
@@ -89,7 +89,7 @@ def test_without_the_key_nothing_is_done_lesson_45(target: TowerProcess, method:
         (path, {"Cookie": ";=;;\xff"}),
     ]
     for wanted, headers in attempts:
-        status, said = ask(target, method, wanted, {**host(target), **headers}, b"{}")
+        status, _, said = ask(target, method, wanted, {**host(target), **headers}, b"{}")
         assert (status, json.loads(said)["error"]["code"]) == (401, "no-key"), (wanted, headers)
 
 

@@ -21,15 +21,14 @@ transcripts = { files = "~/.foo/{session_id}.jsonl", cwd = { json = "cwd" } }
 """
 
 
-def load(text: str, tmp_path: Path) -> Settings:
+def load(text: str, tmp_path: Path) -> Plugins:
     path = tmp_path / "config.toml"
     path.write_text(text)
-    return Settings.load(None, env={"AFX_CONFIG": str(path)})
+    return Plugins.load(settings=Settings.load(None, env={"AFX_CONFIG": str(path)}))
 
 
 def test_a_section_is_a_harness(tmp_path: Path) -> None:
-    settings = load(GOOD, tmp_path)
-    plugins = Plugins.load(settings=settings)
+    plugins = load(GOOD, tmp_path)
     harness = plugins.harness("foo")
     assert (harness.name, harness.commands) == ("foo", ("foo", "foo-cli"))
     assert plugins.harness("foo") is harness
@@ -56,7 +55,7 @@ def test_a_workspace_has_its_own(tmp_path: Path) -> None:
 
 
 def test_the_section_of_an_installed_harness_is_its_own(tmp_path: Path) -> None:
-    plugins = Plugins.load(settings=load('[harness.claude]\ncommand = "foo"\n', tmp_path))
+    plugins = load('[harness.claude]\ncommand = "foo"\n', tmp_path)
     claude = plugins.harness("claude")
     assert claude.commands == ("claude",)
     assert claude.context.settings == {"command": "foo"}
@@ -122,8 +121,7 @@ CONVERSING = 'new = ["{session_id}"]\nresume = ["{session_id}"]'
 def test_a_mistake_names_its_place(tmp_path: Path, line: str, column: int, says: str, hint: str) -> None:
     first = "" if line.startswith("command") else 'command = "foo"'
     text = f"[harness.foo]\n{first}\n{line}\n"
-    settings = load(text, tmp_path)
-    plugins = Plugins.load(settings=settings)
+    plugins = load(text, tmp_path)
     with pytest.raises(BadInputError) as caught:
         plugins.harness("foo")
     assert caught.value.message.startswith(f"{tmp_path}/config.toml, line 3, column {column}: harness.foo")
@@ -137,20 +135,20 @@ def test_a_mistake_names_its_place(tmp_path: Path, line: str, column: int, says:
 
 def test_highest_and_lowest_exit_codes_are_taken(tmp_path: Path) -> None:
     text = '[harness.foo]\ncommand = "/opt/the foo/foo"\nexits = { quit = [0, 255] }\nscrub = ["FOO_*"]\n'
-    plugins = Plugins.load(settings=load(text, tmp_path))
+    plugins = load(text, tmp_path)
     assert plugins.harness("foo").commands == ("/opt/the foo/foo",)
 
 
 def test_what_makes_harnesses_is_none_itself(tmp_path: Path) -> None:
-    plugins = Plugins.load(settings=load("", tmp_path))
+    plugins = load("", tmp_path)
     with pytest.raises(PluginError, match="There is no harness 'declared'"):
         plugins.harness("declared")
-    plugins = Plugins.load(settings=load('[harness.declared]\ncommand = "foo"\n', tmp_path))
+    plugins = load('[harness.declared]\ncommand = "foo"\n', tmp_path)
     assert plugins.harness("declared").commands == ("foo",)
     assert "declared" in plugins.harness_names()
 
 
 def test_what_is_missing_is_told_at_the_header(tmp_path: Path) -> None:
-    plugins = Plugins.load(settings=load("\n[harness.foo]\nsummary = 'x'\n", tmp_path))
+    plugins = load("\n[harness.foo]\nsummary = 'x'\n", tmp_path)
     with pytest.raises(BadInputError, match=r"line 2, column 1: harness\.foo must have `command`"):
         plugins.harness("foo")
