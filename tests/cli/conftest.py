@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ import pytest
 
 from afx.cli.main import run
 from cli.stub import StubTower, stub_tower
+from e2e.conftest import make_repository
 
 
 class Done(NamedTuple):
@@ -51,12 +51,3 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     make_repository(path)
     monkeypatch.chdir(path)
     return path
-
-
-def make_repository(path: Path) -> None:
-    path.mkdir(parents=True)
-    for arguments in (
-        ["init", "-q"],
-        ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q", "--allow-empty", "-m", "first"],
-    ):
-        subprocess.run(["git", "-C", str(path), *arguments], check=True)

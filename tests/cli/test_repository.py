@@ -8,7 +8,7 @@ import pytest
 
 from afx.api.errors import AfxError, BadInputError, NotFoundError
 from afx.cli.repository import workspace_here_or_none, workspace_of
-from cli.conftest import make_repository
+from e2e.conftest import make_repository
 
 
 def git(directory: Path, *arguments: str) -> None:

@@ -183,6 +183,13 @@ def test_a_viewer_that_never_reads_holds_nobody_up_lesson_31(tower: TowerProcess
     assert "shell/flood" not in tower.agents()
 
 
+def run_python(tower: TowerProcess, workspace: str, script: str) -> str:
+    """Run a script of Python in a terminal, and return the terminal's id."""
+    args = ["-c", 'exec python3 -c "$0"', script]
+    body = {"workspace": workspace, "kind": "shell", "name": "python", "args": args}
+    return str(tower.request("POST", "/api/agents", body)["agent"]["terminal"]["id"])
+
+
 def test_full_screen_frames_arrive_whole(tower: TowerProcess, workspace: str) -> None:
     frame = "".join(f"\x1b[{row};1H\x1b[3{row % 8}m{'#' * 60}" for row in range(1, 41)).encode()
     wanted = hashlib.sha256(frame * 500).hexdigest()
@@ -194,13 +201,7 @@ def test_full_screen_frames_arrive_whole(tower: TowerProcess, workspace: str) ->
         "sys.stdout.flush()\n"
         "sys.stdin.readline()\n"
     )
-    body = {
-        "workspace": workspace,
-        "kind": "shell",
-        "name": "f",
-        "args": ["-c", 'exec python3 -c "$0"', script],
-    }
-    terminal_id = tower.request("POST", "/api/agents", body)["agent"]["terminal"]["id"]
+    terminal_id = run_python(tower, workspace, script)
     data = bytearray()
     with open_terminal(tower, terminal_id) as websocket:
         websocket.send(b"go\r")
@@ -218,13 +219,7 @@ def test_megabytes_without_a_newline_stay_bounded_lesson_34(
     tower: TowerProcess, workspace: str, unit: str
 ) -> None:
     script = f"import sys\nwhile True: sys.stdout.write({unit!r} * 65536)"
-    body = {
-        "workspace": workspace,
-        "kind": "shell",
-        "name": "n",
-        "args": ["-c", 'exec python3 -c "$0"', script],
-    }
-    terminal_id = tower.request("POST", "/api/agents", body)["agent"]["terminal"]["id"]
+    terminal_id = run_python(tower, workspace, script)
     with open_terminal(tower, terminal_id, tail=0) as websocket:
         seen = 0
         while seen < 24 * 1024 * 1024:

@@ -1,4 +1,4 @@
-"""A repository with one commit, and a builder's worktree of it."""
+"""A repository with one commit, a builder's worktree of it, and a Tower's live side in memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from afx.tower import worktree
+from tower.lab import Lab
 from tower.repositories import make_repository
 
 
@@ -28,3 +29,8 @@ def repository(tmp_path: Path, git_identity: None) -> Path:
 @pytest.fixture
 async def builder(repository: Path) -> Path:
     return (await worktree.add(repository, repository / ".builders" / "fix", "builder/fix")).path
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)

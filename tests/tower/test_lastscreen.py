@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from pathlib import Path
 
 import anyio
 import pytest
@@ -20,11 +19,6 @@ from tower.lab import Lab, until
 @pytest.fixture
 def anyio_backend(fake_clock: FakeClock) -> object:
     return fake_clock.backend
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
 
 
 def screens_of(lab: Lab, agents: Agents, terminals: Terminals) -> LastScreens:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import anyio
 import msgspec
@@ -23,11 +22,6 @@ from tower.lab import HOST, WORKSPACE, Lab, a_spec, an_agent, until
 @pytest.fixture
 def anyio_backend(fake_clock: FakeClock) -> object:
     return fake_clock.backend
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
 
 
 async def test_survivors_are_connected_once_under_their_ids_lesson_09(lab: Lab) -> None:
