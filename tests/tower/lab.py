@@ -9,9 +9,10 @@ from pathlib import Path
 import anyio
 
 from afx.api.errors import StorageError
-from afx.api.model import Agent, AgentKind, AgentState, Command, TerminalSpec, Workspace
+from afx.api.model import Agent, AgentState, Command, TerminalSpec
 from afx.api.storage import Changes, StorageContext
 from afx.api.strategy import Cause, StrategyContext
+from afx.testing import storage_records
 from afx.testing.memory_storage import MemoryStorage
 from afx.testing.memory_strategy import MemoryStrategy, World
 from afx.tower.agents import Agents
@@ -21,22 +22,12 @@ from afx.tower.strategies import Strategies
 from afx.tower.survivors import Survivors
 from afx.tower.terminals import Terminals
 
-HOST = "here"
-WORKSPACE = Workspace(host=HOST, path="/w", name="w", added_at=1.0)
+HOST = storage_records.HOST
+WORKSPACE = storage_records.a_workspace()
 
 
 def an_agent(name: str = "a", state: AgentState = AgentState.LOST) -> Agent:
-    return Agent(
-        id=name,
-        host=HOST,
-        workspace="/w",
-        kind=AgentKind.BUILDER,
-        name=name,
-        strategy="memory",
-        state=state,
-        cwd="/w",
-        created_at=1.0,
-    )
+    return storage_records.an_agent(name, state=state)
 
 
 def a_spec(name: str = "a") -> TerminalSpec:

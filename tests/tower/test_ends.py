@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from afx.api.model import Agent, AgentKind, AgentState, Exit, Position, Size, TerminalRecord
+from afx.api.model import Agent, AgentState, Exit, Position, Size, TerminalRecord
 from afx.api.strategy import Cause, TerminalFacts
+from afx.testing.storage_records import an_agent
 from afx.tower.ends import after_end, after_loss, after_return, describe
 from afx.tower.reconcile import Prune
 
@@ -17,10 +18,7 @@ SIZE = Size(80, 24)
 
 
 def agent(state: AgentState = RUNNING, harness: str | None = "claude") -> Agent:
-    return Agent(
-        id="a", host="h", workspace="/w", kind=AgentKind.BUILDER, name="a", strategy="s", cwd="/w",
-        created_at=1.0, state=state, harness=harness,
-    )  # fmt: skip
+    return an_agent(state=state, harness=harness)
 
 
 def record(end: Exit | None = None) -> TerminalRecord:

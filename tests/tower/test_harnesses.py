@@ -10,26 +10,16 @@ from pathlib import Path
 import pytest
 
 from afx.api.errors import PluginError
-from afx.api.model import Agent, AgentKind, AgentState
+from afx.api.model import Agent
 from afx.loader import Plugins
 from afx.settings import Settings
 from afx.settings.trust import trust_present
+from afx.testing.storage_records import an_agent
 from afx.tower.harnesses import Harnesses
 
 
-def an_agent(workspace: Path, harness: str | None = "foo") -> Agent:
-    return Agent(
-        id="a",
-        host="here",
-        workspace=str(workspace),
-        kind=AgentKind.BUILDER,
-        name="fix",
-        harness=harness,
-        strategy="memory",
-        state=AgentState.RUNNING,
-        cwd=str(workspace),
-        created_at=1.0,
-    )
+def agent_in(workspace: Path, harness: str | None = "foo") -> Agent:
+    return an_agent(workspace=str(workspace), cwd=str(workspace), harness=harness)
 
 
 def write(workspace: Path, text: str) -> None:
@@ -42,7 +32,7 @@ def test_a_change_counts_and_a_mistake_takes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     harnesses = Harnesses(Plugins.load(), Settings.load)
-    agent = an_agent(tmp_path)
+    agent = agent_in(tmp_path)
     with pytest.raises(PluginError, match="no harness 'foo'"):
         harnesses.of(agent)
     write(tmp_path, '[harness.foo]\ncommand = "one"\n')
@@ -65,4 +55,4 @@ def test_a_change_counts_and_a_mistake_takes_nothing(
 
 
 def test_a_shell_has_none(tmp_path: Path) -> None:
-    assert Harnesses(Plugins.load(), Settings.load).of(an_agent(tmp_path, None)) is None
+    assert Harnesses(Plugins.load(), Settings.load).of(agent_in(tmp_path, None)) is None

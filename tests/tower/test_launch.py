@@ -9,7 +9,8 @@ import pytest
 
 from afx.api.errors import SpawnError
 from afx.api.harness import Evidence, HarnessProvider, HarnessSession, LaunchRequest, Place
-from afx.api.model import Agent, AgentKind, AgentState, Command, ConversationSource
+from afx.api.model import AgentKind, Command, ConversationSource
+from afx.testing.storage_records import an_agent
 from afx.tower import launch
 
 
@@ -47,19 +48,7 @@ class FooSession(HarnessSession):
         raise NotImplementedError
 
 
-AGENT = Agent(
-    id="a1",
-    host="here",
-    workspace="/w",
-    kind=AgentKind.BUILDER,
-    name="fix",
-    harness="foo",
-    strategy="one",
-    state=AgentState.LOST,
-    cwd="/w/.builders/fix",
-    args=("--fast",),
-    created_at=1.0,
-)
+AGENT = an_agent("a1", harness="foo", args=("--fast",))
 
 
 def test_no_mark_of_any_harness_reaches_a_child_lesson_23() -> None:

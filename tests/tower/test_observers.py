@@ -12,10 +12,11 @@ import pytest
 
 from afx.api.harness import Doing
 from afx.api.hookspecs import EventKind, TerminalEvent
-from afx.api.model import Agent, AgentKind, AgentState, Exit, TerminalRecord, Workspace
+from afx.api.model import AgentState, Exit, TerminalRecord
 from afx.api.process import ProcessIdentity
 from afx.api.storage import StorageContext
 from afx.testing.memory_storage import MemoryStorage
+from afx.testing.storage_records import a_workspace, an_agent
 from afx.tower.agents import Agents
 from afx.tower.observers import Observers, Sight, event_kind
 
@@ -76,17 +77,7 @@ def test_what_happened_between_two_sights(
     assert event_kind(before, after) is kind
 
 
-AGENT = Agent(
-    id="a",
-    host="here",
-    workspace="/w",
-    kind=AgentKind.BUILDER,
-    name="fix",
-    strategy="memory",
-    state=RUNNING,
-    cwd="/w",
-    created_at=1.0,
-)
+AGENT = an_agent(name="fix")
 TERMINAL = TerminalRecord(
     id="t", agent_id="a", host="here", strategy="memory", handle={}, process=ONE, started_at=1.0
 )
@@ -97,7 +88,7 @@ async def agents(tmp_path: Path) -> Agents:
     storage = MemoryStorage(StorageContext(tmp_path, {}))
     await storage.open()
     agents = Agents(storage, "here")
-    await agents.commit(Workspace(host="here", path="/w", name="w", added_at=1.0), AGENT, TERMINAL)
+    await agents.commit(a_workspace(), AGENT, TERMINAL)
     return agents
 
 

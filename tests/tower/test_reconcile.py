@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afx.api.model import Agent, AgentKind, AgentState, Exit, TerminalRecord
+from afx.api.model import Agent, AgentState, Exit, TerminalRecord
 from afx.api.strategy import Life, Orphan, Survival
+from afx.testing.storage_records import HOST, an_agent
 from afx.testing.strategies import records
 from afx.tower.reconcile import Adopt, FinishStop, Prune, Reconnect, Report, Wait, judge, reconcile
-
-HOST = "here"
-
-
-def an_agent(name: str = "a", **changes: Any) -> Agent:
-    agent = Agent(
-        id=name,
-        host=HOST,
-        workspace="/w",
-        kind=AgentKind.BUILDER,
-        name=name,
-        strategy="one",
-        state=AgentState.RUNNING,
-        cwd="/w",
-        created_at=1.0,
-    )
-    return msgspec.structs.replace(agent, **changes)
 
 
 def a_record(name: str = "a", host: str = HOST) -> TerminalRecord:

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from afx.api.model import Agent, AgentKind, AgentState
+from afx.testing.storage_records import an_agent
 from afx.tower.recovery import Eligibility, eligibility, in_order
 
 DAY = 24 * 3600.0
 
 
-def an_agent(name: str = "a", kind: AgentKind = AgentKind.BUILDER, parent: str | None = None) -> Agent:
-    return Agent(
-        id=name,
-        host="here",
-        workspace="/w",
-        kind=kind,
-        name=name,
-        strategy="one",
-        state=AgentState.LOST,
-        cwd="/w",
-        spawned_by=parent,
-        created_at=1.0,
-    )
+def lost(name: str = "a", kind: AgentKind = AgentKind.BUILDER, parent: str | None = None) -> Agent:
+    return an_agent(name, kind=kind, spawned_by=parent, state=AgentState.LOST)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +41,7 @@ def an_agent(name: str = "a", kind: AgentKind = AgentKind.BUILDER, parent: str |
     ],
 )
 def test_eligibility(state: AgentState, facts: dict[str, Any], expected: Eligibility) -> None:
-    agent = msgspec.structs.replace(an_agent(), state=state)
+    agent = an_agent(state=state)
     given_facts = {
         "runs": False,
         "answers": True,
@@ -66,11 +55,11 @@ def test_eligibility(state: AgentState, facts: dict[str, Any], expected: Eligibi
 
 
 def test_architects_first_and_parents_before_children_lesson_27() -> None:
-    shell = an_agent("s", AgentKind.SHELL)
-    child = an_agent("b1", parent="b2")
-    parent = an_agent("b2", parent="arch")
-    architect = an_agent("arch", AgentKind.ARCHITECT)
-    spawned_architect = an_agent("arch2", AgentKind.ARCHITECT, parent="s")
+    shell = lost("s", AgentKind.SHELL)
+    child = lost("b1", parent="b2")
+    parent = lost("b2", parent="arch")
+    architect = lost("arch", AgentKind.ARCHITECT)
+    spawned_architect = lost("arch2", AgentKind.ARCHITECT, parent="s")
     order = [agent.id for agent in in_order([shell, child, parent, architect, spawned_architect])]
     assert order == ["arch", "arch2", "b2", "b1", "s"]
 
@@ -79,9 +68,7 @@ NAMES = st.sampled_from("abcdef")
 
 
 @given(
-    st.lists(
-        st.builds(an_agent, NAMES, st.sampled_from(AgentKind), st.none() | NAMES), unique_by=lambda a: a.id
-    )
+    st.lists(st.builds(lost, NAMES, st.sampled_from(AgentKind), st.none() | NAMES), unique_by=lambda a: a.id)
 )
 def test_every_agent_once_whoever_spawned_whom(agents: list[Agent]) -> None:
     order = in_order(agents)
