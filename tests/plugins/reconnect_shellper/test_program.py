@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
+from pathlib import Path
 
 import anyio
 import pytest
@@ -81,13 +83,17 @@ async def test_new_program_in_the_same_terminal(world: World) -> None:
     await watch.aclose()
 
 
-async def test_input_arrives_whole_and_waits_for_a_program_that_does_not_read_lesson_38(world: World) -> None:
+async def test_input_arrives_whole_and_waits_for_a_program_that_does_not_read_lesson_38(
+    world: World, tmp_path: Path
+) -> None:
     data = bytes(range(256)) * 12_000
+    permission = tmp_path / "permission"
+    os.mkfifo(permission)
     script = f"""
 import hashlib, os, sys, time, tty
 tty.setraw(0)
 print("ready", flush=True)
-time.sleep(0.3)
+open({str(permission)!r}).read()
 got = b""
 while len(got) < {len(data)}: got += os.read(0, 65536)
 print(hashlib.sha256(got).hexdigest(), flush=True)
@@ -96,8 +102,18 @@ time.sleep(100)
     connection = (await world.spawn(await world.tower(), script)).connection
     watch = await connection.watch()
     await output_until(watch, b"ready")
-    with anyio.fail_after(PATIENCE):
+    written = anyio.Event()
+
+    async def write() -> None:
         await connection.write(data)
+        written.set()
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(write)
+            await anyio.wait_all_tasks_blocked()
+            assert not written.is_set(), "it is more than is kept for a program that does not read"
+            await anyio.Path(permission).write_text("read")
     await output_until(watch, hashlib.sha256(data).hexdigest().encode())
     await watch.aclose()
 
