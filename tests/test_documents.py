@@ -26,6 +26,7 @@ from afx.loader import Plugins
 from afx.settings import Settings
 from distribution import write_distribution
 from reference import PAGE, page
+from scripts import write_script
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -154,10 +155,7 @@ def observers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
 def test_the_examples_of_observers_do_what_they_say(
     observers: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = tmp_path / "bin/notify-send"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {tmp_path}/told\n')
-    program.chmod(0o755)
+    program = write_script(tmp_path / "bin/notify-send", f'printf "%s\\n" "$@" >> {tmp_path}/told')
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     received: list[dict[str, Any]] = []
 

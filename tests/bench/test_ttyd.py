@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from benchmarks import ttyd
 
+from scripts import write_script
+
 STAND_IN = """
 import json, sys
 from websockets.sync.server import serve
@@ -31,9 +33,7 @@ with serve(talk, "127.0.0.1", 0, subprotocols=["tty"]) as server:
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "ttyd"
-    path.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{tmp_path}/stand_in.py' \"$@\"\n", encoding="utf-8")
-    path.chmod(0o755)
+    path = write_script(tmp_path / "ttyd", f"exec '{sys.executable}' '{tmp_path}/stand_in.py' \"$@\"")
     (tmp_path / "stand_in.py").write_text(STAND_IN, encoding="utf-8")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     return path

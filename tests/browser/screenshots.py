@@ -7,7 +7,6 @@ machine's Chromium. CI keeps the pictures of every run.
 from __future__ import annotations
 
 import shutil
-import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from playwright.sync_api import Browser, ViewportSize, expect
 
 from afx.testing.tower_process import TowerProcess
 from e2e.conftest import make_repository, short_path
+from scripts import write_script
 
 from .chromium import chromium
 from .tab import Tab
@@ -50,10 +50,7 @@ def shop() -> Iterator[TowerProcess]:
     """Run a Tower with a team that has something to show."""
     directory = short_path()
     programs = directory / "bin"
-    programs.mkdir()
-    program = programs / "claude"
-    program.write_text(f"#!/bin/sh\n{_WORKING}\nexec cat >/dev/null\n")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    write_script(programs / "claude", f"{_WORKING}\nexec cat >/dev/null")
     home = directory / "home"
     home.mkdir()
     path = f"{programs}:/usr/bin:/bin"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Afx
+from scripts import write_script
 
 DECLARED = """
 [harness.foo]
@@ -23,10 +24,7 @@ ID = "0b5a7d1e-0000-4000-8000-000000000001"
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "bin/foo"
-    path.parent.mkdir()
-    path.write_text('#!/bin/sh\necho "foo version 1.2.3 (x)"\n')
-    path.chmod(0o755)
+    path = write_script(tmp_path / "bin/foo", 'echo "foo version 1.2.3 (x)"')
     monkeypatch.setenv("PATH", str(path.parent), prepend=":")
     return path
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import plistlib
 import shutil
-import stat
 import subprocess
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from afx.cli import managers
 from afx.cli.units import Service, launchd_agent, systemd_unit
 from cli.conftest import Afx
+from scripts import write_script
 
 ODD = Service(
     "afx",
@@ -80,9 +80,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "loginctl": "echo ${LINGER-no}",
     }
     for name, answer in answers.items():
-        program = programs / name
-        program.write_text(f'#!/bin/sh\necho "{name} $*" >>{asked}\n{answer}\n')
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        write_script(programs / name, f'echo "{name} $*" >>{asked}\n{answer}')
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setattr("sys.platform", "linux")
     return asked

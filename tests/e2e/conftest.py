@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from afx.testing.tower_process import TowerProcess
 from distribution import write_distribution
 from e2e.holding import DtachHolding, Holding, ShellperHolding, TmuxHolding
 from e2e.tmux import Tmux, needs, needs_tmux
+from scripts import write_script
 
 DTACH = Path(__file__).parents[2] / "docs/plugin-authors/examples/afx-reconnect-dtach"
 
@@ -38,11 +38,8 @@ def make_repository(path: Path) -> str:
 
 def make_programs(directory: Path) -> Path:
     """Make a directory for PATH in which each program is the scripted fake agent, like that program."""
-    directory.mkdir()
     for like in ("claude", "codex", "plain"):
-        program = directory / like
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m afx.testing.fake_agent --like {like} "$@"\n')
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        write_script(directory / like, f'exec {sys.executable} -m afx.testing.fake_agent --like {like} "$@"')
     return directory
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from afx.settings.trust import trust_present
 from afx.testing.follower import Follower
 from afx.testing.tower_process import RequestFailedError, TowerProcess
+from scripts import write_script
 
 DECLARED = """
 [harness.foo]
@@ -28,9 +30,8 @@ cwd = { json = "cwd" }
 
 @pytest.fixture
 def declared(workspace: str, tower: TowerProcess) -> str:
-    program = Path(tower.env["PATH"].split(":")[0], "foo")
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m afx.testing.fake_agent "$@"\n')
-    program.chmod(0o755)
+    programs = Path(tower.env["PATH"].split(":")[0])
+    write_script(programs / "foo", f'exec {sys.executable} -m afx.testing.fake_agent "$@"')
     Path(workspace, "afx.toml").write_text(DECLARED)
     trust_present(Path(workspace), tower.env)
     return workspace
@@ -76,4 +77,4 @@ def test_an_unknown_harness_is_refused_with_the_declared_ones_among_the_known(
     body = {"workspace": declared, "kind": "builder", "name": "a", "harness": "fooo"}
     with pytest.raises(RequestFailedError) as caught:
         tower.request("POST", "/api/agents", body)
-    assert "foo" in caught.value.error["hint"]
+    assert "foo" in re.findall(r"\w+", caught.value.error["hint"])

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from afx.plugin import API_VERSION, AgentKind, HarnessEntry, HarnessProvider, LaunchRequest, SpawnError
+from scripts import write_script
 
 
 def seen(harness: str, name: str) -> str:
@@ -19,10 +20,7 @@ def seen(harness: str, name: str) -> str:
 
 def a_request(directory: Path, program: str) -> LaunchRequest:
     """Return a request to launch a program, which does nothing, with files of its own in `directory`."""
-    executable = directory / "bin" / program
-    executable.parent.mkdir()
-    executable.write_text("#!/bin/sh\n", encoding="utf-8")
-    executable.chmod(0o755)
+    executable = write_script(directory / "bin" / program)
     return LaunchRequest(
         kind=AgentKind.BUILDER,
         name="fix",

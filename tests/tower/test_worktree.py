@@ -14,6 +14,7 @@ from afx.tower import worktree
 from afx.tower.losses import losses_of
 from afx.tower.repository import current_branch
 from afx.tower.worktree import Worktree
+from scripts import write_script
 from tower.repositories import commit, everything, git, make_repository
 
 pytestmark = pytest.mark.usefixtures("git_identity")
@@ -134,10 +135,7 @@ class TestAdd:
         assert list((tmp_path / "elsewhere").iterdir()) == []
 
     async def test_a_failure_midway_leaves_nothing(self, repository: Path) -> None:
-        hook = repository / ".git" / "hooks" / "post-checkout"
-        hook.parent.mkdir(exist_ok=True)
-        hook.write_text("#!/bin/sh\necho no luck >&2\nexit 3\n", encoding="utf-8")
-        hook.chmod(0o755)
+        write_script(repository / ".git/hooks/post-checkout", "echo no luck >&2\nexit 3")
         git(repository, "branch", "kept")
         before = everything(repository)
         for branch in ("fix", "kept"):
@@ -147,10 +145,7 @@ class TestAdd:
 
     async def test_a_cancelled_attempt_leaves_nothing(self, repository: Path, tmp_path: Path) -> None:
         started = tmp_path / "started"
-        hook = repository / ".git" / "hooks" / "post-checkout"
-        hook.parent.mkdir(exist_ok=True)
-        hook.write_text(f"#!/bin/sh\n: > '{started}'\nexec sleep 60\n", encoding="utf-8")
-        hook.chmod(0o755)
+        write_script(repository / ".git/hooks/post-checkout", f": > '{started}'\nexec sleep 60")
         before = everything(repository)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(worktree.add, repository, repository / ".builders" / "fix", "fix")
@@ -172,14 +167,12 @@ class TestAdd:
         self, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         met = tmp_path / "met"
-        hasty = tmp_path / "bin" / "git"
-        hasty.parent.mkdir()
-        hasty.write_text(
-            f'#!/bin/sh\n[ "$3" = worktree ] && [ ! -e {met} ] && touch {met} &&'
+        hasty = write_script(
+            tmp_path / "bin/git",
+            f'[ "$3" = worktree ] && [ ! -e {met} ] && touch {met} &&'
             " echo 'fatal: failed to read .git/worktrees/b1/commondir: Success' >&2 && exit 128\n"
-            f'exec {shutil.which("git")} "$@"\n'
+            f'exec {shutil.which("git")} "$@"',
         )
-        hasty.chmod(0o755)
         monkeypatch.setenv("PATH", str(hasty.parent), prepend=os.pathsep)
         made = await worktree.add(repository, repository / ".builders" / "fix", "builder/fix")
         assert met.exists()

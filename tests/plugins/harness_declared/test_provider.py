@@ -27,6 +27,7 @@ from afx.api.model import AgentKind, Exit
 from afx.tower.launch import child_environment
 from afx_harness_declared.provider import DeclaredHarness
 from afx_harness_declared.session import DeclaredSession
+from scripts import write_script
 
 ID = "0b5a7d1e-0000-4000-8000-000000000001"
 OTHER = "0b5a7d1e-0000-4000-8000-000000000002"
@@ -65,11 +66,7 @@ def session(**changes: object) -> DeclaredSession:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
-    path = tmp_path / "bin/foo"
-    path.parent.mkdir()
-    path.write_text("#!/bin/sh\n")
-    path.chmod(0o755)
-    return path
+    return write_script(tmp_path / "bin/foo")
 
 
 @pytest.fixture

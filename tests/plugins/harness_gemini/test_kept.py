@@ -12,16 +12,14 @@ from afx_harness_gemini.chats import keep, set_apart
 from afx_harness_gemini.provider import GeminiHarness
 from afx_harness_gemini.session import GeminiSession
 from plugins.session_tests import At, Write
+from scripts import write_script
 
 from .written import ID, OTHER, lines
 
 
 def resume(place: Place, directory: Path) -> None:
     """Launch the harness as for a resume, without anything being started."""
-    program = directory / "bin" / "gemini"
-    program.parent.mkdir(exist_ok=True)
-    program.write_text("#!/bin/sh\n", encoding="utf-8")
-    program.chmod(0o755)
+    program = write_script(directory / "bin/gemini")
     env = {**place.env, "PATH": str(program.parent)}
     GeminiHarness().launch(
         LaunchRequest(
