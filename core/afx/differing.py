@@ -87,7 +87,9 @@ class TowerPlugins(msgspec.Struct, frozen=True, kw_only=True):
             return InTower(state="unknown", error="", hint=RESTART, since=None) if is_missed else None
         if theirs.state is row.state:
             return None
-        is_at_fault = row.state is PluginState.ACTIVE and theirs.state is PluginState.BROKEN
+        # A plugin that was upgraded under the Tower may have been imported beside what is older there.
+        is_same = row.version == theirs.version
+        is_at_fault = is_same and row.state is PluginState.ACTIVE and theirs.state is PluginState.BROKEN
         hint = theirs.hint if is_at_fault else RESTART
         return InTower(state=theirs.state.value, error=theirs.error, hint=hint, since=theirs.since)
 

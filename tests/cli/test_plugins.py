@@ -91,6 +91,17 @@ def test_what_failed_in_the_running_tower_only_is_said(afx: Afx, tower_rows: lis
     ]
 
 
+def test_what_was_upgraded_under_the_tower_and_fails_there_is_no_fault_of_its_author(
+    afx: Afx, tower_rows: list[dict[str, Any]]
+) -> None:
+    failed = {"state": "broken", "error": "ImportError: x", "hint": "Tell its author.", "since": NOW}
+    foo_in(tower_rows).update(failed, version="0.9")
+    for said in (afx("plugins").out, afx("doctor").out):
+        assert "broken in the running Tower" in said
+        assert "`afx tower restart`" in said
+        assert "Tell its author." not in said
+
+
 def test_what_was_installed_or_switched_since_the_tower_started_is_said(
     afx: Afx, tower_rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,3 +131,23 @@ def test_the_tower_boots_and_names_each(tower: TowerProcess, workspace: str) -> 
     again = {row["name"]: row["since"] for row in tower.state()["plugins"]}
     assert again["raises"] == rows["raises", "afx-raises"]["since"]
     assert tower.agents()["shell/s"]["terminal"]["id"] == shell["terminal"]["id"]
+
+
+def test_a_broken_harness_is_not_passed_over_in_silence(
+    site: Path, tower: TowerProcess, workspace: str
+) -> None:
+    tower.stop()
+    write_distribution(
+        site, "afx-acme", "acme = acme_plugin", acme_plugin=harness("acme").replace(":Harness", ":Nowhere")
+    )
+    tower.start()
+    body = {"workspace": workspace, "kind": "architect", "name": "main"}
+    answer = tower.request("POST", "/api/agents", body)
+    assert answer["agent"]["harness"] == "codex"
+    acme, claude = answer["notes"]
+    assert acme.startswith("The harness acme is passed over, for it is broken: ")
+    assert "`afx plugins disable acme` switches it off." in acme
+    assert claude.startswith("The harness claude is passed over, for it is broken: ")
+    assert "claimed by afx" in claude
+    named = tower.request("POST", "/api/agents", {**body, "name": "other", "harness": "codex"})
+    assert named["notes"] == []

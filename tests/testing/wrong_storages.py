@@ -102,3 +102,17 @@ class ErasesWithTheTerminal(MemoryStorage):
 class TestErasesWithTheTerminal(Suite):
     caught_by = "test_any_history_equals_the_ledger"
     made = ErasesWithTheTerminal
+
+
+class RehearsesForReal(MemoryStorage):
+    async def rehearse(self) -> None:
+        await self.open()
+        for host in list(self._opened()):
+            for agent in (await self.load(host)).agents:
+                await self.apply(host, Changes(put=(msgspec.structs.replace(agent, reason="It restarts."),)))
+        await self.aclose()
+
+
+class TestRehearsesForReal(Suite):
+    caught_by = "test_a_rehearsal_beside_a_storage_in_use_refuses_nothing_and_changes_nothing"
+    made = RehearsesForReal

@@ -97,6 +97,20 @@ class StorageSuite(ClaimChecks):
             terminals=(a_terminal(),),
         )
 
+    async def test_a_rehearsal_beside_a_storage_in_use_refuses_nothing_and_changes_nothing(
+        self, tmp_path: Path
+    ) -> None:
+        """Before a Tower is stopped another process asks whether it could start again."""
+        await self.storage_factory(tmp_path).rehearse()
+        async with self.opened(tmp_path) as storage:
+            await storage.apply(HOST, put(a_workspace(), an_agent()))
+            await self.storage_factory(tmp_path).rehearse()
+            await storage.apply(HOST, put(a_conversation()))
+            at_the_end = await storage.load(HOST)
+        await self.storage_factory(tmp_path).rehearse()
+        assert at_the_end.agents == (an_agent(),)
+        assert at_the_end == await self.reloaded(tmp_path)
+
     async def test_a_record_replaces_the_one_of_its_identity(self, tmp_path: Path) -> None:
         """The last of an identity counts, in one step and over several."""
         async with self.opened(tmp_path) as storage:

@@ -15,6 +15,7 @@ from afx.api.errors import AfxError, BadInputError, PluginError
 from afx.api.harness import HarnessProvider
 from afx.api.model import Agent, WorkspacePath
 from afx.loader import Plugins
+from afx.quarantine import PluginInfo, PluginState
 from afx.sections import Sections
 
 log = logging.getLogger("afx.harnesses")
@@ -69,6 +70,15 @@ class Harnesses:
     def all(self, workspace: WorkspacePath) -> list[HarnessProvider]:
         """Return every harness that an agent of a workspace could have, by name."""
         return self._plugins.harnesses(self._settings(workspace))
+
+    def broken_before(self, name: str) -> list[PluginInfo]:
+        """Return those that are broken, each once, and would have been tried before the one of this name."""
+        broken = {
+            row.name: row
+            for row in self._plugins.rows()
+            if row.kind == "harness" and row.state is PluginState.BROKEN and row.name < name
+        }
+        return list(broken.values())
 
     def names(self, workspace: WorkspacePath) -> list[str]:
         """Return their names; nothing is imported for it."""

@@ -165,6 +165,7 @@ class Lifecycle:
         workspace = self._agents.workspace(request.workspace)
         async with self._one_at_a_time(f"{workspace.path}\n{request.kind}"):
             agent = self.design(workspace, request)
+            passed_over = self._passed_over(request, agent.harness)
             made = None
             if agent.kind is AgentKind.BUILDER:
                 made = await worktree.add(Path(workspace.path), Path(agent.cwd), str(agent.branch))
@@ -177,7 +178,17 @@ class Lifecycle:
                 with anyio.CancelScope(shield=True):
                     await self._undo(agent, made)
                 raise
-        return self._agents.agent(agent.id), notes
+        return self._agents.agent(agent.id), [*passed_over, *notes]
+
+    def _passed_over(self, request: AgentRequest, chosen: str | None) -> list[str]:
+        """Say which harnesses could not be chosen, where nobody has named one."""
+        settings = self._settings_for(Path(request.workspace))
+        if chosen is None or request.harness or settings["agent.harness"]:
+            return []
+        return [
+            f"The harness {row.name} is passed over, for it is broken: {row.error.rstrip('.')}. {row.hint}"
+            for row in self._harnesses.broken_before(chosen)
+        ]
 
     async def _undo(self, agent: Agent, made: worktree.Worktree | None) -> None:
         """Take back what a spawn that failed has made, as far as that is possible."""

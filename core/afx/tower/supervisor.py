@@ -184,13 +184,14 @@ class Supervisor:
             case TryAgain(pause, failed):
                 await self._show(agent.id, f"{agent.reason} It is being brought back.")
                 await anyio.sleep(pause)
-                said = ""
+                said, wait = "", _AGAIN_AFTER
                 while (hindrance := await self._bring_back(agent, failed)) is not None:
                     if hindrance.message != said:
                         said = hindrance.message
                         log.warning("Agent %s cannot be brought back yet: %s", agent.id, said)
                         await self._show(agent.id, f"It cannot be brought back yet. {said} {hindrance.hint}")
-                    await anyio.sleep(_AGAIN_AFTER)
+                    await anyio.sleep(wait)
+                    wait = min(2 * wait, FAST)
             case Leave():
                 self._failures.pop(agent.id, None)
 

@@ -6,11 +6,14 @@ Claude Code 2.1.329. What is said in a transcript is the business of `talk`.
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
+# Looked up now: later the Python that the Tower runs in may have been replaced on the disk.
+_UTF_16 = codecs.lookup("utf-16-le")
 _LONGEST_NAME = 200
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _CHOSEN_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -36,7 +39,7 @@ def project_name(real_path: str) -> str:
     """
     # Bytes that are no UTF-8 reach the program as replacement characters.
     path = real_path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    encoded = path.encode("utf-16-le")
+    encoded, _ = _UTF_16.encode(path)
     units = [int.from_bytes(encoded[at : at + 2], "little") for at in range(0, len(encoded), 2)]
     name = "".join(chr(unit) if unit < 128 and chr(unit).isalnum() else "-" for unit in units)
     if len(name) <= _LONGEST_NAME:

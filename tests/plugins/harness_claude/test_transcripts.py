@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import string
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,14 @@ def test_the_same_id_under_another_directory_is_seen(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True)
         path.touch()
     assert elsewhere(ID, here, env) == [transcript(ID, there, env)]
+
+
+def test_nothing_is_left_to_be_read_from_the_disk_where_the_python_may_be_gone_by_then() -> None:
+    code = """
+import sys, afx_harness_claude.transcripts as transcripts
+loaded = set(sys.modules)
+transcripts.project_name("/home/ada/schön")
+sys.exit(", ".join(set(sys.modules) - loaded) or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
