@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -50,6 +51,9 @@ def _install(package: str, prefix: Path, home: Path) -> None:
         _unavailable(f"npm is not installed, so there is no {package}")
     # What npm did not finish is not taken for an installed program by a later run.
     unfinished = Path(tempfile.mkdtemp(dir=prefix.parent))
+    # From npm 12 on a package runs a script of its own at its installation only where it is named here.
+    allowed = {"allowScripts": {package.rpartition("@")[0]: True}}
+    (unfinished / "package.json").write_text(json.dumps(allowed), encoding="utf-8")
     flags = ("--no-audit", "--no-fund", "--loglevel=error")
     try:
         _run(npm, "install", *flags, "--prefix", str(unfinished), package, home=home)
