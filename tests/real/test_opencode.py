@@ -44,6 +44,10 @@ def until_shown(screen: Screen, text: str) -> None:
     read_until(screen, lambda: text in text_of(screen), seconds=60)
 
 
+def until_told(server: ModelServer, screen: Screen, text: str) -> None:
+    read_until(screen, lambda: server.turns[-1].prompt == text, seconds=60)
+
+
 def until_doing(screen: Screen, doing: Doing) -> None:
     read_until(screen, lambda: OpenCodeHarness().doing(text_of(screen)) is doing, seconds=60)
 
@@ -75,8 +79,13 @@ async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_s
         assert await OpenCodeHarness().takes_messages(None, text_of(screen))
         say(OpenCodeHarness(), screen, QUESTION)
         until_shown(screen, "It was marzipan.")
-        turn = server.wait_for(lambda turn: turn.prompt == QUESTION and turn.has_tools)
+        turn = server.wait_for(lambda turn: turn.prompt.strip() == QUESTION and turn.has_tools)
         assert "Rhubarb" in turn.system
+        # Neither acts on the program: it begins no conversation, and chooses nothing from a list.
+        for text, said in (("/new", "Message: /new "), ("look at @wor", "look at @wor ")):
+            until_doing(screen, Doing.WAITING)
+            say(OpenCodeHarness(), screen, text)
+            until_told(server, screen, said)
     assert [one.session_id for one in await session.discover(place)] == [name]
 
 

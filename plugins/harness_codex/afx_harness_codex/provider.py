@@ -101,7 +101,7 @@ class CodexHarness(HarnessProvider):
         if request.task:
             # Without the dashes a task that begins with a dash, or with a command's name, would be taken
             # for one.
-            argv += [*(() if "--" in request.args else ("--",)), request.task_argument(files)]
+            argv += [*(() if "--" in request.args else ("--",)), _no_command(request.task_argument(files))]
         return Command(argv=tuple(argv), env=dict(request.env), cwd=request.cwd, files=files)
 
     def doing(self, screen: str) -> Doing:
@@ -121,9 +121,7 @@ class CodexHarness(HarnessProvider):
         with "@" or "$" opens a list of names, from which Enter would choose; a space closes it, and is no
         part of the message.
         """
-        text = text.lstrip()
-        before = {"!": " ", "/": "Message: "}.get(text[:1], "")
-        return (b"\x1b[200~" + f"{before}{text} ".encode() + b"\x1b[201~\r",)
+        return (b"\x1b[200~" + f"{_no_command(text.lstrip())} ".encode() + b"\x1b[201~\r",)
 
     def classify_exit(self, info: ExitInfo) -> ExitKind:
         """Say why the process ended; a refused id, and a missing login, by what the program says of it."""
@@ -140,6 +138,11 @@ def _role(path: str) -> str:
         f"Who you are here, and how this workspace works, is written in the file {path}. Before anything "
         "else, read all of it; it is as binding as these instructions."
     )
+
+
+def _no_command(text: str) -> str:
+    """Return a text that the program takes for words."""
+    return {"!": " ", "/": "Message: "}.get(text[:1], "") + text
 
 
 def _toml(text: str) -> str:

@@ -107,7 +107,7 @@ class GeminiHarness(HarnessProvider):
             files[path] = prompt.system_prompt(env, Path(request.cwd), request.role)
             env[prompt.VARIABLE] = path
         # In one word, since a task may begin with a dash.
-        task = (f"--prompt-interactive={request.task_argument(files)}",) if request.task else ()
+        task = (f"--prompt-interactive={_no_command(request.task_argument(files))}",) if request.task else ()
         argv = (program, *request.session_args, *task, *request.args)
         return Command(argv=argv, env=env, cwd=request.cwd, files=files)
 
@@ -135,10 +135,8 @@ class GeminiHarness(HarnessProvider):
         space prevents both, and is no part of the message. At the beginning "/" would be a command; after
         the word "Message:" it is said. Whoever wants a command types it.
         """
-        text = text.lstrip()
-        if text.startswith("/"):
-            text = f"Message: {text}"
-        return (b"\x1b[200~" + text.encode() + b" \x1b[201~", _END_KEY, _END_KEY, _END_KEY, b"\r")
+        words = _no_command(text.lstrip())
+        return (b"\x1b[200~" + words.encode() + b" \x1b[201~", _END_KEY, _END_KEY, _END_KEY, b"\r")
 
     def classify_exit(self, info: ExitInfo) -> ExitKind:
         """Say why the process ended, by the exit codes that the program has for it."""
@@ -147,3 +145,8 @@ class GeminiHarness(HarnessProvider):
         if info.exit.code == _NO_AUTH:
             return ExitKind.AUTH
         return super().classify_exit(info)
+
+
+def _no_command(text: str) -> str:
+    """Return a text that the program takes for words. It passes over blanks before a slash."""
+    return f"Message: {text}" if text.lstrip().startswith("/") else text

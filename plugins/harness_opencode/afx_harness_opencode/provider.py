@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class OpenCodeHarness(HarnessProvider):
         argv = [program, *request.session_args, *request.args]
         if request.task:
             # In one word, since a task may begin with a dash.
-            task = f"--prompt={request.task_argument(files)}"
+            task = f"--prompt={_no_command(request.task_argument(files))}"
             argv = [program, *request.session_args, task, *request.args]
         return Command(argv=tuple(argv), env=env, cwd=request.cwd, files=files)
 
@@ -73,6 +73,15 @@ class OpenCodeHarness(HarnessProvider):
         if screen is None:
             return None
         return not _ASKS.search(screen) and _IDLE.search(screen) is not None
+
+    def keystrokes(self, text: str) -> Sequence[bytes]:
+        """Return what to type: a paste and Enter.
+
+        A message that begins with a slash would be a command such as ``/new``; it is said after the word
+        "Message:". At the end a word with "@" opens a list, from which Enter would choose; a space closes
+        it, and is no part of the message. Whoever wants a command types it.
+        """
+        return super().keystrokes(f"{_no_command(text)} ")
 
     def doing(self, screen: str) -> Doing:
         """Say what the agent does: questions come first, since work may still be shown beside them."""
@@ -87,6 +96,11 @@ class OpenCodeHarness(HarnessProvider):
         if info.exit.code == 1 and _REFUSAL.search(info.tail):
             return ExitKind.UNRESUMABLE
         return super().classify_exit(info)
+
+
+def _no_command(text: str) -> str:
+    """Return a text that the program takes for words."""
+    return f"Message: {text}" if text.startswith("/") else text
 
 
 def _with_instructions(env: Mapping[str, str], path: str) -> str:

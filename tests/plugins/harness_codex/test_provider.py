@@ -126,3 +126,9 @@ def test_an_end_is_told_by_code_and_words_lesson_26(exit_: Exit, tail: str, kind
 def test_a_message_is_one_paste_and_runs_nothing_lesson_38(text: str, typed: str) -> None:
     (keys,) = CodexHarness().keystrokes(text)
     assert keys == b"\x1b[200~" + typed.encode() + b"\x1b[201~\r"
+
+
+def test_a_task_runs_nothing(request_: LaunchRequest) -> None:
+    for task, said in (("!rm x", " !rm x"), ("/new x", "Message: /new x")):
+        command = CodexHarness().launch(msgspec.structs.replace(request_, task=task))
+        assert command.argv[-2:] == ("--", said)

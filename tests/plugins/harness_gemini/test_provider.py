@@ -112,8 +112,10 @@ def test_a_message_is_one_paste_and_enter_comes_well_after_it_lesson_38() -> Non
     assert all(b"\r" not in part for part in parts[:-1])
 
 
-def test_a_message_is_never_a_command_lesson_38() -> None:
+def test_a_message_is_never_a_command_lesson_38(request_: LaunchRequest) -> None:
     assert GeminiHarness().keystrokes(" /quit")[0] == b"\x1b[200~Message: /quit \x1b[201~"
+    command = GeminiHarness().launch(msgspec.structs.replace(request_, task="/about the house"))
+    assert command.argv[-1] == "--prompt-interactive=Message: /about the house"
 
 
 def test_permissions_are_named_so_that_they_do_not_come_back_lesson_22() -> None:

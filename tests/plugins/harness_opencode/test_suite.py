@@ -120,6 +120,11 @@ class TestOpenCode(HarnessSuite):
             assert harness.doing(screen) is doing
         assert await harness.takes_messages(None, None) is None
 
+    def test_a_message_is_never_a_command_lesson_38(self, place: Place) -> None:
+        assert OpenCodeHarness().keystrokes("/new")[0] == b"\x1b[200~Message: /new \x1b[201~"
+        assert OpenCodeHarness().keystrokes("see @src")[0] == b"\x1b[200~see @src \x1b[201~"
+        assert self.launch(place, task="/init").argv[-1] == "--prompt=Message: /init"
+
     def test_a_refused_id_is_known_by_what_is_said(self) -> None:
         info = ExitInfo(exit=Exit(code=1, at=1.0), ran_for=1.0, tail="Error: Session not found: ses_1")
         assert OpenCodeHarness().classify_exit(info) is ExitKind.UNRESUMABLE
