@@ -71,6 +71,13 @@ def test_cut_is_never_inside_a_sequence_or_a_character_lesson_32(output: bytes, 
     assert wanted - 64 <= cut.at <= wanted + 1024
 
 
+@pytest.mark.parametrize("character", ["ï", "文", "🙂"])
+def test_a_cut_within_a_character_is_before_it_lesson_32(character: str) -> None:
+    output = bytearray(f"a{character}b".encode())
+    places = range(1, len(output) - 1)
+    assert {safe_cut(output, len(output), place).at for place in places} == {1}
+
+
 @unhurried
 @given(OUTPUT, OUTPUT, st.integers(0, 2000))
 def test_modes_are_the_same_however_output_is_cut_lesson_32(first: bytes, rest: bytes, place: int) -> None:

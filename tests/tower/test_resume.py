@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from afx.api.harness import Evidence, Rung
@@ -359,9 +359,23 @@ NOTHING_FORBIDS = partial(
     ANY_FACTS, presence=st.just(Presence.NONE), directory_is_there=st.just(True), trouble=st.just("")
 )
 """Of any facts few let a program be started at all."""
+A_CONVERSATION_IS_WANTED = partial(
+    NOTHING_FORBIDS,
+    harness=st.just("claude"),
+    chain=st.sampled_from([ALL, (Rung.DISCOVERED, Rung.STORED)]),
+    only_fresh=st.just(False),
+    failed=st.sampled_from([frozenset(), frozenset({Rung.STORED})]),
+)
+"""And of these few let one be resumed."""
 
 
-@given(ANY_FACTS() | NOTHING_FORBIDS())
+@settings(max_examples=500)
+@given(
+    ANY_FACTS()
+    | NOTHING_FORBIDS()
+    | A_CONVERSATION_IS_WANTED(wanted=st.none(), alone=st.just(True))
+    | A_CONVERSATION_IS_WANTED(wanted=IDS)
+)
 def test_what_always_holds(given_facts: Facts) -> None:
     made = plan(given_facts)
     starts = made.action in {Action.RESUME, Action.BEGIN}
