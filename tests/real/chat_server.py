@@ -52,7 +52,7 @@ def _reply(server: ChatServer, path: str, body: dict[str, Any]) -> tuple[str, by
         choice = {"index": 0, "message": said, "finish_reason": "stop"}
         whole = {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
         return "application/json", json.dumps(whole).encode()
-    chunks = [
+    chunks: list[dict[str, Any]] = [
         {"choices": [{"index": 0, "delta": said, "finish_reason": None}]},
         {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": usage},
     ]

@@ -71,7 +71,7 @@ def _events(item: dict[str, Any], answer: str) -> Iterator[bytes]:
         "output_tokens_details": None,
         "total_tokens": 20,
     }
-    for event in (
+    events: list[dict[str, Any]] = [
         {"type": "response.created", "response": {"id": "resp_1"}},
         *(
             [
@@ -88,7 +88,8 @@ def _events(item: dict[str, Any], answer: str) -> Iterator[bytes]:
         ),
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": "response.completed", "response": {"id": "resp_1", "usage": usage}},
-    ):
+    ]
+    for event in events:
         yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
 
 

@@ -170,7 +170,7 @@ async def test_a_dialog_takes_no_message_and_the_prompt_does_lesson_38(
         process = identify(screen.process.pid)
         assert process is not None
 
-        async def takes() -> bool:
+        async def takes() -> bool | None:
             return await harness.takes_messages(process, None)
 
         screen.until(READY)

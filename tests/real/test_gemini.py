@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -21,6 +22,10 @@ from .screen import shown
 pytestmark = pytest.mark.real
 
 READY = "Type your message"
+
+
+def is_gone(path: str) -> bool:
+    return not Path(path).exists()
 
 
 @pytest.fixture
@@ -73,7 +78,7 @@ async def test_a_killed_conversation_is_resumed_again_and_again_with_all_that_wa
             begin = (await anyio.Path(now.path).read_text(encoding="utf-8")).splitlines()[0]
             await anyio.Path(rest).write_text(f"{begin}\n", encoding="utf-8")
             with shown(launch(GeminiHarness(), other)) as screen:
-                read_until(screen, lambda path=now.path: not Path(path).exists())
+                read_until(screen, partial(is_gone, now.path))
     assert [one.session_id for one in await session.discover(place)] == [name]
 
 

@@ -131,6 +131,11 @@ def begin_another_conversation(afx: Afx) -> None:
         time.sleep(1)
 
 
+def await_answer(afx: Afx, answer: str) -> None:
+    """Wait until the builder's last words have this answer in them."""
+    afx.tower.eventually(lambda: answer in afx.last_words("builder/fix"), timeout=30)
+
+
 @pytest.mark.parametrize("program", [CLAUDE, CODEX, GEMINI], ids=lambda one: one.name, indirect=True)
 def test_after_the_loss_of_everything_it_remembers(afx: Afx, server: ModelServer, program: Program) -> None:
     afx("tower", "start")
@@ -141,7 +146,7 @@ def test_after_the_loss_of_everything_it_remembers(afx: Afx, server: ModelServer
     word, answer = "marzipan", "Noted napizram."
     for boot in ("the same", "another, lesson 01"):
         # Programs write a moment after they have spoken; what was never written nobody can bring back.
-        afx.tower.eventually(lambda answer=answer: answer in afx.last_words("builder/fix"), timeout=30)
+        await_answer(afx, answer)
         conversation = afx.agent("builder/fix")["conversation"]["id"]
         afx.kill_everything()
         if boot != "the same":
