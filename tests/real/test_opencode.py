@@ -16,9 +16,7 @@ from afx.plugin import (
     ExitKind,
     Launched,
     Place,
-    Size,
 )
-from afx.tower.screen import shown as text_shown
 from afx_harness_opencode.provider import OpenCodeHarness
 
 from .conftest import Home
@@ -29,19 +27,13 @@ from .screen import Screen, shown
 
 pytestmark = pytest.mark.real
 
-GLANCE = 32 * 1024
 UNKNOWN = "ses_00000000000000000000000000"
-
-
-def text_of(screen: Screen) -> str:
-    """What the terminal shows, as the Tower makes it of the end of the output."""
-    return text_shown(screen.output[-GLANCE:], Size(screen.cols, 40))
 
 
 def until_shown(screen: Screen, text: str) -> None:
     # Not `Screen.until`, which changes the size: then the program draws only what differs from what it
     # believes to be there.
-    read_until(screen, lambda: text in text_of(screen), seconds=60)
+    read_until(screen, lambda: text in screen.shown, seconds=60)
 
 
 def until_told(server: ModelServer, screen: Screen, text: str) -> None:
@@ -49,7 +41,7 @@ def until_told(server: ModelServer, screen: Screen, text: str) -> None:
 
 
 def until_doing(screen: Screen, doing: Doing) -> None:
-    read_until(screen, lambda: OpenCodeHarness().doing(text_of(screen)) is doing, seconds=60)
+    read_until(screen, lambda: OpenCodeHarness().doing(screen.shown) is doing, seconds=60)
 
 
 async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_said(
@@ -76,7 +68,7 @@ async def test_a_killed_conversation_is_captured_and_resumed_with_all_that_was_s
     resumed = msgspec.structs.replace(request, session_args=tuple(session.resume_args(name)))
     with shown(launch(OpenCodeHarness(), resumed)) as screen:
         until_doing(screen, Doing.WAITING)
-        assert await OpenCodeHarness().takes_messages(None, text_of(screen))
+        assert await OpenCodeHarness().takes_messages(None, screen.shown)
         say(OpenCodeHarness(), screen, QUESTION)
         until_shown(screen, "It was marzipan.")
         turn = server.wait_for(lambda turn: turn.prompt.strip() == QUESTION and turn.has_tools)
