@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,3 +70,8 @@ def say(harness: HarnessProvider, screen: Screen, text: str) -> None:
     for part in others:
         read_for(screen, PAUSE)
         screen.type(part)
+    for _ in range(5):
+        with contextlib.suppress(AssertionError):
+            read_until(screen, lambda: not harness.shows_draft(screen.shown), seconds=1)
+            return
+        screen.type(others[-1])

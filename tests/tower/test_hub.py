@@ -10,6 +10,7 @@ import pytest
 from afx.api.model import Exit, Position, Size
 from afx.api.strategy import Connection, Notice, Reset, TerminalFacts, Watch, WatchItem
 from afx.testing.clock import FakeClock
+from afx.tower import hub as hub_module
 from afx.tower.hub import TerminalHub
 
 WIDE, NARROW = Size(200, 50), Size(40, 20)
@@ -207,6 +208,34 @@ async def test_enter_waits_until_the_program_has_shown_the_text_lesson_38(
         await anyio.sleep(0.1)
         assert connection.typed == [b"message"]
         connection.output += b"message"
+    assert connection.typed == [b"message", b"\r"]
+
+
+@pytest.mark.parametrize("swallowed", [0, 2])
+async def test_enter_is_pressed_until_the_text_has_left_the_input_field_lesson_38(
+    hub: TerminalHub, connection: RecordingConnection, monkeypatch: pytest.MonkeyPatch, swallowed: int
+) -> None:
+    monkeypatch.setattr(hub_module, "_ENTER_AGAIN", 0.05)
+
+    def in_field(screen: str) -> bool:
+        return "message" in screen and connection.typed.count(b"\r") <= swallowed
+
+    await hub.deliver([b"message", b"\r"], 0.0, in_field)
+    assert connection.typed == [b"message", *[b"\r"] * (1 + swallowed)]
+
+
+async def test_enter_is_not_pressed_for_ever(
+    hub: TerminalHub, connection: RecordingConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "_ENTER_AGAIN", 0.01)
+    await hub.deliver([b"message", b"\r"], 0.0, bool)
+    assert connection.typed == [b"message", *[b"\r"] * 6]
+
+
+async def test_enter_is_pressed_once_where_the_input_field_cannot_be_seen(
+    hub: TerminalHub, connection: RecordingConnection
+) -> None:
+    await hub.deliver([b"message", b"\r"], 0.0, lambda _: False)
     assert connection.typed == [b"message", b"\r"]
 
 

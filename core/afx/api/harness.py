@@ -390,11 +390,24 @@ class HarnessProvider(ABC):
     def keystrokes(self, text: str) -> Sequence[bytes]:
         """Return what to type so that the running program takes `text` as one message and acts on it.
 
-        The parts are typed with a short pause between them, the second once the program has answered to
-        the first with some output. The default is a bracketed paste, and then Enter. `text` holds no
-        control characters but newlines and tabs.
+        The parts are typed with a short pause between them, the second once the program shows the first,
+        or after three seconds. The default is a bracketed paste, and then Enter. `text` holds no control
+        characters but newlines and tabs.
         """
         return (b"\x1b[200~" + text.encode() + b"\x1b[201~", b"\r")
+
+    def shows_draft(self, screen: str) -> bool:
+        """Tell whether the program's input field holds text, from what its terminal shows.
+
+        It is asked before the last of the `keystrokes`, and again after it. Where both times it does, a
+        second apart, the last one is typed again: a program that a busy machine holds up may take an Enter
+        for a part of the text. False, the default, where that cannot be told.
+
+        Args:
+            screen: The text that the terminal shows, rows separated by newlines.
+        """
+        del screen
+        return False
 
     def classify_exit(self, info: ExitInfo) -> ExitKind:
         """Say why the process ended. The default knows exit code 0 as a quit and all else as a crash."""

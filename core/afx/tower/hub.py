@@ -35,6 +35,13 @@ _DRAFT_PATIENCE = 60.0
 _GLANCE = 32 * 1024
 _ANSWERS_WITHIN = 3.0
 _LOOK_AGAIN = 0.02
+_ENTER_AGAIN = 1.0
+_MOST_ENTERS = 5
+
+
+def _no_draft(screen: str) -> bool:
+    del screen
+    return False
 
 
 class Onlooker:
@@ -170,11 +177,19 @@ class TerminalHub:
         """Whether a person seems to be in the middle of typing something."""
         return self._draft_at is not None and time.monotonic() - self._draft_at < _DRAFT_PATIENCE
 
-    async def deliver(self, keystrokes: Sequence[bytes], pause: float) -> None:
+    async def deliver(
+        self, keystrokes: Sequence[bytes], pause: float, shows_draft: Callable[[str], bool] = _no_draft
+    ) -> None:
         """Type a message, `pause` seconds between its parts. Whatever a person types meanwhile comes after.
 
         The pause after the first part begins once the program shows it: one that a busy machine holds up
         would else read all parts as one, and take the Enter at the end for a part of the text.
+
+        Args:
+            keystrokes: The parts.
+            pause: In seconds.
+            shows_draft: Tells from the screen whether the program's input field holds text. While it still
+                does after the last part, that one is typed again, a few times.
 
         Raises:
             ConnectionLostError: It could not be delivered as a whole.
@@ -188,7 +203,19 @@ class TerminalHub:
                 await self._until_echoed(first, before, echoed)
             for part in others:
                 await anyio.sleep(pause)
+                is_seen = part is others[-1] and shows_draft(await self._shown())
                 await self.connection.write(part)
+                if is_seen:
+                    await self._until_submitted(part, shows_draft)
+
+    async def _until_submitted(self, enter: bytes, shows_draft: Callable[[str], bool]) -> None:
+        """Wait until the program's input field is empty, and press Enter again now and then meanwhile."""
+        for _ in range(_MOST_ENTERS):
+            with anyio.move_on_after(_ENTER_AGAIN):
+                while shows_draft(await self._shown()):  # noqa: ASYNC110 - a screen tells of no change
+                    await anyio.sleep(_LOOK_AGAIN)
+                return
+            await self.connection.write(enter)
 
     async def _until_echoed(self, typed: bytes, before: Position, echoed: int) -> None:
         """Wait until more of it is on the screen; not for ever, as a program may show nothing of it."""
@@ -198,11 +225,15 @@ class TerminalHub:
                 await anyio.sleep(_LOOK_AGAIN)
 
     async def _echoes(self, typed: bytes) -> int:
-        """Count how often the screen shows what was typed; a terminal that does not answer shows nothing."""
+        """Count how often the screen shows what was typed."""
+        return echoes(typed, await self._shown())
+
+    async def _shown(self) -> str:
+        """Return what the screen shows; a terminal that does not answer shows nothing."""
         try:
-            return echoes(typed, await self.screen())
+            return await self.screen()
         except ConnectionLostError:
-            return 0
+            return ""
 
     def note_start(self) -> None:
         """Note that another process is about to start; what is shown already is no longer its screen."""

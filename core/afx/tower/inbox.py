@@ -119,12 +119,12 @@ class Inbox:
     async def _deliver(self, agent: Agent, hub: TerminalHub, message: Message) -> None:
         harness = self._harnesses.of(agent)
         if harness is None:
-            keystrokes = [message.text.replace("\n", "\r").encode() + b"\r"]
+            typing = hub.deliver([message.text.replace("\n", "\r").encode() + b"\r"], _KEY_PAUSE)
         else:
-            keystrokes = list(harness.keystrokes(message.text))
+            typing = hub.deliver(harness.keystrokes(message.text), _KEY_PAUSE, harness.shows_draft)
         # Typed and noted as delivered, both or neither, whatever becomes of the one who sent it.
         with anyio.CancelScope(shield=True):
-            await hub.deliver(keystrokes, _KEY_PAUSE)
+            await typing
             await self._agents.commit(msgspec.structs.replace(message, delivered_at=time.time()))
         if message.id in self._handled:
             self._handled[message.id].set()

@@ -22,7 +22,7 @@ from afx.plugin import (
 )
 
 from . import chats, prompt
-from .screen import doing, takes_messages
+from .screen import doing, shows_draft, takes_messages
 from .session import RESUME, GeminiSession
 
 # The program's own exit codes, of which the first also stands for an id that it does not know or has already.
@@ -137,6 +137,10 @@ class GeminiHarness(HarnessProvider):
         """
         words = _no_command(text.lstrip())
         return (b"\x1b[200~" + words.encode() + b" \x1b[201~", _END_KEY, _END_KEY, _END_KEY, b"\r")
+
+    def shows_draft(self, screen: str) -> bool:
+        """Tell whether the program's input field holds text, from what its terminal shows."""
+        return shows_draft(screen)
 
     def classify_exit(self, info: ExitInfo) -> ExitKind:
         """Say why the process ended, by the exit codes that the program has for it."""

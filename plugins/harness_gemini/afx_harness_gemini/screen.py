@@ -20,7 +20,9 @@ _ASKS = re.compile(
 _WORKS = re.compile(r"\(esc to cancel")
 _IDLE = re.compile(r"Type your message")
 # The input field, between two bars; with an exclamation mark it is a shell's.
-_FIELD = re.compile(r"^\s*▄{10,}\n[\s]*[>*] ", re.MULTILINE)
+_FIELD = re.compile(r"^\s*▄{10,}\n\s*[>*] ", re.MULTILINE)
+# What was said before stands between bars, too, but not so low.
+_LAST_FIELD = re.compile(r"▄{10,}\n\s*[>*] +([^▄▀]*)▀{10,}(?:\n[^▄▀\n]*){0,3}\Z")
 
 
 def doing(screen: str) -> Doing:
@@ -43,6 +45,13 @@ def takes_messages(screen: str) -> bool | None:
     if _ASKS.search(lower):
         return False
     return True if _has_field(lower) else None
+
+
+def shows_draft(screen: str) -> bool:
+    """Tell whether the input field holds text. An empty one shows what could be written there."""
+    lower = _lower(screen)
+    field = _LAST_FIELD.search(lower)
+    return field is not None and not _IDLE.match(field[1]) and not _ASKS.search(lower)
 
 
 def _lower(screen: str) -> str:

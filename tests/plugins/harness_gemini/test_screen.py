@@ -52,6 +52,28 @@ async def test_a_screen_says_what_the_agent_does_and_whether_it_takes_messages_l
     assert await harness.takes_messages(None, None) is None
 
 
+@pytest.mark.parametrize(
+    ("shown", "drafted"),
+    [
+        (screen("draft"), True),
+        (screen("draft").replace("draft of mine", "draft of mine\n"), True),
+        (screen("idle"), False),
+        (screen("working"), False),
+        (screen("approval"), False),
+        (screen("starting"), False),
+        (f"{'▄' * 80}\n > said\n{'▀' * 80}\n{'▄' * 80}\n >   Type your message\n{'▀' * 80}", False),
+        (f"{'▄' * 80}\n * a draft\n{'▀' * 80}", True),
+        (f"{'▄' * 80}\n > two\n   lines\n{'▀' * 80}\n workspace\n /w", True),
+        (f"{'▄' * 80}\n > said before\n{'▀' * 80}\n a\n dialog\n of\n four", False),
+        ("", False),
+    ],
+)
+def test_a_screen_says_whether_something_is_in_the_input_field_lesson_38(
+    shown: str, *, drafted: bool
+) -> None:
+    assert GeminiHarness().shows_draft(shown) is drafted
+
+
 @pytest.mark.parametrize(("comes_up_within", "takes"), [(1e9, False), (0, None)])
 async def test_an_unknown_screen_is_for_a_while_that_of_a_program_that_comes_up_lesson_38(
     monkeypatch: pytest.MonkeyPatch, comes_up_within: float, *, takes: bool | None
