@@ -239,6 +239,16 @@ async def test_enter_is_pressed_once_where_the_input_field_cannot_be_seen(
     assert connection.typed == [b"message", b"\r"]
 
 
+async def test_enter_is_pressed_once_where_the_harness_makes_a_mistake(
+    hub: TerminalHub, connection: RecordingConnection
+) -> None:
+    def broken(screen: str) -> bool:
+        raise ValueError(screen)
+
+    await hub.deliver([b"message", b"\r"], 0.0, broken)
+    assert connection.typed == [b"message", b"\r"]
+
+
 @pytest.mark.parametrize(
     ("typed", "drafting"),
     [(b"half a sen", True), (b"whole\r", False), (b"\x03", False), (b"\x15", False), (b"\n", False)],

@@ -7,6 +7,7 @@ message to the agent apart from what a person types. The bytes themselves pass i
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from afx.api.strategy import Connection, TerminalFacts, Watch, WatchItem
 
 from .echo import echoes
 from .screen import shown
+
+log = logging.getLogger("afx.hub")
 
 # What a terminal sends by itself: answers to queries (cursor position, device attributes, modes, colours,
 # settings, kitty flags) and focus reports. A person types none of it.
@@ -203,7 +206,7 @@ class TerminalHub:
                 await self._until_echoed(first, before, echoed)
             for part in others:
                 await anyio.sleep(pause)
-                is_seen = part is others[-1] and shows_draft(await self._shown())
+                is_seen = part is others[-1] and await self._is_drafted(shows_draft)
                 await self.connection.write(part)
                 if is_seen:
                     await self._until_submitted(part, shows_draft)
@@ -212,10 +215,18 @@ class TerminalHub:
         """Wait until the program's input field is empty, and press Enter again now and then meanwhile."""
         for _ in range(_MOST_ENTERS):
             with anyio.move_on_after(_ENTER_AGAIN):
-                while shows_draft(await self._shown()):  # noqa: ASYNC110 - a screen tells of no change
+                while await self._is_drafted(shows_draft):  # noqa: ASYNC110 - a screen tells of no change
                     await anyio.sleep(_LOOK_AGAIN)
                 return
             await self.connection.write(enter)
+
+    async def _is_drafted(self, shows_draft: Callable[[str], bool]) -> bool:
+        """Ask whether the input field holds text. A harness's mistake must not have all of it typed again."""
+        try:
+            return shows_draft(await self._shown())
+        except Exception:
+            log.exception("Whether a message was submitted cannot be told.")
+            return False
 
     async def _until_echoed(self, typed: bytes, before: Position, echoed: int) -> None:
         """Wait until more of it is on the screen; not for ever, as a program may show nothing of it."""
