@@ -19,15 +19,6 @@ from cli.stub import NOW, StubTower
 from distribution import harness, write_plugin
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory of packages that every Python of this test finds."""
-    path = tmp_path / "site"
-    path.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(path), prepend=os.pathsep)
-    return path
-
-
 def test_a_plugin_is_switched_off_and_on(afx: Afx, site: Path) -> None:
     write_plugin(site, "foo", harness("foo"), point="point")
     assert "afx-foo 1.0" in afx("plugins").out
@@ -45,12 +36,9 @@ def test_a_plugin_is_switched_off_and_on(afx: Afx, site: Path) -> None:
 
 
 @pytest.fixture
-def tower_rows(
-    afx: Afx, site: Path, tower: StubTower, monkeypatch: pytest.MonkeyPatch
-) -> list[dict[str, Any]]:
+def tower_rows(afx: Afx, site: Path, tower: StubTower) -> list[dict[str, Any]]:
     """What a Tower that loaded everything says of plugins; changing it changes the answer."""
     write_plugin(site, "foo", harness("foo"), point="point")
-    monkeypatch.syspath_prepend(str(site))  # The doctor loads plugins in this process.
     rows: list[dict[str, Any]] = json.loads(afx("plugins", "--json").out)
     assert all(row.pop("tower") is None for row in rows)
     tower.answers["GET", "/api/plugins"] = (200, {"plugins": rows, "observers": {"dropped": 0}})
