@@ -83,6 +83,15 @@ async ([id, count]) => {
 """
 
 
+# In smaller letters, which show another window's size as a whole, the window's own is a guess.
+HAS_ITS_OWN_SIZE = """
+id => {
+    const { screen } = afx.sessions.get(id);
+    return screen.terminal.options.fontSize === 13 && !screen.foreign;
+}
+"""
+
+
 def seen_size(tab: Tab, agent: dict[str, Any]) -> tuple[int, int]:
     terminal = f"afx.sessions.get('{agent['id']}').screen.terminal"
     cols, rows = tab.page.evaluate(f"[{terminal}.cols, {terminal}.rows]")
@@ -107,6 +116,7 @@ def test_who_types_sets_the_size_and_nobody_sees_garbage_lesson_36(
     narrow.page.keyboard.type("n")
 
     narrow.await_text(agent, "heard n")
+    narrow.page.wait_for_function(HAS_ITS_OWN_SIZE, arg=agent["id"])
     small = seen_size(narrow, agent)
     assert small[0] < big[0]
     wide.await_text(agent, f"^size {small[0]}x{small[1]}$")
