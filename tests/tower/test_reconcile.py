@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from afx.api.model import Agent, AgentState, Exit, TerminalRecord
@@ -109,6 +109,7 @@ NAMES = st.sampled_from(["a", "b", "c", "d"])
         records(Orphan, agent_id=NAMES, terminal_id=st.sampled_from(["t-a", "t-b", "x", "y"])), max_size=4
     ),
 )
+@example(agents={"a": an_agent()}, hosts={"a": HOST}, survivals={"a": SILENT}, orphans=[])
 def test_only_proof_prunes_and_nobody_has_two_terminals(
     agents: dict[str, Agent],
     hosts: dict[str, str],
