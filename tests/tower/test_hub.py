@@ -224,12 +224,13 @@ async def test_enter_is_pressed_until_the_text_has_left_the_input_field_lesson_3
     assert connection.typed == [b"message", *[b"\r"] * (1 + swallowed)]
 
 
+@pytest.mark.parametrize("enters", [1, 2])
 async def test_enter_is_not_pressed_for_ever(
-    hub: TerminalHub, connection: RecordingConnection, monkeypatch: pytest.MonkeyPatch
+    hub: TerminalHub, connection: RecordingConnection, monkeypatch: pytest.MonkeyPatch, enters: int
 ) -> None:
     monkeypatch.setattr(hub_module, "_ENTER_AGAIN", 0.01)
-    await hub.deliver([b"message", b"\r"], 0.0, bool)
-    assert connection.typed == [b"message", *[b"\r"] * 6]
+    await hub.deliver([b"message", *[b"\r"] * enters], 0.0, bool)
+    assert connection.typed == [b"message", *[b"\r"] * (enters + 5)], "only the last part is typed again"
 
 
 async def test_enter_is_pressed_once_where_the_input_field_cannot_be_seen(

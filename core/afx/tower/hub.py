@@ -199,17 +199,21 @@ class TerminalHub:
         """
         async with self._typing:
             first, *others = keystrokes
-            before = self.facts.end
-            echoed = await self._echoes(first) if others else 0
+            if not others:
+                await self.connection.write(first)
+                return
+            *between, last = others
+            before, echoed = self.facts.end, await self._echoes(first)
             await self.connection.write(first)
-            if others:
-                await self._until_echoed(first, before, echoed)
-            for part in others:
+            await self._until_echoed(first, before, echoed)
+            for part in between:
                 await anyio.sleep(pause)
-                is_seen = part is others[-1] and await self._is_drafted(shows_draft)
                 await self.connection.write(part)
-                if is_seen:
-                    await self._until_submitted(part, shows_draft)
+            await anyio.sleep(pause)
+            is_seen = await self._is_drafted(shows_draft)
+            await self.connection.write(last)
+            if is_seen:
+                await self._until_submitted(last, shows_draft)
 
     async def _until_submitted(self, enter: bytes, shows_draft: Callable[[str], bool]) -> None:
         """Wait until the program's input field is empty, and press Enter again now and then meanwhile."""
