@@ -18,11 +18,18 @@ from .tab import Tab
 
 OpenTab: TypeAlias = Callable[..., Tab]
 
+SOON = 2.0
+"""How long after the Tower is ready a terminal may take to go on, in seconds."""
 COUNTER = "stty -echo; i=0; while :; do i=$((i+1)); echo count $i; sleep 0.02; done"
 # Counts how often it is loaded, for a page that heals is never loaded again.
 _COUNT_LOADS = (
     "if (location.protocol === 'http:') sessionStorage.loads = Number(sessionStorage.loads ?? 0) + 1"
 )
+
+
+def counts_whole(numbers: list[int]) -> bool:
+    """Tell whether a counter is seen from its beginning, every number once and in order."""
+    return bool(numbers) and numbers == list(range(1, numbers[-1] + 1))
 
 
 @pytest.fixture(scope="module")
